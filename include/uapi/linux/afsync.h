@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * afsync - asynchronous fsync for every program: the contract
+ *
+ * A program opens /dev/afsync, sets up a ring of completions (AFSYNC_IOC_SETUP)
+ * and maps it. It queues syncs with AFSYNC_IOC_SUBMIT. The kernel runs them, one
+ * ordered queue per file; all requests that wait for a file when its sync starts
+ * are served by that one sync. A completion appears in the ring, the eventfd (if
+ * one is registered) is signalled and pollers are woken.
+ *
+ *	AFSYNC_IOC_INFO		version, operations, flags and limits
+ *	AFSYNC_IOC_SETUP	make the ring; once per open of the device
+ *	AFSYNC_IOC_SUBMIT	queue an array of requests, and wait if asked to
+ *	AFSYNC_IOC_WAIT		wait for completions
+ *	AFSYNC_IOC_CANCEL	take queued requests back
+ *	AFSYNC_IOC_EVENTFD	register or unregister the eventfd
+ *
+ * Every struct is the same for 32-bit and 64-bit programs and may grow at its
+ * end: a kernel takes a longer one as long as the part it does not know is zero
+ * (else E2BIG), and reads zeroes for the missing part of a shorter one (EINVAL
+ * when it is shorter than the first version of the struct). Unknown flags and
+ * non-zero reserved fields are refused with EINVAL, an unknown command with
+ * ENOTTY. Fields are marked [in], [out] or [in/out].
+ *
+ * Reading the ring takes no system call. One reader at a time does
+ *
+ *	head = ring->head;				// only the reader writes it
+ *	tail = load_acquire(&ring->tail);		// pairs with the kernel's release
+ *	while (head != tail)
+ *		consume(&cqes[head++ & ring->mask]);
+ *	store_release(&ring->head, head);		// gives the slots back
+ *
+ * where cqes = (void *)ring + ring->cqes_offset. The indices run freely and wrap
+ * at 2^32.
+ *
+ * Documentation/userspace-api/afsync.rst has the promises, the rules of each
+ * command and its complete list of errors.
+ */
+#ifndef _UAPI_LINUX_AFSYNC_H
+#define _UAPI_LINUX_AFSYNC_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Version of this interface, as AFSYNC_IOC_INFO returns it. */
+#define AFSYNC_VERSION		1
+
+/* The most entries that a ring can ever have. */
+#define AFSYNC_MAX_ENTRIES	32768
+
+/**
+ * enum afsync_op - what to do with the file of a request
+ * @AFSYNC_OP_FSYNC: as fsync(2), of the range given
+ * @AFSYNC_OP_FDATASYNC: as fdatasync(2), of the range given
+ * @AFSYNC_OP_SYNCFS: as syncfs(2), of the filesystem that holds the file
+ */
+enum afsync_op {
+	AFSYNC_OP_FSYNC		= 0,
+	AFSYNC_OP_FDATASYNC	= 1,
+	AFSYNC_OP_SYNCFS	= 2,
+};
+
+/*
+ * Flags of a request.
+ *
+ * AFSYNC_SQE_DRAIN	first wait until direct I/O already in flight on the file
+ *			has finished (EOPNOTSUPP where the kernel cannot tell)
+ * AFSYNC_SQE_WRITABLE	refuse (EBADF) a descriptor that is not open for writing
+ */
+#define AFSYNC_SQE_DRAIN	(1U << 0)
+#define AFSYNC_SQE_WRITABLE	(1U << 1)
+
+/**
+ * struct afsync_sqe - one request, an element of the array that is submitted
+ * @user_data: [in] returned in the completion; any value
+ * @fd: [in] descriptor of the file; resolved at submit, may be closed after it
+ * @op: [in] enum afsync_op
+ * @flags: [in] AFSYNC_SQE_*
+ * @ioprio: [in] I/O priority as ioprio_set(2) encodes it, 0 for none
+ * @offset: [in] first byte of the range; 0 for AFSYNC_OP_SYNCFS
+ * @length: [in] bytes in the range, 0 = to the end of the file; 0 for
+ *	AFSYNC_OP_SYNCFS. offset + length must not pass 2^63.
+ */
+struct afsync_sqe {
+	__aligned_u64 user_data;
+	__s32 fd;
+	__u32 op;
+	__u32 flags;
+	__u32 ioprio;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+};
+
+/*
+ * Flags of a completion.
+ *
+ * AFSYNC_CQE_MERGED	a sync that ran for another request served this one; so the
+ *			completions without it that are not -ECANCELED count the
+ *			real syncs
+ */
+#define AFSYNC_CQE_MERGED	(1U << 0)
+
+/**
+ * struct afsync_cqe - one completion, an entry of the ring
+ * @user_data: [out] as in the request
+ * @res: [out] 0, or the negative errno that the sync gave; -ECANCELED
+ * @flags: [out] AFSYNC_CQE_*
+ */
+struct afsync_cqe {
+	__aligned_u64 user_data;
+	__s32 res;
+	__u32 flags;
+};
+
+/**
+ * struct afsync_ring_header - start of the shared memory, at offset 0 of the mapping
+ * @head: index of the next entry to read. Written by the program, with release
+ *	order, when it is done with the entries before it; the kernel reads it to
+ *	count free slots and trusts it for nothing else.
+ * @reserved1: keeps the two indices on cache lines of their own
+ * @tail: index after the last entry written. Written by the kernel, with release
+ *	order, after the entry; load it with acquire order.
+ * @mask: number of entries - 1; constant
+ * @entries: number of entries, a power of two; constant
+ * @cqes_offset: bytes from the start of the mapping to entry 0; constant
+ * @reserved2: zero
+ *
+ * Nothing that a program writes here can hurt anybody but itself: the kernel
+ * keeps its own copy of everything but @head.
+ */
+struct afsync_ring_header {
+	__u32 head;
+	__u32 reserved1[15];
+	__u32 tail;
+	__u32 mask;
+	__u32 entries;
+	__u32 cqes_offset;
+	__u32 reserved2[12];
+};
+
+/**
+ * struct afsync_info - AFSYNC_IOC_INFO: what this module can do
+ * @version: [out] AFSYNC_VERSION of the module
+ * @ops: [out] bit 1 << AFSYNC_OP_* for each operation it knows
+ * @sqe_flags: [out] AFSYNC_SQE_* it knows
+ * @wait_flags: [out] AFSYNC_WAIT_* it knows
+ * @cancel_match: [out] AFSYNC_CANCEL_* it knows
+ * @max_entries: [out] most entries of a ring (module parameter)
+ * @max_user_requests: [out] most requests in flight of one user (module parameter)
+ * @workers_per_fs: [out] most syncs that run at once on one filesystem (module
+ *	parameter)
+ */
+struct afsync_info {
+	__u32 version;
+	__u32 ops;
+	__u32 sqe_flags;
+	__u32 wait_flags;
+	__u32 cancel_match;
+	__u32 max_entries;
+	__u32 max_user_requests;
+	__u32 workers_per_fs;
+};
+
+/**
+ * struct afsync_setup - AFSYNC_IOC_SETUP: make the ring of this open device
+ * @entries: [in/out] entries wanted, 1 to the limit; rounded up to a power of two
+ * @flags: [in] must be 0
+ * @mmap_size: [out] bytes to map at offset 0 with PROT_READ | PROT_WRITE and
+ *	MAP_SHARED
+ */
+struct afsync_setup {
+	__u32 entries;
+	__u32 flags;
+	__aligned_u64 mmap_size;
+};
+
+/*
+ * How to wait.
+ *
+ * AFSYNC_WAIT_TIMEOUT	give up with ETIME after timeout_ns nanoseconds
+ * AFSYNC_WAIT_ABSTIME	timeout_ns is a time of CLOCK_MONOTONIC, not a duration;
+ *			only together with AFSYNC_WAIT_TIMEOUT
+ * AFSYNC_WAIT_SIGMASK	block the signals of sigmask instead of the thread's own
+ *			mask while waiting, as ppoll(2) does; bit n - 1 stands for
+ *			signal n
+ */
+#define AFSYNC_WAIT_TIMEOUT	(1U << 0)
+#define AFSYNC_WAIT_ABSTIME	(1U << 1)
+#define AFSYNC_WAIT_SIGMASK	(1U << 2)
+
+/**
+ * struct afsync_wait - AFSYNC_IOC_WAIT: wait for completions
+ * @min_complete: [in] return when so many unread completions are in the ring, 0 to
+ *	its number of entries
+ * @flags: [in] AFSYNC_WAIT_*
+ * @timeout_ns: [in/out] see AFSYNC_WAIT_TIMEOUT, else 0. When a signal ends the
+ *	wait, the rest of a relative timeout is written back, so that a restart goes
+ *	on with what is left.
+ * @sigmask: [in] see AFSYNC_WAIT_SIGMASK, else 0
+ */
+struct afsync_wait {
+	__u32 min_complete;
+	__u32 flags;
+	__aligned_u64 timeout_ns;
+	__aligned_u64 sigmask;
+};
+
+/* Flag of a submit: wait as the wait_* fields say once all are queued. */
+#define AFSYNC_SUBMIT_WAIT	(1U << 0)
+
+/**
+ * struct afsync_submit - AFSYNC_IOC_SUBMIT: queue an array of requests
+ * @sqes: [in] address of the array of struct afsync_sqe
+ * @nr: [in] number of elements; 0 only waits
+ * @sqe_size: [in] bytes from one element to the next, sizeof(struct afsync_sqe)
+ * @flags: [in] AFSYNC_SUBMIT_*
+ * @error: [out] negative errno of the first request that was not queued, 0 if all
+ *	were
+ * @min_complete: [in] as in struct afsync_wait
+ * @wait_flags: [in] as @flags of struct afsync_wait
+ * @timeout_ns: [in/out] as in struct afsync_wait
+ * @sigmask: [in] as in struct afsync_wait
+ * @wait_result: [out] 0, or the negative errno with which the wait ended
+ * @reserved: must be 0
+ */
+struct afsync_submit {
+	__aligned_u64 sqes;
+	__u32 nr;
+	__u32 sqe_size;
+	__u32 flags;
+	__s32 error;
+	__u32 min_complete;
+	__u32 wait_flags;
+	__aligned_u64 timeout_ns;
+	__aligned_u64 sigmask;
+	__s32 wait_result;
+	__u32 reserved;
+};
+
+/*
+ * Which requests of the ring to cancel. USER_DATA and FD together select what
+ * matches both; ALL stands alone.
+ */
+#define AFSYNC_CANCEL_USER_DATA	(1U << 0)
+#define AFSYNC_CANCEL_FD	(1U << 1)
+#define AFSYNC_CANCEL_ALL	(1U << 2)
+
+/**
+ * struct afsync_cancel - AFSYNC_IOC_CANCEL: take queued requests back
+ * @user_data: [in] for AFSYNC_CANCEL_USER_DATA, else 0
+ * @fd: [in] for AFSYNC_CANCEL_FD a descriptor of the same open file, else 0
+ * @match: [in] AFSYNC_CANCEL_*
+ * @running: [out] how many matched but run already; they complete normally
+ * @reserved: must be 0
+ */
+struct afsync_cancel {
+	__aligned_u64 user_data;
+	__s32 fd;
+	__u32 match;
+	__u32 running;
+	__u32 reserved;
+};
+
+/**
+ * struct afsync_eventfd - AFSYNC_IOC_EVENTFD: where to signal completions
+ * @fd: [in] an eventfd to register, or -1 to unregister
+ * @flags: [in] must be 0
+ */
+struct afsync_eventfd {
+	__s32 fd;
+	__u32 flags;
+};
+
+#define AFSYNC_IOC_MAGIC	0xAF
+
+#define AFSYNC_IOC_INFO		_IOR(AFSYNC_IOC_MAGIC, 0x40, struct afsync_info)
+#define AFSYNC_IOC_SETUP	_IOWR(AFSYNC_IOC_MAGIC, 0x41, struct afsync_setup)
+#define AFSYNC_IOC_SUBMIT	_IOWR(AFSYNC_IOC_MAGIC, 0x42, struct afsync_submit)
+#define AFSYNC_IOC_WAIT		_IOWR(AFSYNC_IOC_MAGIC, 0x43, struct afsync_wait)
+#define AFSYNC_IOC_CANCEL	_IOWR(AFSYNC_IOC_MAGIC, 0x44, struct afsync_cancel)
+#define AFSYNC_IOC_EVENTFD	_IOW(AFSYNC_IOC_MAGIC, 0x45, struct afsync_eventfd)
+
+#endif /* _UAPI_LINUX_AFSYNC_H */
