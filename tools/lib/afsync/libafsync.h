@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * libafsync - asynchronous fsync: queue syncs, read their completions
+ *
+ * The names and manners are those of liburing:
+ *
+ *	struct afsync_ring *ring;
+ *	struct afsync_cqe *cqe;
+ *	struct afsync_sqe *sqe;
+ *
+ *	ret = afsync_queue_init(64, &ring, 0);
+ *	sqe = afsync_get_sqe(ring);
+ *	afsync_prep_fsync(sqe, fd);
+ *	ret = afsync_submit(ring);
+ *	ret = afsync_wait_cqe(ring, &cqe);
+ *	...					// cqe->res: 0, or a negative errno
+ *	afsync_cqe_seen(ring, cqe);
+ *	afsync_queue_exit(ring);
+ *
+ * Errors
+ *	Functions return 0 or a count, or a negative errno. They never change
+ *	errno, never print and never end the program. Each lists all errors that it
+ *	can return. A ring pointer that is not from this library, or is used after
+ *	afsync_queue_exit(), and a NULL where none is allowed, are bugs of the
+ *	caller and are not looked for.
+ *
+ * Threads
+ *	A ring has two sides, and each function belongs to one of them:
+ *
+ *	submitter	afsync_get_sqe() to afsync_submit(), afsync_sq_*(). One
+ *			thread at a time, or under a lock of the caller.
+ *	reader		functions that hand out or give back completions. One
+ *			thread at a time, or under a lock of the caller.
+ *	any		safe from every thread at any time.
+ *
+ *	The submitter and the reader may be different threads and need no lock
+ *	between them. Nobody may use a ring while or after afsync_queue_exit() runs.
+ *	No function is safe in a signal handler unless it says "any".
+ *
+ * Blocking
+ *	"Never blocks": no system call. "Short": a system call that does not wait
+ *	for storage. Only functions with "wait" in their names wait for syncs.
+ *
+ * Fork
+ *	A child shares the ring of its parent: whoever reads a completion takes it
+ *	away from the other. So only one of them may be the reader. Requests that
+ *	were prepared and not submitted exist in both. afsync_queue_exit() in
+ *	the child lets go of the child's share and leaves the parent's alone.
+ *	A ring passed over a socket is used with afsync_queue_attach().
+ *
+ * The header compiles as C99 and later and as C++11 and later.
+ */
+#ifndef LIBAFSYNC_H
+#define LIBAFSYNC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/select.h>		/* sigset_t, struct timespec, also with -std=c99 */
+
+#include <linux/afsync.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Version of this header; afsync_version() is that of the library. */
+#define LIBAFSYNC_VERSION_MAJOR	1
+#define LIBAFSYNC_VERSION_MINOR	0
+#define LIBAFSYNC_VERSION_PATCH	0
+
+/*
+ * Flags of afsync_queue_init().
+ *
+ * AFSYNC_INIT_NO_CLOEXEC	leave the descriptor of the ring open over execve(2)
+ */
+#define AFSYNC_INIT_NO_CLOEXEC	(1U << 0)
+
+/* A ring; only the library looks inside. */
+struct afsync_ring;
+
+/*
+ * Setting up and ending
+ */
+
+/**
+ * afsync_queue_init() - make a ring
+ * @entries: requests that can be in flight or unread at once, and prepared at
+ *	once; 1 to the limit of the module, rounded up to a power of two
+ * @ringp: [out] the ring; NULL on failure. The caller owns it and ends it with
+ *	afsync_queue_exit().
+ * @flags: AFSYNC_INIT_*
+ *
+ * Opens /dev/afsync. The descriptor is closed over execve(2) unless
+ * AFSYNC_INIT_NO_CLOEXEC is given.
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: 0, or
+ *	-EINVAL	@entries is 0 or above the limit, or a flag is unknown
+ *	-ENOENT	there is no /dev/afsync: the module is not loaded
+ *	-ENODEV, -ENXIO	/dev/afsync is there, but no module behind it
+ *	-EACCES	no permission to open /dev/afsync
+ *	-EPERM	as -EACCES, by a security module or a device control group
+ *	-EMFILE, -ENFILE	too many open files, of the process or the system
+ *	-ENOMEM	out of memory
+ *	-EAGAIN	the process locks its memory (mlockall(2)) and is at the limit
+ *	-EINTR	a signal came while the device was opened
+ *	-ENOTTY	/dev/afsync is something else
+ */
+int afsync_queue_init(unsigned int entries, struct afsync_ring **ringp,
+		      unsigned int flags);
+
+/**
+ * afsync_queue_attach() - use a ring that somebody else set up
+ * @fd: descriptor of the ring, as afsync_ring_fd() gave it in the process that
+ *	made the ring, and that came over execve(2) or a socket. On success it
+ *	belongs to the ring and afsync_queue_exit() closes it; on failure it stays
+ *	the caller's.
+ * @ringp: [out] the ring; NULL on failure
+ *
+ * Both processes can submit. Only one of them may be the reader.
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: 0, or
+ *	-EBADF	@fd is not an open descriptor
+ *	-ENOTTY	@fd is not of /dev/afsync
+ *	-ENXIO	no ring was set up on @fd
+ *	-ENOMEM	out of memory
+ *	-EAGAIN	as in afsync_queue_init()
+ */
+int afsync_queue_attach(int fd, struct afsync_ring **ringp);
+
+/**
+ * afsync_queue_exit() - end a ring
+ * @ring: the ring; NULL is allowed and does nothing
+ *
+ * Unmaps the ring, closes its descriptor and frees everything; every pointer that
+ * the ring handed out dies with it. Where this was the last descriptor and mapping
+ * of the ring in any process, requests still queued are cancelled and running
+ * ones waited for; nobody sees their completions.
+ *
+ * Threads: none may use @ring any more. Blocking: for running syncs.
+ */
+void afsync_queue_exit(struct afsync_ring *ring);
+
+/*
+ * Preparing requests
+ */
+
+/**
+ * afsync_get_sqe() - get an empty request
+ * @ring: the ring
+ *
+ * The ring keeps up to afsync_ring_entries() prepared requests. The pointer is
+ * good until the next afsync_submit*() or afsync_sq_drop(). The request is zeroed but
+ * for fd, which is -1: one that is not prepared is refused with -EBADF.
+ *
+ * Threads: submitter. Never blocks.
+ *
+ * Return: the request, or NULL when all are in use: submit first.
+ */
+struct afsync_sqe *afsync_get_sqe(struct afsync_ring *ring);
+
+/**
+ * afsync_prep_fsync() - prepare an fsync(2) of @fd
+ * @sqe: from afsync_get_sqe()
+ * @fd: descriptor, resolved when the request is submitted; it may be closed
+ *	once afsync_submit() has queued the request
+ *
+ * The afsync_prep_*() functions set operation, descriptor and range, and
+ * leave user data, flags and priority alone; so the order of the calls does not
+ * matter. They check nothing: afsync_submit() does.
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_prep_fsync(struct afsync_sqe *sqe, int fd);
+
+/**
+ * afsync_prep_fdatasync() - prepare an fdatasync(2) of @fd
+ * @sqe: from afsync_get_sqe()
+ * @fd: as in afsync_prep_fsync()
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_prep_fdatasync(struct afsync_sqe *sqe, int fd);
+
+/**
+ * afsync_prep_fsync_range() - prepare an fsync(2) of a part of @fd
+ * @sqe: from afsync_get_sqe()
+ * @fd: as in afsync_prep_fsync()
+ * @offset: first byte
+ * @length: number of bytes, 0 = to the end of the file; @offset + @length must
+ *	not pass 2^63
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_prep_fsync_range(struct afsync_sqe *sqe, int fd, uint64_t offset,
+			     uint64_t length);
+
+/**
+ * afsync_prep_fdatasync_range() - prepare an fdatasync(2) of a part of @fd
+ * @sqe: from afsync_get_sqe()
+ * @fd: as in afsync_prep_fsync()
+ * @offset: as in afsync_prep_fsync_range()
+ * @length: as in afsync_prep_fsync_range()
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_prep_fdatasync_range(struct afsync_sqe *sqe, int fd,
+				 uint64_t offset, uint64_t length);
+
+/**
+ * afsync_prep_syncfs() - prepare a syncfs(2) of the filesystem that holds @fd
+ * @sqe: from afsync_get_sqe()
+ * @fd: as in afsync_prep_fsync()
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_prep_syncfs(struct afsync_sqe *sqe, int fd);
+
+/**
+ * afsync_sqe_set_data64() - set the user data of a request
+ * @sqe: from afsync_get_sqe()
+ * @data: any value; comes back in the completion
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_sqe_set_data64(struct afsync_sqe *sqe, uint64_t data);
+
+/**
+ * afsync_sqe_set_data() - set the user data of a request to a pointer
+ * @sqe: from afsync_get_sqe()
+ * @data: any value; the library does not follow it
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_sqe_set_data(struct afsync_sqe *sqe, void *data);
+
+/**
+ * afsync_sqe_set_flags() - set the flags of a request
+ * @sqe: from afsync_get_sqe()
+ * @flags: AFSYNC_SQE_*; replaces what was set before
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_sqe_set_flags(struct afsync_sqe *sqe, unsigned int flags);
+
+/**
+ * afsync_sqe_set_ioprio() - set the I/O priority of a request
+ * @sqe: from afsync_get_sqe()
+ * @ioprio: as ioprio_set(2) encodes it, 0 for none
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+void afsync_sqe_set_ioprio(struct afsync_sqe *sqe, unsigned int ioprio);
+
+/*
+ * Submitting
+ */
+
+/**
+ * afsync_submit() - queue the prepared requests
+ * @ring: the ring
+ *
+ * Requests are queued in the order of afsync_get_sqe(), with one system call. It
+ * stops at the first that is refused. Those before it are queued and gone from
+ * the ring's list of prepared requests. The refused one and those after it stay
+ * there, the refused one in front, and the next call begins with it.
+ *
+ * So a count below afsync_sq_ready() says that the request now in front was
+ * refused, and the next call returns why. After -EAGAIN read completions and
+ * submit again. Any other error is one of the request in front, and stays:
+ * take the request out with afsync_sq_drop() and go on with the others.
+ *
+ * Threads: submitter. Blocking: short.
+ *
+ * Return: number of requests queued, 0 if none was prepared, or, if the one in
+ * front was refused,
+ *	-EAGAIN	no free entry in the ring (read completions), the limit of
+ *		the user is reached, or out of memory
+ *	-EBADF	bad descriptor, opened with O_PATH, or not open for writing
+ *		with AFSYNC_SQE_WRITABLE
+ *	-EINVAL	unknown operation or flag, impossible range or priority, or a
+ *		file that cannot be synced (pipe, socket, a ring)
+ *	-EPERM	realtime priority without CAP_SYS_NICE or CAP_SYS_ADMIN
+ *	-EOPNOTSUPP	AFSYNC_SQE_DRAIN on a file whose direct I/O the kernel
+ *		cannot see
+ */
+int afsync_submit(struct afsync_ring *ring);
+
+/**
+ * afsync_submit_and_wait() - queue the prepared requests and wait
+ * @ring: the ring
+ * @wait_nr: wait until so many completions are unread; 0 waits for none
+ *
+ * As afsync_submit(), and waits in the same system call. It does not wait when a
+ * request was refused. When nothing is prepared it only waits, and needs no
+ * system call where @wait_nr completions are in the ring already.
+ *
+ * A signal handler ends the wait. If requests were queued, the count is
+ * returned; afsync_cq_ready() then tells whether @wait_nr was reached. With nothing
+ * prepared the rules of afsync_wait_cqe() hold.
+ *
+ * Threads: submitter. Blocking: until @wait_nr completions are unread, for ever
+ * if fewer are in flight.
+ *
+ * Return: number of requests queued, or the errors of afsync_submit() and
+ *	-EINVAL	@wait_nr is larger than afsync_ring_entries(); nothing queued
+ *	-EINTR	nothing was prepared, and a signal handler ran
+ */
+int afsync_submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr);
+
+/**
+ * afsync_submit_and_wait_timeout() - the same with a limit in time
+ * @ring: the ring
+ * @cqe_ptr: [out] the first unread completion, or NULL if there is none
+ * @wait_nr: as in afsync_submit_and_wait()
+ * @ts: longest time to wait, relative (seconds and nanoseconds); NULL for ever
+ * @sigmask: signals to block while waiting instead of the thread's own mask, as
+ *	in ppoll(2); NULL leaves the mask alone
+ *
+ * If requests were queued, the count is returned however the wait ended;
+ * afsync_cq_ready() then tells whether @wait_nr was reached.
+ *
+ * Threads: submitter and reader. Blocking: until @wait_nr completions are unread,
+ * @ts is over or a signal handler ran.
+ *
+ * Return: number of requests queued, or the errors of afsync_submit() and
+ *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @ts is
+ *		negative or has 1,000,000,000 nanoseconds or more; nothing queued
+ *	-ETIME	nothing was prepared, and @ts is over
+ *	-EINTR	nothing was prepared, and a signal handler ran
+ */
+int afsync_submit_and_wait_timeout(struct afsync_ring *ring,
+				   struct afsync_cqe **cqe_ptr,
+				   unsigned int wait_nr,
+				   const struct timespec *ts,
+				   const sigset_t *sigmask);
+
+/**
+ * afsync_sq_ready() - number of prepared requests that are not queued yet
+ * @ring: the ring
+ *
+ * Threads: submitter. Never blocks. Cannot fail.
+ */
+unsigned int afsync_sq_ready(const struct afsync_ring *ring);
+
+/**
+ * afsync_sq_drop() - take out the prepared request in front
+ * @ring: the ring
+ * @sqe: [out] copy of the request that was taken out; may be NULL
+ *
+ * For a request that afsync_submit() refuses. Moves the others up; pointers from
+ * afsync_get_sqe() are no longer good.
+ *
+ * Threads: submitter. Never blocks.
+ *
+ * Return: 0, or -ENOENT if none is prepared
+ */
+int afsync_sq_drop(struct afsync_ring *ring, struct afsync_sqe *sqe);
+
+/*
+ * Reading completions. A completion stays in the ring, and takes up one of its
+ * entries, until afsync_cqe_seen() or afsync_cq_advance() gives it back; the
+ * pointer is good until then.
+ */
+
+/**
+ * afsync_peek_cqe() - look at the first unread completion
+ * @ring: the ring
+ * @cqe_ptr: [out] the completion, NULL on failure
+ *
+ * Threads: reader. Never blocks.
+ *
+ * Return: 0, or -EAGAIN if there is none
+ */
+int afsync_peek_cqe(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr);
+
+/**
+ * afsync_peek_batch_cqe() - look at several unread completions
+ * @ring: the ring
+ * @cqes: [out] array of @count pointers, filled from the front, oldest first
+ * @count: number of elements
+ *
+ * Threads: reader. Never blocks.
+ *
+ * Return: number of pointers stored, 0 if no completion is there
+ */
+unsigned int afsync_peek_batch_cqe(struct afsync_ring *ring,
+				   struct afsync_cqe **cqes,
+				   unsigned int count);
+
+/**
+ * afsync_wait_cqe() - wait for a completion
+ * @ring: the ring
+ * @cqe_ptr: [out] the first unread completion, NULL on failure
+ *
+ * No system call if a completion is there already.
+ *
+ * A thread that is not the reader may wait too if it passes NULL for @cqe_ptr,
+ * here and in the next two functions.
+ *
+ * A signal whose handler was installed with SA_RESTART does not end the
+ * wait.
+ *
+ * Threads: reader; any with NULL for @cqe_ptr. Blocking: until a completion is
+ * there, for ever if nothing is in flight.
+ *
+ * Return: 0, or -EINTR if a signal handler ran
+ */
+int afsync_wait_cqe(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr);
+
+/**
+ * afsync_wait_cqe_timeout() - wait for a completion, with a limit in time
+ * @ring: the ring
+ * @cqe_ptr: as in afsync_wait_cqe()
+ * @ts: longest time to wait, relative (seconds and nanoseconds); NULL for ever
+ *
+ * As afsync_wait_cqe(). A wait that goes on after a signal does so with the time
+ * that was left.
+ *
+ * Threads, blocking: as afsync_wait_cqe().
+ *
+ * Return: 0, or
+ *	-ETIME	@ts is over
+ *	-EINTR	a signal handler ran
+ *	-EINVAL	@ts is negative or has 1,000,000,000 nanoseconds or more
+ */
+int afsync_wait_cqe_timeout(struct afsync_ring *ring,
+			    struct afsync_cqe **cqe_ptr,
+			    const struct timespec *ts);
+
+/**
+ * afsync_wait_cqes() - wait for several completions
+ * @ring: the ring
+ * @cqe_ptr: [out] the first unread completion, NULL on failure
+ * @wait_nr: wait until so many are unread; with 0 as afsync_peek_cqe()
+ * @ts: longest time to wait, relative (seconds and nanoseconds); NULL for ever
+ * @sigmask: signals to block while waiting instead of the thread's own mask, as
+ *	in ppoll(2); NULL leaves the mask alone
+ *
+ * Does not submit. What arrived before a failure stays in the ring:
+ * afsync_peek_cqe() shows it. With @sigmask every signal handler ends the wait, also one
+ * installed with SA_RESTART.
+ *
+ * Threads: as afsync_wait_cqe(). Blocking: until @wait_nr completions are unread,
+ * for ever if fewer are in flight and @ts is NULL.
+ *
+ * Return: 0, or
+ *	-EAGAIN	@wait_nr is 0 and no completion is there
+ *	-ETIME	@ts is over
+ *	-EINTR	a signal handler ran
+ *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @ts is
+ *		negative or has 1,000,000,000 nanoseconds or more
+ */
+int afsync_wait_cqes(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
+		     unsigned int wait_nr, const struct timespec *ts,
+		     const sigset_t *sigmask);
+
+/**
+ * afsync_cqe_seen() - give back one completion
+ * @ring: the ring
+ * @cqe: the first unread completion; NULL does nothing
+ *
+ * Completions are given back in order, so this is always the oldest one.
+ *
+ * Threads: reader. Never blocks. Cannot fail.
+ */
+void afsync_cqe_seen(struct afsync_ring *ring, const struct afsync_cqe *cqe);
+
+/**
+ * afsync_cq_advance() - give back several completions
+ * @ring: the ring
+ * @count: how many, oldest first; at most as many as are unread
+ *
+ * Threads: reader. Never blocks. Cannot fail.
+ */
+void afsync_cq_advance(struct afsync_ring *ring, unsigned int count);
+
+/**
+ * afsync_cq_ready() - number of unread completions
+ * @ring: the ring
+ *
+ * Threads: any. Never blocks. Cannot fail.
+ */
+unsigned int afsync_cq_ready(const struct afsync_ring *ring);
+
+/**
+ * afsync_cq_head() - index of the first unread completion
+ * @ring: the ring
+ *
+ * For afsync_for_each_cqe(). Indices run freely and wrap at 2^32.
+ *
+ * Threads: reader. Never blocks. Cannot fail.
+ */
+uint32_t afsync_cq_head(const struct afsync_ring *ring);
+
+/**
+ * afsync_cq_entry() - the completion with a given index
+ * @ring: the ring
+ * @head: index, from afsync_cq_head() upwards
+ *
+ * For afsync_for_each_cqe().
+ *
+ * Threads: reader. Never blocks.
+ *
+ * Return: the completion, or NULL if it is not there yet
+ */
+struct afsync_cqe *afsync_cq_entry(const struct afsync_ring *ring,
+				   uint32_t head);
+
+/**
+ * afsync_for_each_cqe() - loop over the unread completions, oldest first
+ * @ring: the ring
+ * @head: variable of type uint32_t or unsigned int that the loop uses
+ * @cqe: variable of type struct afsync_cqe * that names the completion
+ *
+ * Count the rounds and give the completions back after the loop, with
+ * afsync_cq_advance(). The loop goes on as long as new ones arrive.
+ *
+ * Threads: reader. Never blocks.
+ */
+#define afsync_for_each_cqe(ring, head, cqe)				\
+	for ((head) = afsync_cq_head(ring);				\
+	     ((cqe) = afsync_cq_entry((ring), (head))) != NULL;		\
+	     (head)++)
+
+/**
+ * afsync_cqe_get_data64() - user data of a completion
+ * @cqe: the completion
+ *
+ * Threads: reader. Never blocks. Cannot fail.
+ */
+uint64_t afsync_cqe_get_data64(const struct afsync_cqe *cqe);
+
+/**
+ * afsync_cqe_get_data() - user data of a completion, as a pointer
+ * @cqe: the completion
+ *
+ * Threads: reader. Never blocks. Cannot fail.
+ */
+void *afsync_cqe_get_data(const struct afsync_cqe *cqe);
+
+/*
+ * Cancelling. Only requests that were submitted and that no sync serves yet can be
+ * cancelled; they complete with -ECANCELED a moment later. Running ones complete
+ * normally. Prepared requests are not touched.
+ */
+
+/**
+ * afsync_cancel() - cancel the requests with given user data
+ * @ring: the ring
+ * @user_data: as in afsync_sqe_set_data64()
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: number of requests cancelled, 1 or more, or
+ *	-EALREADY	all that match run already
+ *	-ENOENT		none matches: never submitted, or completed
+ */
+int afsync_cancel(struct afsync_ring *ring, uint64_t user_data);
+
+/**
+ * afsync_cancel_fd() - cancel the requests for an open file
+ * @ring: the ring
+ * @fd: a descriptor of the same open file (the same one, or a duplicate)
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: as afsync_cancel(), and
+ *	-EBADF	@fd is not an open descriptor
+ */
+int afsync_cancel_fd(struct afsync_ring *ring, int fd);
+
+/**
+ * afsync_cancel_all() - cancel all requests of the ring
+ * @ring: the ring
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: as afsync_cancel()
+ */
+int afsync_cancel_all(struct afsync_ring *ring);
+
+/*
+ * Event loops
+ */
+
+/**
+ * afsync_register_eventfd() - signal an eventfd when completions arrive
+ * @ring: the ring
+ * @fd: an eventfd(2); stays the caller's, who may close it at any time
+ *
+ * The eventfd is a hint to look at the ring: its count is not the number of
+ * completions. Read the eventfd first, then the ring until it is empty.
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: 0, or
+ *	-EBUSY	an eventfd is registered already
+ *	-EBADF	@fd is not an open descriptor
+ *	-EINVAL	@fd is not an eventfd
+ *	-ENOMEM	out of memory
+ */
+int afsync_register_eventfd(struct afsync_ring *ring, int fd);
+
+/**
+ * afsync_unregister_eventfd() - stop signalling the eventfd
+ * @ring: the ring
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: 0, or
+ *	-ENXIO	none is registered
+ */
+int afsync_unregister_eventfd(struct afsync_ring *ring);
+
+/**
+ * afsync_ring_fd() - descriptor of the ring
+ * @ring: the ring
+ *
+ * For poll(2) and epoll(7), where it is readable while completions are unread,
+ * and for passing the ring to another process. It belongs to the ring: do not
+ * close it.
+ *
+ * Threads: any. Never blocks. Cannot fail.
+ */
+int afsync_ring_fd(const struct afsync_ring *ring);
+
+/**
+ * afsync_ring_entries() - number of entries of the ring, a power of two
+ * @ring: the ring
+ *
+ * Threads: any. Never blocks. Cannot fail.
+ */
+unsigned int afsync_ring_entries(const struct afsync_ring *ring);
+
+/*
+ * Information
+ */
+
+/**
+ * afsync_get_info() - what the module can do
+ * @info: [out] see struct afsync_info; untouched on failure
+ *
+ * Opens /dev/afsync, asks, and closes it; no ring is needed.
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: 0, or -ENOENT, -ENODEV, -ENXIO, -EACCES, -EPERM, -EMFILE, -ENFILE,
+ * -ENOMEM, -EINTR, -ENOTTY as afsync_queue_init()
+ */
+int afsync_get_info(struct afsync_info *info);
+
+/**
+ * afsync_version() - version of the library
+ *
+ * Threads: any. Never blocks. Cannot fail.
+ *
+ * Return: "major.minor.patch", a constant string
+ */
+const char *afsync_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBAFSYNC_H */
