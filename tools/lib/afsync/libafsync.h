@@ -55,7 +55,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/select.h>		/* sigset_t, struct timespec, also with -std=c99 */
+#include <sys/select.h>		/* sigset_t, which <signal.h> hides with -std=c99 */
+#include <time.h>
 
 #include <linux/afsync.h>
 
@@ -77,6 +78,9 @@ extern "C" {
 
 /* A ring; only the library looks inside. */
 struct afsync_ring;
+
+/* <time.h> hides it with -std=c99. */
+struct timespec;
 
 /*
  * Setting up and ending
@@ -100,11 +104,10 @@ struct afsync_ring;
  *	-ENOENT	there is no /dev/afsync: the module is not loaded
  *	-ENODEV, -ENXIO	/dev/afsync is there, but no module behind it
  *	-EACCES	no permission to open /dev/afsync
- *	-EPERM	as -EACCES, by a security module or a device control group
+ *	-EPERM	no permission, by a device control group or a seccomp filter
  *	-EMFILE, -ENFILE	too many open files, of the process or the system
  *	-ENOMEM	out of memory
  *	-EAGAIN	the process locks its memory (mlockall(2)) and is at the limit
- *	-EINTR	a signal came while the device was opened
  *	-ENOTTY	/dev/afsync is something else
  */
 int afsync_queue_init(unsigned int entries, struct afsync_ring **ringp,
@@ -123,9 +126,11 @@ int afsync_queue_init(unsigned int entries, struct afsync_ring **ringp,
  * Threads: any. Blocking: short.
  *
  * Return: 0, or
- *	-EBADF	@fd is not an open descriptor
+ *	-EBADF	@fd is not an open descriptor, or opened with O_PATH
  *	-ENOTTY	@fd is not of /dev/afsync
  *	-ENXIO	no ring was set up on @fd
+ *	-EACCES	@fd is not open for reading and writing
+ *	-EINVAL	somebody wrote over the header of the ring
  *	-ENOMEM	out of memory
  *	-EAGAIN	as in afsync_queue_init()
  */
@@ -314,7 +319,8 @@ int afsync_submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr);
 /**
  * afsync_submit_and_wait_timeout() - the same with a limit in time
  * @ring: the ring
- * @cqe_ptr: [out] the first unread completion, or NULL if there is none
+ * @cqe_ptr: [out] the first unread completion, or NULL if there is none;
+ *	may be NULL itself
  * @wait_nr: as in afsync_submit_and_wait()
  * @ts: longest time to wait, relative (seconds and nanoseconds); NULL for ever
  * @sigmask: signals to block while waiting instead of the thread's own mask, as
@@ -323,8 +329,8 @@ int afsync_submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr);
  * If requests were queued, the count is returned however the wait ended;
  * afsync_cq_ready() then tells whether @wait_nr was reached.
  *
- * Threads: submitter and reader. Blocking: until @wait_nr completions are unread,
- * @ts is over or a signal handler ran.
+ * Threads: submitter and reader; submitter with NULL for @cqe_ptr. Blocking: until
+ * @wait_nr completions are unread, @ts is over or a signal handler ran.
  *
  * Return: number of requests queued, or the errors of afsync_submit() and
  *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @ts is
@@ -649,7 +655,7 @@ unsigned int afsync_ring_entries(const struct afsync_ring *ring);
  * Threads: any. Blocking: short.
  *
  * Return: 0, or -ENOENT, -ENODEV, -ENXIO, -EACCES, -EPERM, -EMFILE, -ENFILE,
- * -ENOMEM, -EINTR, -ENOTTY as afsync_queue_init()
+ * -ENOTTY as afsync_queue_init()
  */
 int afsync_get_info(struct afsync_info *info);
 
