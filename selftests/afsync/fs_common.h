@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Real filesystems on devices that obey the test.
+ *
+ * A device is a memory file behind a loop device, so the test can read what
+ * has reached "the disk". A device mapper table on top of it can be suspended,
+ * resumed and reloaded (fs_dm.h). Everything is done with system calls, only
+ * mkfs and modprobe are programs.
+ *
+ * Nothing outlives the test program, however it ends: mounts are made in a
+ * private mount namespace under a tmpfs on /mnt, loop devices have the
+ * autoclear flag, memory files vanish with their descriptor and dm devices ask
+ * for deferred removal.
+ *
+ * Functions return 0 or a negative errno, unless said otherwise.
+ */
+#ifndef AFSYNC_SELFTEST_FS_COMMON_H
+#define AFSYNC_SELFTEST_FS_COMMON_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+
+#define FS_UNUSED	__attribute__((unused))
+#define MIB		(1024LL * 1024)
+#define PAGE		4096
+#define SECTOR		512
+
+/* Programs */
+
+static FS_UNUSED int run_program(const char *const argv[])
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, 0);
+		dup2(null, 1);
+		dup2(null, 2);
+		setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	if (!WIFEXITED(status))
+		return -EINTR;
+	if (WEXITSTATUS(status) == 127)
+		return -ENOENT;
+	return WEXITSTATUS(status) ? -EIO : 0;
+}
+
+#define RUN(...) run_program((const char *const[]){ __VA_ARGS__, NULL })
+
+/* Built-in drivers have no module to load, so a failure means nothing. */
+static FS_UNUSED void load_module(const char *name)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	if (access(path, F_OK))
+		RUN("modprobe", "-q", name);
+}
+
+/* Small files of sysfs, procfs, cgroupfs */
+
+static FS_UNUSED int write_file(const char *path, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int fd, len, ret = 0;
+
+	va_start(ap, fmt);
+	len = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, len) != len)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* Returns the length read; the text ends with a null byte. */
+static FS_UNUSED int read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got, len = 0;
+
+	text[0] = 0;
+	if (fd < 0)
+		return -errno;
+	do {
+		got = read(fd, text + len, size - 1 - len);
+		if (got > 0)
+			len += got;
+	} while (got > 0 && len < (ssize_t)size - 1);
+	text[len] = 0;
+	close(fd);
+	return len;
+}
+
+/*
+ * Wait until a condition holds that nobody announces. The pause only spares
+ * the CPU: whatever its length, the outcome is the same.
+ */
+#define WAIT_UNTIL(cond) do {				\
+	while (!(cond))					\
+		poll(NULL, 0, 1);			\
+} while (0)
+
+/* Memory images */
+
+static FS_UNUSED int image_new(off_t size)
+{
+	int fd = memfd_create("afsync-test", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, size)) {
+		close(fd);
+		return -ENOMEM;
+	}
+	return fd;
+}
+
+static FS_UNUSED off_t image_size(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? -1 : st.st_size;
+}
+
+/* Calls fn for each piece of the image that is not a hole; stops when fn returns non-zero. */
+static FS_UNUSED int image_for_each(int fd, size_t chunk,
+				    int (*fn)(const char *data, size_t len, off_t at, void *arg),
+				    void *arg)
+{
+	off_t end, at = 0;
+	char *buf;
+	int ret = 0;
+
+	buf = malloc(chunk);
+	if (!buf)
+		return -ENOMEM;
+	while (!ret && (at = lseek(fd, at, SEEK_DATA)) >= 0) {
+		end = lseek(fd, at, SEEK_HOLE);
+		while (!ret && at < end) {
+			size_t want = end - at < (off_t)chunk ? (size_t)(end - at) : chunk;
+			ssize_t got = pread(fd, buf, want, at);
+
+			if (got <= 0) {
+				ret = -EIO;
+				break;
+			}
+			ret = fn(buf, got, at, arg);
+			at += got;
+		}
+	}
+	free(buf);
+	return ret;
+}
+
+static FS_UNUSED int image_copy_piece(const char *data, size_t len, off_t at, void *arg)
+{
+	return pwrite(*(int *)arg, data, len, at) == (ssize_t)len ? 0 : -ENOSPC;
+}
+
+/* A copy of the image as it is now: what a power cut would leave. */
+static FS_UNUSED int image_copy(int fd)
+{
+	int ret, to = image_new(image_size(fd));
+
+	if (to < 0)
+		return to;
+	ret = image_for_each(fd, MIB, image_copy_piece, &to);
+	if (ret) {
+		close(to);
+		return ret;
+	}
+	return to;
+}
+
+static FS_UNUSED int image_punch_piece(const char *data, size_t len, off_t at, void *arg)
+{
+	static const char zero[PAGE];
+
+	if (len == PAGE && !memcmp(data, zero, PAGE))
+		fallocate(*(int *)arg, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len);
+	return 0;
+}
+
+struct image_needle {
+	const char *text;
+	size_t len;
+};
+
+static FS_UNUSED int image_find_piece(const char *data, size_t len, off_t at, void *arg)
+{
+	const struct image_needle *needle = arg;
+	size_t i;
+
+	(void)at;
+	for (i = 0; i + needle->len <= len; i += SECTOR)
+		if (!memcmp(data + i, needle->text, needle->len))
+			return 1;
+	return 0;
+}
+
+/* Is there a sector of the image that starts with the text? */
+static FS_UNUSED bool image_has(int fd, const char *text)
+{
+	struct image_needle needle = { text, strlen(text) };
+
+	return image_for_each(fd, MIB, image_find_piece, &needle) == 1;
+}
+
+/* Loop devices */
+
+struct memdev {
+	int image;	/* the memory file, -1 when there is none */
+	int fd;		/* the open loop device */
+	char path[32];
+};
+
+/* Takes over the image, also when it fails. */
+static FS_UNUSED int memdev_open(struct memdev *d, int image)
+{
+	struct loop_config config = {
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR,
+		.fd = image,
+	};
+	int control, nr, ret;
+
+	d->image = -1;
+	d->fd = -1;
+	if (image < 0)
+		return image;
+	load_module("loop");
+	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	if (control < 0) {
+		ret = -errno;
+		goto err_image;
+	}
+	do {
+		nr = ioctl(control, LOOP_CTL_GET_FREE);
+		if (nr < 0) {
+			ret = -errno;
+			goto err_control;
+		}
+		snprintf(d->path, sizeof(d->path), "/dev/loop%d", nr);
+		d->fd = open(d->path, O_RDWR | O_CLOEXEC);
+		if (d->fd < 0) {
+			ret = -errno;
+			goto err_control;
+		}
+		ret = ioctl(d->fd, LOOP_CONFIGURE, &config) ? -errno : 0;
+		if (ret)
+			close(d->fd);
+	} while (ret == -EBUSY);	/* somebody else took the number */
+	if (ret)
+		goto err_control;
+	close(control);
+	d->image = image;
+	return 0;
+
+err_control:
+	close(control);
+err_image:
+	close(image);
+	d->fd = -1;
+	return ret;
+}
+
+static FS_UNUSED void memdev_close(struct memdev *d)
+{
+	if (d->image < 0)
+		return;
+	close(d->fd);
+	close(d->image);
+	d->image = -1;
+}
+
+/* Flush requests that the block device has got so far; negative errno. */
+static FS_UNUSED long dev_flushes(const char *path)
+{
+	char sys[64], text[512];
+	unsigned long v[17];
+	struct stat st;
+	int n;
+
+	if (stat(path, &st))
+		return -errno;
+	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u/stat", major(st.st_rdev), minor(st.st_rdev));
+	n = read_file(sys, text, sizeof(text));
+	if (n < 0)
+		return n;
+	n = sscanf(text, "%lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu",
+		   &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9],
+		   &v[10], &v[11], &v[12], &v[13], &v[14], &v[15], &v[16]);
+	return n == 17 ? (long)v[15] : -EINVAL;
+}
+
+/* Filesystems */
+
+enum fs_id { FS_EXT4, FS_XFS, FS_BTRFS, FS_VFAT, FS_EXT4_QUOTA, FS_COUNT };
+
+struct fs_type {
+	const char *name;
+	const char *mkfs[12];	/* the path of the image is appended */
+	const char *options;
+	off_t size;
+};
+
+/*
+ * No lazy initialisation: a thread that writes on its own would be one more
+ * player. nouuid: copies of one image are mounted side by side.
+ */
+static const struct fs_type fs_types[FS_COUNT] FS_UNUSED = {
+	[FS_EXT4] = { "ext4", { "mkfs.ext4", "-q", "-F", "-b", "4096", "-E",
+		"nodiscard,lazy_itable_init=0,lazy_journal_init=0" }, "", 48 * MIB },
+	[FS_XFS] = { "xfs", { "mkfs.xfs", "-q", "-f", "-K" }, "nouuid", 304 * MIB },
+	[FS_BTRFS] = { "btrfs", { "mkfs.btrfs", "-q", "-f", "-K" }, "", 128 * MIB },
+	[FS_VFAT] = { "vfat", { "mkfs.vfat" }, "", 32 * MIB },
+	[FS_EXT4_QUOTA] = { "ext4", { "mkfs.ext4", "-q", "-F", "-b", "4096", "-O", "quota", "-E",
+		"nodiscard,lazy_itable_init=0,lazy_journal_init=0" }, "usrquota", 48 * MIB },
+};
+
+/* One freshly made filesystem of each type that the program asked for; copied for each use. */
+static int fs_templates[FS_COUNT] FS_UNUSED;
+static const char *fs_missing[FS_COUNT] FS_UNUSED;
+
+static FS_UNUSED bool fs_known(const char *name)
+{
+	char text[4096], line[64];
+
+	load_module(name);
+	read_file("/proc/filesystems", text, sizeof(text));
+	snprintf(line, sizeof(line), "\t%s\n", name);
+	return strstr(text, line);
+}
+
+static FS_UNUSED void fs_prepare(enum fs_id id)
+{
+	const struct fs_type *type = &fs_types[id];
+	const char *argv[16];
+	char path[64];
+	int i, ret, fd;
+
+	if (fs_templates[id] || fs_missing[id])
+		return;
+	if (!fs_known(type->name)) {
+		fs_missing[id] = "this kernel does not have the filesystem";
+		return;
+	}
+	fd = image_new(type->size);
+	if (fd < 0) {
+		fs_missing[id] = "no memory for an image";
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+	for (i = 0; type->mkfs[i]; i++)
+		argv[i] = type->mkfs[i];
+	argv[i++] = path;
+	argv[i] = NULL;
+	ret = run_program(argv);
+	if (ret) {
+		fs_missing[id] = ret == -ENOENT ? "its mkfs is not installed" : "its mkfs failed";
+		close(fd);
+		return;
+	}
+	image_for_each(fd, PAGE, image_punch_piece, &fd);
+	fs_templates[id] = fd;
+}
+
+/* A fresh image with that filesystem. */
+static FS_UNUSED int fs_image(enum fs_id id)
+{
+	if (fs_missing[id] || !fs_templates[id])
+		return -ENOENT;
+	return image_copy(fs_templates[id]);
+}
+
+static FS_UNUSED int fs_mount(enum fs_id id, const char *dev, const char *dir)
+{
+	if (mkdir(dir, 0755) && errno != EEXIST)
+		return -errno;
+	return mount(dev, dir, fs_types[id].name, 0, fs_types[id].options) ? -errno : 0;
+}
+
+/* Mounts of this process are its own from here on, and /mnt is an empty tmpfs. */
+static FS_UNUSED int private_mounts(void)
+{
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("afsync-test", "/mnt", "tmpfs", 0, NULL))
+		return -errno;
+	return 0;
+}
+
+/* Shut the filesystem down as a device that went away would: no log, no flush. */
+#define FS_IOC_GOINGDOWN	_IOR('X', 125, uint32_t)
+#define FS_GOING_NOLOGFLUSH	2U
+
+/* Files */
+
+/* Fills a page so that each of its sectors starts with the text. */
+static FS_UNUSED void fill_page(char page[PAGE], const char *text)
+{
+	int i;
+
+	memset(page, '.', PAGE);
+	for (i = 0; i < PAGE; i += SECTOR)
+		memcpy(page + i, text, strlen(text));
+}
+
+static FS_UNUSED int write_page(int fd, int nr, const char *text)
+{
+	char page[PAGE];
+
+	fill_page(page, text);
+	if (pwrite(fd, page, PAGE, (off_t)nr * PAGE) != PAGE)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+/* Where on the device the bytes are: negative errno, -ESTALE if not in one piece and written. */
+static FS_UNUSED int64_t file_physical(int fd, off_t at, size_t len)
+{
+	union {
+		struct fiemap map;
+		char room[sizeof(struct fiemap) + 4 * sizeof(struct fiemap_extent)];
+	} u = { .map = {
+		.fm_start = at,
+		.fm_length = len,
+		.fm_flags = FIEMAP_FLAG_SYNC,
+		.fm_extent_count = 4,
+	} };
+	const struct fiemap_extent *e = u.map.fm_extents;
+
+	if (ioctl(fd, FS_IOC_FIEMAP, &u.map))
+		return -errno;
+	if (u.map.fm_mapped_extents != 1 || e->fe_flags & ~FIEMAP_EXTENT_LAST ||
+	    e->fe_logical > (uint64_t)at || e->fe_logical + e->fe_length < at + len)
+		return -ESTALE;
+	return e->fe_physical + (at - e->fe_logical);
+}
+
+#endif /* AFSYNC_SELFTEST_FS_COMMON_H */
