@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Build afsync.ko and afsync_sim.ko for one kernel, in build/modules-<release>.
+#
+#	scripts/build-modules.sh		for the running kernel, else Debian's
+#	scripts/build-modules.sh KERNEL		what scripts/fetch-kernel.sh takes, or a headers folder
+#	scripts/build-modules.sh KERNEL W=1 C=2	further arguments go to make
+#
+# The sources are copied, so that trees for several kernels live side by side
+# and nothing is ever built beside a source file. Prints the folder.
+
+. "$(dirname "$0")/lib.sh"
+
+# headers NAME: sets kdir, what modules for that kernel are built against.
+headers() {
+	local name=$1 dir
+	case $name in
+	debug)
+		kdir=$("$TOP/scripts/build-debug-kernel.sh")/build
+		return ;;
+	*/*)
+		if [ -e "$name/Makefile" ]; then
+			kdir=$name
+			return
+		elif [ -e "$name/build/Makefile" ]; then
+			kdir=$name/build
+			return
+		fi
+		dir=$("$TOP/scripts/fetch-kernel.sh" "$name")
+		name=$(cat "$dir/release") ;;
+	esac
+	for kdir in "$CACHE/headers/$name" "/lib/modules/$name/build" "/usr/src/linux-headers-$name"; do
+		[ ! -e "$kdir/Makefile" ] || return 0
+	done
+	die "no headers for kernel $name: install linux-headers-$name, or give KDIR=<its build folder>"
+}
+
+name=${1:-}
+[ $# = 0 ] || shift
+[ -n "$name" ] || name=$(uname -r)
+headers "$name"
+
+# release_of KDIR
+release_of() {
+	cat "$1/include/config/kernel.release" 2>/dev/null || make -s -C "$1" kernelrelease
+}
+
+release=$(release_of "$kdir")
+out=$BUILD/modules-$release
+mkdir -p "$out/drivers" "$out/include" "$out/selftests"
+# cp -u keeps what is up to date, so that make rebuilds only what changed.
+for path in Kbuild drivers/afsync include/uapi selftests/sim; do
+	[ -e "$TOP/$path" ] || { say "no $path in $TOP"; continue; }
+	mkdir -p "$out/$(dirname "$path")"
+	cp -ruT "$TOP/$path" "$out/$path"
+done
+# A file that was removed from the sources must not be built any longer.
+(cd "$out" && find Kbuild drivers include selftests \( -name '*.[ch]' -o -name 'Kbuild*' \) ! -name '*.mod.c') |
+while read -r path; do
+	[ -e "$TOP/$path" ] || rm -f "$out/$path"
+done
+
+nice make -C "$kdir" "M=$out" "$@" modules >&2
+echo "$out"

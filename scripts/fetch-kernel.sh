@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Find a kernel to boot in the VM, fetch it if needed, and print its folder.
+#
+#	scripts/fetch-kernel.sh			Debian's kernel, as of the installed headers
+#	scripts/fetch-kernel.sh 6.1.0-56-amd64	that package of Debian
+#	scripts/fetch-kernel.sh FILE.deb	an image package on disk
+#	scripts/fetch-kernel.sh BZIMAGE		any bzImage; needs built-in drivers
+#	scripts/fetch-kernel.sh debug		the debug kernel (builds it once)
+#
+# The folder has bzImage, release and, if the kernel has modules, lib/modules.
+# Packages are downloaded and unpacked into the cache, never installed: the
+# machine's own kernel and boot loader are not touched.
+
+. "$(dirname "$0")/lib.sh"
+
+# Debian's kernel that the installed headers belong to, else the newest.
+debian_version() {
+	local v
+	v=$(dpkg-query -W -f '${Depends}' linux-headers-amd64 2>/dev/null |
+		sed -n 's/^linux-headers-\([^ ,]*\).*/\1/p')
+	[ -n "$v" ] || v=$(apt-cache depends linux-image-amd64 2>/dev/null |
+		sed -n 's/.*Depends: linux-image-\([0-9][^ ]*\)$/\1/p' | head -n 1)
+	[ -n "$v" ] || die "cannot tell the version of Debian's kernel: run 'make setup' first"
+	echo "$v"
+}
+
+# unpack DEB: into the cache, complete or not at all.
+unpack() {
+	local deb=$1 release new
+	release=$(dpkg-deb -c "$deb" | sed -n 's,.* \./boot/vmlinuz-,,p')
+	[ -n "$release" ] || die "$deb has no boot/vmlinuz-*: it is not a kernel image package"
+	dir=$CACHE/kernels/$release
+	[ ! -e "$dir/release" ] || return 0
+	new=$(mktemp -d "$CACHE/kernels/new.XXXXXX")
+	dpkg-deb -x "$deb" "$new"
+	ln -s "boot/vmlinuz-$release" "$new/bzImage"
+	# From Debian 13 on the modules are below usr/lib.
+	[ -e "$new/lib" ] || ln -s usr/lib "$new/lib"
+	/sbin/depmod -b "$new" "$release"
+	echo "$release" >"$new/release"
+	chmod 755 "$new"
+	rm -rf "$dir"
+	mv "$new" "$dir"
+}
+
+download() {
+	local version=$1 tmp
+	[ ! -e "$dir/release" ] || return 0
+	tmp=$(mktemp -d "$CACHE/download.XXXXXX")
+	say "downloading linux-image-$version (not installed, only unpacked into $CACHE)"
+	if ! (cd "$tmp" && apt-get download "linux-image-$version" >&2 2>apt.err); then
+		cat "$tmp/apt.err" >&2
+		rm -rf "$tmp"
+		die "no package linux-image-$version: try 'apt-get update', or KERNEL=<bzImage or .deb>"
+	fi
+	unpack "$tmp"/*.deb
+	rm -rf "$tmp"
+}
+
+# The release of a bzImage stands in its setup header (x86 boot protocol).
+bzimage_release() {
+	local image=$1 offset
+	[ "$(dd if="$image" bs=1 skip=514 count=4 status=none)" = HdrS ] ||
+		die "$image is not a bzImage"
+	offset=$(od -An -tu2 -j 526 -N 2 "$image")
+	dd if="$image" bs=1 skip=$((offset + 512)) count=80 status=none | tr '\0' '\n' | sed -n '1s/ .*//p'
+}
+
+mkdir -p "$CACHE/kernels"
+what=${1:-}
+case $what in
+debug)
+	exec "$TOP/scripts/build-debug-kernel.sh"
+	;;
+*.deb)
+	with_lock kernels unpack "$what"
+	;;
+*/*)
+	[ -e "$what" ] || die "no such kernel: $what"
+	if [ -d "$what" ]; then
+		[ -e "$what/release" ] || die "$what has no file release: not a folder that this script made"
+		dir=$what
+	else
+		release=$(bzimage_release "$what")
+		dir=$CACHE/kernels/file-$(sha256sum "$what" | cut -c 1-12)
+		mkdir -p "$dir"
+		ln -sfn "$(realpath "$what")" "$dir/bzImage"
+		echo "$release" >"$dir/release"
+	fi
+	;;
+*)
+	[ -n "$what" ] || what=$(debian_version)
+	dir=$CACHE/kernels/$what
+	[ -e "$dir/release" ] || with_lock kernels download "$what"
+	;;
+esac
+echo "$dir"

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What the scripts of this folder share. Sourced, never run:
+#	. "$(dirname "$0")/lib.sh"
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${AFSYNC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/afsync}
+BUILD=$TOP/build
+# The kernel source that the debug kernel and the selftests are built from.
+KSRC=${KSRC:-$CACHE/linux-source-6.1}
+ME=$(basename "$0")
+export TOP CACHE BUILD KSRC
+
+say() { printf '%s: %s\n' "$ME" "$*" >&2; }
+die() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# as_root CMD...: run it as root; sudo asks for the password if it has to.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif have sudo; then
+		sudo "$@"
+	else
+		die "this step needs root, and there is no sudo here: run 'make setup' as root once"
+	fi
+}
+
+# with_lock NAME CMD...: one run of CMD at a time on this machine, so that two
+# builds never write the same folder of the cache.
+with_lock() {
+	local name=$1 fd
+	shift
+	mkdir -p "$CACHE"
+	exec {fd}>"$CACHE/.lock-$name"
+	flock -n "$fd" || { say "waiting for another run ($name)"; flock "$fd"; }
+	# The descriptor is closed for CMD: what it leaves behind must not hold the lock.
+	"$@" {fd}>&-
+	exec {fd}>&-
+}

@@ -1,0 +1,218 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Run a command, or a shell, in a VM that has the afsync module loaded.
+#
+#	scripts/vm.sh [OPTION]... [--] [CMD...]
+#
+#	--kernel K	what scripts/fetch-kernel.sh takes (Debian's kernel)
+#	--debug		the debug kernel
+#	--mem MIB	memory (1024; 2560 on the debug kernel)
+#	--cpus N	virtual CPUs (2)
+#	--timeout S	end the VM after S seconds (1800; none for a shell)
+#	--name NAME	the log goes to build/vm/NAME.log (last)
+#	--env NAME=VAL	set a variable in the guest; can be repeated
+#	--append ARGS	kernel parameters
+#	--no-sim	do not load the test module
+#	--no-module	load no module at all
+#
+# The guest's root is the host's root, read-only over 9p with a tmpfs on top: all
+# programs and files are there, at the same paths; what the guest writes is gone
+# at the end. /mnt/ext4 and /mnt/xfs are scratch filesystems on virtio disks with a
+# write-back cache, $SCRATCH_DEV is an empty disk. There is no network.
+# CMD's output comes out here; kernel messages only go to the log. The exit status is
+# CMD's, 124 when the time was up, and 125 when the kernel complained (panic, warning,
+# lockdep, KASAN, leak ...) or the VM ended without a word.
+# AFSYNC_ACCEL=tcg or kvm skips the probe for KVM.
+
+. "$(dirname "$0")/lib.sh"
+
+kernel='' debug=0 mem='' cpus=2 timeout='' name=last append='' sim=1 modules=1
+env=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--kernel) kernel=$2; shift ;;
+	--debug) debug=1 ;;
+	--mem) mem=$2; shift ;;
+	--cpus) cpus=$2; shift ;;
+	--timeout) timeout=$2; shift ;;
+	--name) name=$2; shift ;;
+	--env) env+=("$2"); shift ;;
+	--append) append=$2; shift ;;
+	--no-sim) sim=0 ;;
+	--no-module) modules=0 ;;
+	--help) sed -n '5,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	--) shift; break ;;
+	-*) die "unknown option $1 (--help lists them)" ;;
+	*) break ;;
+	esac
+	shift
+done
+interactive=0
+[ $# -gt 0 ] || interactive=1
+[ $interactive = 0 ] || [ -t 0 ] || die "a shell needs a terminal; give a command to run: make vm CMD='...'"
+for tool in qemu-system-x86_64 busybox cpio mkfs.ext4 mkfs.xfs; do
+	have "$tool" || [ -x "/sbin/$tool" ] || die "$tool is missing: run 'make setup'"
+done
+PATH=$PATH:/usr/sbin:/sbin
+
+[ $debug = 0 ] || [ -n "$kernel" ] || kernel=debug
+kdir=$("$TOP/scripts/fetch-kernel.sh" ${kernel:+"$kernel"})
+kdir=$(realpath "$kdir")
+release=$(cat "$kdir/release")
+[[ $release != *-debug ]] || debug=1
+[ -n "$mem" ] || mem=$([ $debug = 1 ] && echo 2560 || echo 1024)
+
+# The modules to load.
+ko='' sim_ko=''
+if [ $modules = 1 ]; then
+	built=$BUILD/modules-$release
+	ko=$built/drivers/afsync/afsync.ko
+	[ -e "$ko" ] || die "$ko is missing: run 'scripts/build-modules.sh ${kernel:-$release}' (or use --no-module)"
+	[ $sim = 0 ] || [ ! -e "$built/selftests/sim/afsync_sim.ko" ] || sim_ko=$built/selftests/sim/afsync_sim.ko
+fi
+
+# The initramfs: busybox, the drivers that are modules in this kernel, init.
+make_initramfs() {
+	local root new list=/dev/null
+	initrd=$kdir/initramfs-$(sha256sum "$TOP/selftests/qemu/init" /bin/busybox | sha256sum | cut -c 1-12).cpio
+	[ ! -e "$initrd" ] || return 0
+	root=$(mktemp -d)
+	mkdir -p "$root/bin" "$root/modules"
+	cp /bin/busybox "$root/bin/"
+	install -m 755 "$TOP/selftests/qemu/init" "$root/init"
+	: >"$root/modules/list"
+	if [ -d "$kdir/lib/modules/$release" ]; then
+		for list in virtio_pci virtio_blk virtio_console virtio_rng 9p 9pnet_virtio overlay; do
+			modprobe -d "$kdir" -S "$release" --show-depends "$list"
+		done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r ko; do
+			cp "$ko" "$root/modules/"
+			ko=$root/modules/${ko##*/}
+			case $ko in
+			*.xz) xz -d "$ko"; ko=${ko%.xz} ;;
+			*.zst) zstd -q -d --rm "$ko"; ko=${ko%.zst} ;;
+			esac
+			echo "${ko##*/}" >>"$root/modules/list"
+		done
+	fi
+	new=$initrd.$$
+	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$new"
+	mv "$new" "$initrd"
+	rm -rf "$root"
+}
+
+# KVM may be there and still not boot this kernel: ask once per kernel and host.
+accel() {
+	local answer
+	if [ -n "${AFSYNC_ACCEL:-}" ]; then
+		echo "$AFSYNC_ACCEL"
+		return
+	elif [ ! -w /dev/kvm ]; then
+		echo tcg
+		return
+	fi
+	answer=$kdir/accel-$({ uname -srv; grep -m 1 'model name' /proc/cpuinfo; } | sha256sum | cut -c 1-12)
+	if [ ! -e "$answer" ]; then
+		say "trying whether KVM boots this kernel (once, up to 20 s)"
+		timeout 20 qemu-system-x86_64 -machine pc -accel kvm -cpu host -m 512 "${common[@]}" \
+			-serial null -serial "file:$run/probe" -append "console=ttyS0 panic=-1 afsync.probe=1" \
+			>/dev/null 2>&1 </dev/null || true
+		if grep -qs booted "$run/probe"; then echo kvm; else echo tcg; fi >"$answer"
+		say "using $(cat "$answer")"
+	fi
+	cat "$answer"
+}
+
+mkdir -p "$BUILD/vm"
+run=$(mktemp -d "$BUILD/vm/run.XXXXXX")
+log=$run/console.log
+qemu_pid=
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	[ -z "$qemu_pid" ] || kill "$qemu_pid" 2>/dev/null || true
+	[ "$interactive" = 0 ] || stty sane
+	rm -f "$run"/*.img
+	[ ! -e "$log" ] || mv -f "$log" "$BUILD/vm/$name.log"
+	rm -rf "$run"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+with_lock "initramfs-$release" true
+make_initramfs
+token=$(basename "$run")-$$
+common=(-nodefaults -no-user-config -display none -nic none -no-reboot -kernel "$kdir/bzImage" -initrd "$initrd")
+
+disks=()
+for disk in ext4 xfs scratch; do
+	truncate -s 3G "$run/$disk.img"
+	disks+=(-drive "if=none,id=$disk,file=$run/$disk.img,format=raw,cache=writeback,discard=unmap"
+		-device "virtio-blk-pci,drive=$disk,serial=$disk")
+done
+mkfs.ext4 -q -F "$run/ext4.img"
+mkfs.xfs -q -f "$run/xfs.img"
+
+# What guest.sh reads. printf %q, so that any value survives.
+env=("AFSYNC_KO=$ko" "AFSYNC_SIM_KO=$sim_ko" ${env[@]+"${env[@]}"})
+{
+	for v in token debug interactive; do printf '%s=%q\n' $v "${!v}"; done
+	printf 'top=%q\ncwd=%q\nmodules=%q\nterm=%q\n' "$TOP" "$PWD" "$ko $sim_ko" "${TERM:-dumb}"
+	[ $interactive = 0 ] || stty size | { read -r r c; printf 'rows=%q\ncolumns=%q\n' "$r" "$c"; }
+	printf 'env=('; printf '%q ' "${env[@]}"; printf ')\n'
+} >"$run/config"
+if [ $# = 1 ]; then
+	printf '%s\n' "$1" >"$run/cmd"
+else
+	printf '%q ' "$@" >"$run/cmd"
+fi
+
+accel=$(accel)
+qemu=(qemu-system-x86_64 -machine pc -accel "$accel" -smp "$cpus" -m "$mem" "${common[@]}"
+	-cpu "$([ "$accel" = kvm ] && echo host || echo max,la57=off)"
+	-serial "file:$log" -serial "file:$run/result"
+	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap
+	-device virtio-9p-pci,fsdev=host,mount_tag=host
+	-device virtio-rng-pci -device virtio-serial-pci "${disks[@]}"
+	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers \
+$([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.cache=$CACHE afsync.kernel=$kdir $append")
+
+ended=0
+if [ $interactive = 1 ]; then
+	say "kernel $release ($accel), $mem MiB; leave with 'exit' or Ctrl-D; kernel messages: dmesg"
+	timeout --foreground -k 5 "${timeout:-0}" "${qemu[@]}" \
+		-chardev stdio,id=con,signal=off -device virtconsole,chardev=con || ended=$?
+else
+	# Through cat: QEMU must not change the terminal, and wants a plain descriptor.
+	exec 3> >(exec cat) ; out=$!
+	exec 4> >(exec cat >&2) ; err=$!
+	timeout --foreground -k 5 "${timeout:-1800}" "${qemu[@]}" -add-fd fd=3,set=1 -add-fd fd=4,set=2 \
+		-chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=afsync.out \
+		-chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=afsync.err \
+		</dev/null >"$run/qemu.out" 2>&1 &
+	qemu_pid=$!
+	exec 3>&- 4>&-
+	wait "$qemu_pid" || ended=$?
+	qemu_pid=
+	wait "$out" "$err" || true
+	cat "$run/qemu.out" >&2
+fi
+
+# Anything but PID 1's word is a failure.
+failed() {
+	say "FAILED: $1; the end of $BUILD/vm/$name.log:"
+	grep -aE "$2" "$log" | tail -n 40 | tr -d '\r' | sed 's/^/    /' >&2 || true
+	exit "$3"
+}
+word="" said="" status="" verdict=""
+read -r word said status verdict 2>/dev/null <"$run/result" || true
+verdict=${verdict%$'\r'}
+if [ "$word $said" != "afsync-vm $token" ]; then
+	case $ended in
+	124|137) failed "time was up after ${timeout:-1800} s" . 124 ;;
+	esac
+	failed "the VM ended without a word" . 125
+elif [ "$verdict" != clean ]; then
+	failed "the kernel complained (the command's status was $status)" 'afsync-vm: FAILED|BUG|WARN|INFO:|unreferenced|^.{15}  ' 125
+fi
+exit "$status"
