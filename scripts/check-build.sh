@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Static checks that build: in a copy of the tree, so that nothing built before
+# hides a warning, and nothing is left behind. Sourced by check-static.sh.
+
+# copy_tree: sets $tree, a git repository with the files of the project.
+copy_tree() {
+	tree=$SCRATCH/tree
+	mkdir "$tree"
+	files | tar -c -T - | tar -x -C "$tree"
+	git -C "$tree" init -q
+	git -C "$tree" add -A
+	git -C "$tree" -c user.name=check -c user.email=check commit -q -m copy
+}
+
+# headers_of VERSION: a folder of kernel headers, the newest of that version.
+headers_of() {
+	local dir
+	for dir in "$CACHE/headers/$1".*amd64* "/usr/src/linux-headers-$1".*amd64*; do
+		[ ! -e "$dir/Makefile" ] || echo "$dir"
+	done | sort -V | tail -n 1
+}
+
+# modules VERSION MAKE-ARGS...: both modules build and nothing is said.
+modules() {
+	local kdir log=$SCRATCH/log
+	kdir=$(headers_of "$1")
+	[ -n "$kdir" ] || { echo "no headers for $1: run 'make setup'"; return 1; }
+	shift
+	copy_tree
+	"$tree/scripts/build-modules.sh" "$kdir" "$@" AFSYNC_SIM=1 >"$log" 2>&1 || { tail -n 40 "$log"; return 1; }
+	[ "$(find "$tree/build" -name '*.ko' | wc -l)" = 2 ] || { echo "not two modules"; return 1; }
+	# What make and kbuild say when all is well; any other line is a warning.
+	grep -vE '^ *(CC|CHECK|LD|MODPOST|BTF|AR|CLEAN)( |$)|^(nice )?make|^/.*/build/modules-|^Skipping BTF|^  *$' "$log" |
+		none "said by the build" || return 1
+}
+
+check_modules_6_1() { modules 6.1 W=1 C=2; }
+check_modules_6_12() { modules 6.12 W=1 C=2; }
+check_modules_clang() { modules 6.1 LLVM=1; }
+
+# The programs build without a warning, with both compilers.
+check_user_warnings() {
+	local cc dir
+	for cc in gcc clang; do
+		for dir in tools/lib/afsync tools/afsync selftests; do
+			make -s -C $dir O="$SCRATCH/$cc/$dir" CC=$cc \
+				CFLAGS="-O2 -g -Wall -Wextra -Werror" all 2>&1 | tail -n 30
+		done
+	done
+}
+
+# The library exports what its header declares, and nothing else is global in it.
+check_lib_symbols() {
+	local out=$SCRATCH/lib exported global
+	make -s -C tools/lib/afsync O="$out" all
+	exported=$(nm -D --defined-only "$out/libafsync.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }')
+	global=$(nm --defined-only --extern-only "$out/libafsync.a" | awk 'NF == 3 { print $3 }')
+	same "shared library" "$(lib_symbols)" "$exported"
+	grep -v '^afsync_' <<<"$global" | none "global in the archive without the prefix afsync_"
+	readelf -d "$out/libafsync.so" | grep 'SONAME.*libafsync\.so\.1' >/dev/null || { echo "no soname"; return 1; }
+}
+
+# Building leaves no file that git sees, and 'make clean' leaves nothing built.
+check_build_clean() {
+	copy_tree
+	make -s -C "$tree" >"$SCRATCH/log" 2>&1 || { tail -n 40 "$SCRATCH/log"; return 1; }
+	git -C "$tree" status --porcelain | none "left by the build"
+	make -s -C "$tree" clean
+	git -C "$tree" status --porcelain --ignored | none "left by 'make clean'"
+}
+
+# 'make uninstall' removes all that 'make install' put there.
+check_install_uninstall() {
+	local dest=$SCRATCH/dest
+	copy_tree
+	make -s -C "$tree" >"$SCRATCH/log" 2>&1 || { tail -n 40 "$SCRATCH/log"; return 1; }
+	make -s -C "$tree" install DESTDIR="$dest" prefix=/usr
+	local f
+	for f in usr/bin/afsync usr/include/libafsync.h usr/include/linux/afsync.h \
+		usr/share/man/man4/afsync.4 usr/share/man/man1/afsync.1; do
+		compgen -G "$dest/$f*" >/dev/null || { echo "not installed: $f"; return 1; }
+	done
+	find "$dest" -name 'afsync.ko*' | grep . >/dev/null || { echo "not installed: afsync.ko"; return 1; }
+	find "$dest" -name 'libafsync.so.1' | grep . >/dev/null || { echo "not installed: libafsync.so.1"; return 1; }
+	find "$dest" -name '*sim*' | none "installed, but only for tests"
+	make -s -C "$tree" uninstall DESTDIR="$dest" prefix=/usr
+	find "$dest" ! -type d | none "left by 'make uninstall'"
+}

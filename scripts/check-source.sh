@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Static checks of the sources, file by file. Sourced by check-static.sh.
+
+# The files of the project: tracked, and new ones that are not ignored.
+files() {
+	git ls-files --cached --others --exclude-standard -- "$@" |
+		while read -r f; do [ ! -f "$f" ] || echo "$f"; done
+}
+
+# none WHAT: fails if there is input, and shows it.
+none() {
+	local found
+	found=$(cat)
+	[ -n "$found" ] || return 0
+	echo "$1:"
+	echo "$found"
+	return 1
+}
+
+# search GREP-ARGS: what grep finds in the files named on standard input. Complaints
+# of grep are part of it, so that a search that could not be done is seen.
+search() {
+	xargs -d '\n' grep "$@" /dev/null 2>&1 || [ $? = 123 ]
+}
+
+# The licence that a file must have, by its path.
+licence_of() {
+	case $1 in
+	include/uapi/*) echo "GPL-2.0-only WITH Linux-syscall-note" ;;
+	tools/afsync/examples/*) echo MIT ;;
+	tools/lib/*) echo "LGPL-2.1-or-later OR MIT" ;;
+	Documentation/man/libafsync* | Documentation/man/afsync_*) echo "" ;;
+	*) echo GPL-2.0-only ;;
+	esac
+}
+
+check_spdx() {
+	local f line
+	files | grep -vxE 'COPYING|LICENSES/.*' | while read -r f; do
+		line=$(head -n 3 "$f" | grep -o 'SPDX-License-Identifier: .*' | head -n 1) ||
+			{ echo "$f: no SPDX line in the first three"; continue; }
+		line=${line#*: }
+		line=${line%% \*/*}
+		line=${line%% -->*}
+		[[ $line == $(licence_of "$f")* ]] ||
+			echo "$f: '$line', expected '$(licence_of "$f")'"
+	done | none "wrong or no licence"
+}
+
+# What must not stay in a file: notes to oneself, and paths of one machine. The
+# brackets keep this line from finding itself.
+check_words() {
+	files | grep -vx COPYING | search -nIwE \
+		'TO[D]O|FIX[M]E|XX[X]|HA[C]K|/wor[k]/[a-z]+|/roo[t]/[.a-z]+|/hom[e]/[a-z]+' |
+		none "left behind"
+}
+
+# longest_functions FILE...: "file: function: lines" for functions past 60 lines.
+long_functions() {
+	awk '/^[a-zA-Z].*[(]/ { name = $0; sub(/[(].*/, "", name); sub(/.*[ *]/, "", name) }
+	     /^{/ { start = FNR }
+	     /^}/ && start { if (FNR - start > 61)
+			print FILENAME ": " name ": " FNR - start - 1 " lines"; start = 0 }' "$@"
+}
+
+check_length() {
+	# Told, not refused: a long function can be the plainest one.
+	files 'drivers/*.c' | while read -r f; do long_functions "$f"; done
+	files 'drivers/*.[ch]' | xargs wc -l |
+		awk '$2 != "total" && $1 > 350 { print $2 ": " $1 " lines" }' |
+		none "longer than 350 lines"
+}
+
+check_no_version_ifs() {
+	files 'drivers/*.[ch]' 'selftests/sim/*.[ch]' | grep -v '/compat\.h$' |
+		search -nE 'LINUX_VERSION_CODE|KERNEL_VERSION|^[ \t]*#[ \t]*(if|elif)[a-z]*.*CONFIG_' |
+		none "only compat.h may know that kernels differ"
+}
+
+check_shellcheck() {
+	files | while read -r f; do
+		if [[ $f == *.sh ]] || head -n 1 "$f" | grep -aqE '^#!.*[ /](ba)?sh( |$)'; then
+			echo "$f"
+		fi
+	done | xargs shellcheck -x -P SCRIPTDIR
+}
+
+# accepted WHERE: options for checkpatch, see the file for the reasons.
+accepted() { sed -n "s/^$1 \([A-Z_]*\)$/--ignore \1/p" scripts/checkpatch-accepted; }
+
+check_checkpatch() {
+	local perl=(perl "$KSRC/scripts/checkpatch.pl" --no-tree --strict --no-summary --terse --show-types)
+	local kernel user bad=0
+	mapfile -t kernel < <(files 'drivers/*.[ch]' 'include/*.h' 'selftests/sim/*.[ch]')
+	mapfile -t user < <(files 'tools/*.[ch]' 'selftests/*.[ch]' | grep -v '^selftests/sim/')
+	# shellcheck disable=SC2046
+	"${perl[@]}" $(accepted kernel) -f "${kernel[@]}" || bad=1
+	# shellcheck disable=SC2046
+	"${perl[@]}" $(accepted user) -f "${user[@]}" || bad=1
+	return $bad
+}
+
+check_kernel_doc() {
+	local list
+	list=$(files 'drivers/*.[ch]' 'include/*.h' 'selftests/sim/*.[ch]' 'tools/lib/*.h')
+	# shellcheck disable=SC2086
+	"$KSRC/scripts/kernel-doc" -none $list 2>&1 | none "kernel-doc"
+}
+
+# Public headers compile alone, as C and as C++, on 64 and 32 bit.
+check_headers() {
+	local warn=(-Wall -Wextra -Wpedantic -Werror -fsyntax-only -I include/uapi -I tools/lib/afsync)
+	local header std bits
+	for header in linux/afsync.h libafsync.h; do
+		echo "#include <$header>" >"$SCRATCH/alone.c"
+		cp "$SCRATCH/alone.c" "$SCRATCH/alone.cc"
+		for bits in -m64 -m32; do
+			for std in c99 c11 gnu17; do
+				gcc "${warn[@]}" $bits -std=$std "$SCRATCH/alone.c"
+			done
+			for std in c++11 c++20; do
+				g++ "${warn[@]}" $bits -std=$std "$SCRATCH/alone.cc"
+			done
+		done
+	done
+}

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The static checks: everything that can be checked without running the module.
+#
+#	scripts/check-static.sh			run all of them
+#	scripts/check-static.sh NAME...		run these
+#	scripts/check-static.sh --list		name them all
+#
+# Prints TAP: "ok N - name" or "not ok N - name", what a check says as "# ..."
+# lines below it. Exits with 0 if all passed, with 1 if one failed.
+#
+# A check is a function check_NAME in one of the files sourced below ('-' in the
+# name is '_' there). It runs in a shell of its own from the top of the tree, has
+# an empty folder $SCRATCH, and passes if it returns 0. What it prints is shown
+# either way, so that a check may also report.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/check-source.sh"
+. "$TOP/scripts/check-docs.sh"
+. "$TOP/scripts/check-build.sh"
+
+CHECKS=(
+	# check-source.sh
+	spdx words length no-version-ifs shellcheck checkpatch kernel-doc headers
+	# check-docs.sh
+	rst man abi doc-names doc-structs doc-fields doc-lists doc-errnos doc-paths
+	doc-promises doc-programs
+	# check-build.sh
+	modules-6.1 modules-6.12 modules-clang user-warnings lib-symbols
+	build-clean install-uninstall
+)
+
+# run_check NUMBER NAME. Never part of a condition: that would switch off errexit
+# inside the check, and a check would pass that failed in its middle.
+run_check() {
+	local name=$2 log=$work/$2.log rc word="not ok"
+	SCRATCH=$work/$name
+	mkdir "$SCRATCH"
+	set +e
+	(
+		set -e
+		cd "$TOP"
+		"check_${name//[-.]/_}"
+	) >"$log" 2>&1 </dev/null
+	rc=$?
+	set -e
+	if [ $rc = 0 ]; then word=ok; else failed=$((failed + 1)); fi
+	echo "$word $1 - $name"
+	sed 's/^/# /' "$log"
+	rm -rf "$SCRATCH"
+}
+
+if [ "${1:-}" = --list ]; then
+	printf '%s\n' "${CHECKS[@]}"
+	exit
+fi
+[ $# -gt 0 ] || set -- "${CHECKS[@]}"
+for name; do
+	[[ " ${CHECKS[*]} " == *" $name "* ]] || die "no such check: $name (see --list)"
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+number=0
+echo "TAP version 13"
+echo "1..$#"
+for name; do
+	number=$((number + 1))
+	run_check $number "$name"
+done
+echo "# $((number - failed)) passed, $failed failed"
+[ $failed = 0 ]
