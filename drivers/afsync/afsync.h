@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * afsync - asynchronous fsync for every program: what the files share
+ *
+ * The way of a request:
+ *
+ *	ioctl.c		copies and checks the command
+ *	submit.c	copies the array, request by request
+ *	req.c		makes a request: all that can fail fails there
+ *	fileq.c		appends it to the queue of its file; a worker takes the batch
+ *	sync.c		one sync for the batch, and each open file's share of errors
+ *	req.c		lets go of the files, then has the entries posted
+ *	ring.c		writes the entries into shared memory and notifies
+ *	wait.c		those who wait in an ioctl
+ *
+ * Beside the way: dev.c (one open of the device), cancel.c (takes queued requests
+ * back), lane.c (the workqueue of a filesystem), user.c (limit of requests a user),
+ * stats.c (counters), main.c (the module).
+ *
+ * Locks, outer before inner. All are spinlocks: nobody sleeps under them, and no
+ * interrupt takes them.
+ *
+ *	user_mutex (user.c)		the table of users; only ring setup and end
+ *
+ *	ring->lock			a ring's indices, requests and eventfd
+ *	  bucket->lock (fileq.c)	the queues of the files that hash there, and
+ *					the state of their requests
+ *	    lane bucket->lock (lane.c)	the lanes that hash there and their lists of
+ *					cancelled requests
+ *	  the eventfd's own lock	eventfd_signal() takes it
+ *
+ *	ring->wait.lock			under none of the others
+ *
+ * References:
+ *
+ *	open of the device -> ring	from setup to the end of release()
+ *	request -> ring			ring->live, from creation until nothing of the
+ *					request is left; release() waits for zero
+ *	request -> file, credentials	from creation until just before its entry is
+ *					posted
+ *	request -> queue of the file	fileq->refs, as long as the request lives
+ *	worker  -> queue of the file	fileq->refs, while fileq->active
+ *	queue   -> lane			lane->refs, as long as the queue lives
+ *	ring    -> user			user->refs
+ *
+ * A queue's key and a lane's domain are addresses that are compared and never
+ * followed. A queue outlives the file of its last request for the moment between
+ * letting go of the file and posting the entry; if the address is used for another
+ * file in that moment, that file's requests wait for the entry to be posted and then
+ * run as they would have in a queue of their own.
+ */
+#ifndef _AFSYNC_H
+#define _AFSYNC_H
+
+#include <linux/atomic.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/percpu.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include <linux/afsync.h>
+
+#define AFSYNC_OPS_MASK		(BIT(AFSYNC_OP_FSYNC) | BIT(AFSYNC_OP_FDATASYNC) | \
+				 BIT(AFSYNC_OP_SYNCFS))
+#define AFSYNC_SQE_MASK		(AFSYNC_SQE_DRAIN | AFSYNC_SQE_WRITABLE)
+#define AFSYNC_WAIT_MASK	(AFSYNC_WAIT_TIMEOUT | AFSYNC_WAIT_ABSTIME | \
+				 AFSYNC_WAIT_SIGMASK)
+#define AFSYNC_CANCEL_MASK	(AFSYNC_CANCEL_USER_DATA | AFSYNC_CANCEL_FD | \
+				 AFSYNC_CANCEL_ALL)
+
+/* Syncs that may run at once on one filesystem: default, and what a workqueue takes. */
+#define AFSYNC_DEFAULT_WORKERS	256
+#define AFSYNC_MAX_WORKERS	512
+/* Requests in flight that one user may have, in all rings: default. */
+#define AFSYNC_DEFAULT_USER_REQUESTS	65536
+
+struct seq_file;
+struct attribute_group;
+struct eventfd_ctx;
+
+/**
+ * struct afsync_user - what one user has in flight, over all rings
+ * @node: in the table of users, under user_mutex
+ * @uid: who; set once
+ * @refs: one per ring of the user, under user_mutex
+ * @requests: requests in flight; atomic, since rings do not share a lock
+ */
+struct afsync_user {
+	struct hlist_node node;
+	kuid_t uid;
+	unsigned int refs;
+	atomic_t requests;
+};
+
+/**
+ * struct afsync_ring - what is set up on one open of the device
+ *
+ * Made by AFSYNC_IOC_SETUP, found through file->private_data, freed by release()
+ * once nothing uses it: see "References" above.
+ *
+ * @shared: the memory that the program maps; set once. Only ring.c writes there.
+ * @cqes: the entries in @shared; set once
+ * @entries: number of entries, a power of two; set once
+ * @size: bytes of @shared, whole pages; set once
+ * @id: tells rings apart in traces; set once
+ * @user: pays for the requests; set once
+ * @lock: protects the fields down to @requests
+ * @tail: trusted copy of the index after the last entry; also read without the lock
+ *	by those who wait, for whom an old value only means one more turn
+ * @in_flight: requests accepted and not yet posted. @in_flight + unread entries never
+ *	exceeds @entries: that is the slot reserved for each request.
+ * @notify: an entry was posted and whoever set this will notify
+ * @eventfd: to signal, or NULL
+ * @requests: all requests in flight, oldest first
+ * @live: requests of which anything is left; atomic. The last one down to zero wakes
+ *	release() by wake_up_var(), which does not touch the ring.
+ * @wait: pollers, and waiters of wait.c
+ * @teardown: ends the ring when its last reference is dropped by a kernel thread
+ */
+struct afsync_ring {
+	struct afsync_ring_header *shared;
+	struct afsync_cqe *cqes;
+	u32 entries;
+	u32 id;
+	size_t size;
+	struct afsync_user *user;
+
+	spinlock_t lock;	/* down to @requests */
+	u32 tail;
+	u32 in_flight;
+	bool notify;
+	struct eventfd_ctx *eventfd;
+	struct list_head requests;
+
+	atomic_t live;
+	wait_queue_head_t wait;
+	struct work_struct teardown;
+};
+
+/**
+ * enum afsync_state - where a request is; moved by req_set_state() under the lock of
+ *	its queue's bucket
+ * @AFSYNC_NEW: being submitted; owned by the submitter; next QUEUED
+ * @AFSYNC_QUEUED: on the list of its queue, owned by it; next RUNNING or CANCELLED
+ * @AFSYNC_RUNNING: in the batch of the worker, owned by it; next DONE
+ * @AFSYNC_CANCELLED: on its way to, or in, its lane's list of cancelled requests,
+ *	owned by it; the file may be gone. Last.
+ * @AFSYNC_DONE: result known, owned by the worker; the file may be gone. Last.
+ */
+enum afsync_state {
+	AFSYNC_NEW,
+	AFSYNC_QUEUED,
+	AFSYNC_RUNNING,
+	AFSYNC_CANCELLED,
+	AFSYNC_DONE,
+};
+
+/**
+ * struct afsync_req - one request, from submit to its entry in the ring
+ * @link: in whichever list its state says; the owner's
+ * @ring_link: in ring->requests, under ring->lock
+ * @owner_link: in the list of open files whose share of a batch is known; worker only
+ * @ring: gets the completion; set once
+ * @fileq: queue of the file; set once
+ * @file: what to sync; set once, a reference until state CANCELLED or DONE
+ * @cred: who asks; set once, a reference just as long
+ * @user_data: as submitted; set once
+ * @start: first byte of the range; set once
+ * @end: last byte of the range; set once
+ * @op: enum afsync_op; set once
+ * @flags: AFSYNC_SQE_*; set once
+ * @ioprio: I/O priority, 0 = none named; set once
+ * @notify: this request stands for its ring until the ring is notified; the
+ *	completing worker only
+ * @state: enum afsync_state; under the lock of the queue's bucket
+ * @res: result; set by the owner before the entry is posted
+ * @cqe_flags: AFSYNC_CQE_*; likewise
+ */
+struct afsync_req {
+	struct list_head link;
+	struct list_head ring_link;
+	struct list_head owner_link;
+	struct afsync_ring *ring;
+	struct afsync_fileq *fileq;
+	struct file *file;
+	const struct cred *cred;
+	u64 user_data;
+	loff_t start;
+	loff_t end;
+	u32 op;
+	u32 flags;
+	u16 ioprio;
+	bool notify;
+	u8 state;
+	int res;
+	u32 cqe_flags;
+};
+
+/**
+ * enum afsync_scope - what the requests of one queue have in common
+ * @AFSYNC_SCOPE_INODE: the inode; one sync serves all its open files
+ * @AFSYNC_SCOPE_FILE: the open file; one sync serves only that
+ * @AFSYNC_SCOPE_SUPER: the filesystem; SYNCFS
+ */
+enum afsync_scope {
+	AFSYNC_SCOPE_INODE,
+	AFSYNC_SCOPE_FILE,
+	AFSYNC_SCOPE_SUPER,
+};
+
+/**
+ * struct afsync_key - which queue a request belongs to; addresses are only compared
+ * @scope: what @object is
+ * @object: the inode, open file or superblock
+ * @domain: what may get stuck as a whole: the superblock, or for a block device its
+ *	inode; picks the lane
+ */
+struct afsync_key {
+	enum afsync_scope scope;
+	const void *object;
+	const void *domain;
+};
+
+/**
+ * struct afsync_fileq - the ordered queue of one file; exists while it has requests
+ * @node: in its bucket, under the bucket's lock
+ * @bucket: where it hashes to; set once
+ * @key: whose queue it is; set once
+ * @lane: where its work runs; set once
+ * @work: takes and runs the batches. It never runs twice at once, and that is what
+ *	keeps the requests of a file in order.
+ * @refs: requests, and one while @active; under the bucket's lock
+ * @active: @work is queued, running or about to be queued; under the bucket's lock
+ * @waiting: requests in state QUEUED, oldest first; under the bucket's lock
+ * @kick_link: in the list of the submitter that set @active, until it queues @work
+ */
+struct afsync_fileq {
+	struct hlist_node node;
+	struct afsync_bucket *bucket;
+	struct afsync_key key;
+	struct afsync_lane *lane;
+	struct work_struct work;
+	unsigned int refs;
+	bool active;
+	struct list_head waiting;
+	struct list_head kick_link;
+};
+
+/**
+ * struct afsync_lane - where the syncs of one filesystem run
+ *
+ * A lane has a workqueue of its own, so that a filesystem that is stuck fills nobody
+ * else's. It is not tied to a filesystem: when it is idle, the next filesystem that
+ * hashes to its bucket takes it over. Lanes are freed when the module goes.
+ *
+ * @node: in its bucket, under the bucket's lock
+ * @bucket: where it hashes to; set once
+ * @domain: whose it is (see struct afsync_key), or was last; under the bucket's lock,
+ *	but does not change while there are queues
+ * @refs: queues of files; under the bucket's lock
+ * @cancelled: requests in state CANCELLED to be completed, under the bucket's lock
+ * @reap: completes them, on a workqueue where the lane's stuck syncs do not count
+ * @wq: runs the queues' work; set once
+ */
+struct afsync_lane {
+	struct hlist_node node;
+	struct afsync_lane_bucket *bucket;
+	const void *domain;
+	unsigned int refs;
+	struct list_head cancelled;
+	struct work_struct reap;
+	struct workqueue_struct *wq;
+};
+
+/* One counter each CPU; see Documentation/ABI/testing/sysfs-class-misc-afsync. */
+struct afsync_stats {
+	u64 submitted;
+	u64 merged;
+	u64 syncs;
+	u64 completed;
+	u64 cancelled;
+	u64 failed;
+};
+
+DECLARE_PER_CPU(struct afsync_stats, afsync_stats);
+
+#define afsync_stat_inc(counter)	this_cpu_inc(afsync_stats.counter)
+
+/* main.c */
+extern unsigned int afsync_workers_per_fs;
+extern unsigned int afsync_max_entries;
+extern unsigned int afsync_max_user_requests;
+extern struct workqueue_struct *afsync_reap_wq;
+
+/* dev.c */
+extern const struct file_operations afsync_fops;
+
+/* The ring of an open of the device, or NULL before AFSYNC_IOC_SETUP. */
+static inline struct afsync_ring *afsync_file_ring(struct file *file)
+{
+	/* Pairs with the cmpxchg_release() in ioctl_setup(). */
+	return smp_load_acquire(&file->private_data);
+}
+
+/* ioctl.c */
+long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* submit.c */
+int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args);
+
+/* req.c */
+int afsync_req_init(void);
+void afsync_req_exit(void);
+struct afsync_req *afsync_req_create(struct afsync_ring *ring,
+				     const struct afsync_sqe *sqe);
+void afsync_reqs_complete(struct list_head *done);
+
+/* fileq.c */
+int afsync_fileq_init(void);
+void afsync_fileq_exit(void);
+struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op);
+void afsync_fileq_put(struct afsync_fileq *fileq);
+void afsync_fileq_add(struct afsync_req *req, struct list_head *kick);
+void afsync_fileq_kick(struct list_head *kick);
+bool afsync_fileq_remove(struct afsync_req *req, enum afsync_state *was);
+void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
+
+/* sync.c: called by fileq.c */
+bool afsync_is_local(const struct file *file);
+bool afsync_same_identity(const struct cred *a, const struct cred *b);
+void afsync_sync_batch(enum afsync_scope scope, struct list_head *batch);
+
+/* cancel.c */
+int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args);
+void afsync_cancel_all(struct afsync_ring *ring);
+
+/* lane.c */
+struct afsync_lane *afsync_lane_get(const void *domain);
+void afsync_lane_put(struct afsync_lane *lane);
+void afsync_lane_cancelled(struct afsync_req *req);
+void afsync_lane_init(void);
+void afsync_lane_exit(void);
+
+/* ring.c */
+struct afsync_ring *afsync_ring_create(u32 entries);
+void afsync_ring_free(struct afsync_ring *ring);
+int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
+u32 afsync_ring_unread(struct afsync_ring *ring);
+bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req);
+void afsync_ring_post(struct afsync_req *req);
+void afsync_ring_notify(struct afsync_ring *ring);
+int afsync_ring_eventfd(struct afsync_ring *ring, int fd);
+
+/* wait.c */
+int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *wait);
+int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait);
+
+/* user.c */
+struct afsync_user *afsync_user_get(void);
+void afsync_user_put(struct afsync_user *user);
+bool afsync_user_charge(struct afsync_user *user);
+void afsync_user_uncharge(struct afsync_user *user);
+
+/* stats.c */
+extern const struct attribute_group *afsync_stats_groups[];
+
+#endif /* _AFSYNC_H */

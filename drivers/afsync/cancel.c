@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Taking requests back. Only those still queued can be: they leave the queue of their
+ * file here, and their lane's reaper lets go of their files and completes them, since a
+ * program's thread could do that only on its way out of the kernel, after the entry.
+ */
+#include <linux/file.h>
+
+#include "afsync.h"
+
+static bool matches(const struct afsync_req *req, const struct afsync_cancel *args,
+		    const struct file *file)
+{
+	if (args->match & AFSYNC_CANCEL_USER_DATA && req->user_data != args->user_data)
+		return false;
+	/* An address that belonged to another file before: then the state is DONE. */
+	if (args->match & AFSYNC_CANCEL_FD && req->file != file)
+		return false;
+	return true;
+}
+
+static int cancel(struct afsync_ring *ring, struct afsync_cancel *args,
+		  const struct file *file)
+{
+	struct afsync_req *req, *next;
+	enum afsync_state was;
+	LIST_HEAD(cancelled);
+	int count = 0;
+
+	spin_lock(&ring->lock);
+	list_for_each_entry(req, &ring->requests, ring_link) {
+		if (!matches(req, args, file))
+			continue;
+		if (afsync_fileq_remove(req, &was)) {
+			list_add_tail(&req->link, &cancelled);
+			count++;
+		} else if (was == AFSYNC_RUNNING) {
+			args->running++;
+		}
+	}
+	spin_unlock(&ring->lock);
+
+	list_for_each_entry_safe(req, next, &cancelled, link)
+		afsync_lane_cancelled(req);
+
+	if (count)
+		return count;
+	return args->running ? -EALREADY : -ENOENT;
+}
+
+static int cancel_check(const struct afsync_cancel *args)
+{
+	u32 match = args->match;
+
+	if (!match || match & ~AFSYNC_CANCEL_MASK || args->reserved)
+		return -EINVAL;
+	if (match & AFSYNC_CANCEL_ALL && match != AFSYNC_CANCEL_ALL)
+		return -EINVAL;
+	if (!(match & AFSYNC_CANCEL_USER_DATA) && args->user_data)
+		return -EINVAL;
+	if (!(match & AFSYNC_CANCEL_FD) && args->fd)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * afsync_cancel - cancel requests of a ring
+ * @ring: the ring
+ * @args: see struct afsync_cancel; its out fields are set
+ *
+ * Return: number of requests cancelled; -EALREADY if there are only running ones that
+ *	match, -ENOENT if there are none
+ */
+int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args)
+{
+	struct file *file = NULL;
+	int ret;
+
+	ret = cancel_check(args);
+	if (ret)
+		return ret;
+
+	args->running = 0;
+	if (args->match & AFSYNC_CANCEL_FD) {
+		file = fget(args->fd);
+		if (!file)
+			return -EBADF;
+	}
+	ret = cancel(ring, args, file);
+	if (file)
+		fput(file);
+	return ret;
+}
+
+/* For the end of a ring: whatever is queued. */
+void afsync_cancel_all(struct afsync_ring *ring)
+{
+	struct afsync_cancel args = { .match = AFSYNC_CANCEL_ALL };
+
+	cancel(ring, &args, NULL);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The only place that knows that kernels differ. Each shim says which kernels need
+ * it and when it can go. Kbuild probes the kernel's headers and sets the macros.
+ */
+#ifndef _AFSYNC_COMPAT_H
+#define _AFSYNC_COMPAT_H
+
+#include <linux/eventfd.h>
+
+/*
+ * eventfd_signal() takes the number to add up to 6.7 and always adds one since 6.8.
+ * Delete when 6.1 is no longer built for.
+ */
+#ifdef AFSYNC_EVENTFD_SIGNAL_COUNT
+static inline void afsync_eventfd_signal(struct eventfd_ctx *eventfd)
+{
+	eventfd_signal(eventfd, 1);
+}
+#else
+static inline void afsync_eventfd_signal(struct eventfd_ctx *eventfd)
+{
+	eventfd_signal(eventfd);
+}
+#endif
+
+#endif /* _AFSYNC_COMPAT_H */

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One open of /dev/afsync: open, release, mmap, poll and fdinfo. The open file is
+ * the ring; file->private_data is NULL until AFSYNC_IOC_SETUP publishes it there, and
+ * does not change afterwards.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/seq_file.h>
+
+#include "afsync.h"
+
+/* Requests that fdinfo lists; it only counts the others. */
+#define AFSYNC_FDINFO_REQUESTS	64
+
+static int afsync_open(struct inode *inode, struct file *file)
+{
+	file->private_data = NULL;	/* misc_open() left the miscdevice here */
+	return nonseekable_open(inode, file);
+}
+
+/*
+ * End of a ring. Nobody can submit, wait, map or poll any more: ioctl and poll hold
+ * the file, and so does every mapping. Who may still use the ring, and why each ends:
+ *
+ *	queued requests		cancelled here; the reaper lets go of their files
+ *	cancelled requests	the reaper is on its way to them
+ *	running requests	their sync ends when the filesystem says so
+ *	workers			leave the ring before their last request's share of
+ *				ring->live goes
+ *
+ * So ring->live reaches zero, and then nobody has an address of the ring.
+ */
+static void ring_end(struct afsync_ring *ring)
+{
+	afsync_cancel_all(ring);
+	/* Pairs with the atomic_dec_and_test() in req_free(). */
+	wait_var_event(&ring->live, !atomic_read(&ring->live));
+	afsync_ring_free(ring);
+}
+
+static void ring_teardown(struct work_struct *work)
+{
+	ring_end(container_of(work, struct afsync_ring, teardown));
+}
+
+/*
+ * The last close, or the exit of the last process that has the ring, returns when
+ * nothing of it is left in the kernel. Where a kernel thread drops the last reference
+ * (a descriptor that was on its way through a socket when the socket went away), nobody
+ * waits for that, and all other files that the thread has to close would wait: then the
+ * ring ends in a work item of its own, and unloading the module waits for it.
+ */
+static int afsync_release(struct inode *inode, struct file *file)
+{
+	struct afsync_ring *ring = file->private_data;
+
+	if (!ring)
+		return 0;
+
+	if (current->flags & PF_KTHREAD) {
+		INIT_WORK(&ring->teardown, ring_teardown);
+		queue_work(afsync_reap_wq, &ring->teardown);
+	} else {
+		ring_end(ring);
+	}
+	return 0;
+}
+
+static int afsync_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+
+	if (!ring)
+		return -ENXIO;
+	return afsync_ring_map(ring, vma);
+}
+
+/*
+ * An entry posted before poll_wait() is seen here; one posted after it wakes the
+ * poller, since afsync_ring_notify() takes the lock of ring->wait after posting.
+ */
+static __poll_t afsync_poll(struct file *file, struct poll_table_struct *pt)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+
+	if (!ring)
+		return EPOLLERR;
+
+	poll_wait(file, &ring->wait, pt);
+	return afsync_ring_unread(ring) ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+#ifdef CONFIG_PROC_FS
+static void afsync_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+	struct afsync_req *req;
+	u32 left = AFSYNC_FDINFO_REQUESTS;
+
+	if (!ring)
+		return;
+
+	spin_lock(&ring->lock);
+	seq_printf(m, "entries:\t%u\n", ring->entries);
+	seq_printf(m, "in_flight:\t%u\n", ring->in_flight);
+	seq_printf(m, "unread:\t%u\n", afsync_ring_unread(ring));
+	seq_printf(m, "eventfd:\t%d\n", !!ring->eventfd);
+	list_for_each_entry(req, &ring->requests, ring_link) {
+		if (!left--) {
+			seq_printf(m, "more:\t%u\n",
+				   ring->in_flight - AFSYNC_FDINFO_REQUESTS);
+			break;
+		}
+		afsync_fileq_show(m, req);
+	}
+	spin_unlock(&ring->lock);
+}
+#endif
+
+const struct file_operations afsync_fops = {
+	.owner		= THIS_MODULE,
+	.open		= afsync_open,
+	.release	= afsync_release,
+	.unlocked_ioctl	= afsync_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.mmap		= afsync_mmap,
+	.poll		= afsync_poll,
+#ifdef CONFIG_PROC_FS
+	.show_fdinfo	= afsync_show_fdinfo,
+#endif
+};

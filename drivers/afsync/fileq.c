@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ordered queue of a file: found by what a sync of the file acts on, made with the
+ * first request, gone with the last. Its work item takes all that waits as one batch,
+ * has it synced and completed, and looks again. Never touches the ring.
+ */
+#include <linux/hash.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "afsync.h"
+#include "trace.h"
+
+/*
+ * Batches of one file in a row before its work goes to the back of its filesystem's
+ * line, so that busy files cannot keep the others out for ever.
+ */
+#define FILEQ_BATCHES	16
+
+#define FILEQ_HASH_BITS	10
+
+/**
+ * struct afsync_bucket - the queues whose keys hash alike
+ * @lock: protects @fileqs, what struct afsync_fileq says, and the state of requests
+ * @fileqs: the queues
+ */
+struct afsync_bucket {
+	spinlock_t lock;	/* @fileqs and what they hold */
+	struct hlist_head fileqs;
+} ____cacheline_aligned_in_smp;
+
+static struct afsync_bucket buckets[1 << FILEQ_HASH_BITS];
+static struct kmem_cache *fileq_cache;
+
+int afsync_fileq_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(buckets); i++)
+		spin_lock_init(&buckets[i].lock);
+	fileq_cache = KMEM_CACHE(afsync_fileq, SLAB_ACCOUNT);
+	return fileq_cache ? 0 : -ENOMEM;
+}
+
+void afsync_fileq_exit(void)
+{
+	kmem_cache_destroy(fileq_cache);
+}
+
+/*
+ * Whose sync a request is. For a block device the inode is the device's, whichever
+ * node it was opened through, and the device is its own domain, since the superblock
+ * of all block devices is one.
+ */
+static struct afsync_key file_key(struct file *file, u32 op)
+{
+	struct inode *inode = file->f_mapping->host;
+	const void *super = file_inode(file)->i_sb;
+
+	if (op == AFSYNC_OP_SYNCFS) {
+		super = file->f_path.dentry->d_sb;
+		return (struct afsync_key) { AFSYNC_SCOPE_SUPER, super, super };
+	}
+	if (S_ISBLK(inode->i_mode))
+		return (struct afsync_key) { AFSYNC_SCOPE_INODE, inode, inode };
+	if (afsync_is_local(file))
+		return (struct afsync_key) { AFSYNC_SCOPE_INODE, inode, super };
+	return (struct afsync_key) { AFSYNC_SCOPE_FILE, file, super };
+}
+
+static bool same_key(const struct afsync_key *a, const struct afsync_key *b)
+{
+	return a->scope == b->scope && a->object == b->object && a->domain == b->domain;
+}
+
+static struct afsync_bucket *key_bucket(const struct afsync_key *key)
+{
+	return &buckets[hash_ptr((void *)key->object, FILEQ_HASH_BITS)];
+}
+
+/* Finds the queue of @key and takes a reference for the caller, or NULL. */
+static struct afsync_fileq *find_and_get(struct afsync_bucket *bucket,
+					 const struct afsync_key *key)
+{
+	struct afsync_fileq *fileq;
+
+	lockdep_assert_held(&bucket->lock);
+
+	hlist_for_each_entry(fileq, &bucket->fileqs, node) {
+		if (same_key(&fileq->key, key)) {
+			fileq->refs++;
+			return fileq;
+		}
+	}
+	return NULL;
+}
+
+static void fileq_work(struct work_struct *work);
+
+/* With one reference, for the caller. */
+static struct afsync_fileq *fileq_alloc(struct afsync_bucket *bucket,
+					const struct afsync_key *key)
+{
+	struct afsync_fileq *fileq;
+
+	fileq = kmem_cache_alloc(fileq_cache, GFP_KERNEL);
+	if (!fileq)
+		return NULL;
+	*fileq = (struct afsync_fileq) {
+		.bucket	= bucket,
+		.key	= *key,
+		.refs	= 1,
+		.lane	= afsync_lane_get(key->domain),
+	};
+	if (!fileq->lane) {
+		kmem_cache_free(fileq_cache, fileq);
+		return NULL;
+	}
+	INIT_WORK(&fileq->work, fileq_work);
+	INIT_LIST_HEAD(&fileq->waiting);
+	return fileq;
+}
+
+static void fileq_free(struct afsync_fileq *fileq)
+{
+	afsync_lane_put(fileq->lane);
+	kmem_cache_free(fileq_cache, fileq);
+}
+
+/**
+ * afsync_fileq_get - the queue for a request, made if there is none
+ * @file: to be synced; the caller holds it
+ * @op: enum afsync_op
+ *
+ * Return: the queue with a reference for the request, or NULL for want of memory
+ */
+struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op)
+{
+	struct afsync_key key = file_key(file, op);
+	struct afsync_bucket *bucket = key_bucket(&key);
+	struct afsync_fileq *fileq, *new;
+
+	spin_lock(&bucket->lock);
+	fileq = find_and_get(bucket, &key);
+	spin_unlock(&bucket->lock);
+	if (fileq)
+		return fileq;
+
+	new = fileq_alloc(bucket, &key);
+	if (!new)
+		return NULL;
+
+	/* Somebody else may have made it meanwhile. */
+	spin_lock(&bucket->lock);
+	fileq = find_and_get(bucket, &key);
+	if (!fileq)
+		hlist_add_head(&new->node, &bucket->fileqs);
+	spin_unlock(&bucket->lock);
+
+	if (!fileq)
+		return new;
+	fileq_free(new);
+	return fileq;
+}
+
+/* Unlinked under the lock that finds it, so nobody can come back to a dead queue. */
+void afsync_fileq_put(struct afsync_fileq *fileq)
+{
+	struct afsync_bucket *bucket = fileq->bucket;
+	bool last;
+
+	spin_lock(&bucket->lock);
+	last = !--fileq->refs;
+	if (last)
+		hlist_del(&fileq->node);
+	spin_unlock(&bucket->lock);
+
+	if (last)
+		fileq_free(fileq);
+}
+
+/* The only place that moves a request from one state to the next. */
+static void req_set_state(struct afsync_req *req, enum afsync_state state)
+{
+	lockdep_assert_held(&req->fileq->bucket->lock);
+	req->state = state;
+}
+
+/**
+ * afsync_fileq_add - append a new request to the queue of its file
+ * @req: in state NEW; belongs to the queue from now on
+ * @kick: the queue is added here if its work has to be started; see afsync_fileq_kick()
+ */
+void afsync_fileq_add(struct afsync_req *req, struct list_head *kick)
+{
+	struct afsync_fileq *fileq = req->fileq;
+
+	afsync_stat_inc(submitted);
+
+	spin_lock(&fileq->bucket->lock);
+	trace_afsync_submit(req);
+	req_set_state(req, AFSYNC_QUEUED);
+	list_add_tail(&req->link, &fileq->waiting);
+	if (!fileq->active) {
+		fileq->active = true;
+		fileq->refs++;
+		list_add_tail(&fileq->kick_link, kick);
+	}
+	spin_unlock(&fileq->bucket->lock);
+}
+
+/**
+ * afsync_fileq_kick - start the work of queues
+ * @kick: as filled by afsync_fileq_add(); empty afterwards
+ *
+ * Until its work is queued, the reference that comes with fileq->active keeps a queue,
+ * even if all its requests are cancelled meanwhile.
+ */
+void afsync_fileq_kick(struct list_head *kick)
+{
+	struct afsync_fileq *fileq, *next;
+
+	list_for_each_entry_safe(fileq, next, kick, kick_link) {
+		list_del(&fileq->kick_link);
+		queue_work(fileq->lane->wq, &fileq->work);
+	}
+}
+
+/**
+ * afsync_fileq_remove - cancel a request if it is still queued
+ * @req: any request in flight; the caller holds ring->lock, so it stays
+ * @was: its state before
+ *
+ * Return: whether it was queued; then it belongs to the caller, in state CANCELLED
+ */
+bool afsync_fileq_remove(struct afsync_req *req, enum afsync_state *was)
+{
+	struct afsync_bucket *bucket = req->fileq->bucket;
+
+	lockdep_assert_held(&req->ring->lock);
+
+	spin_lock(&bucket->lock);
+	*was = req->state;
+	if (*was == AFSYNC_QUEUED) {
+		list_del(&req->link);
+		req_set_state(req, AFSYNC_CANCELLED);
+		req->res = -ECANCELED;
+		trace_afsync_cancel(req);
+	}
+	spin_unlock(&bucket->lock);
+
+	return *was == AFSYNC_QUEUED;
+}
+
+/**
+ * afsync_fileq_show - one line of fdinfo about a request
+ * @m: fdinfo
+ * @req: any request in flight; the caller holds ring->lock, so it stays
+ *
+ * Only a queued or running request is sure to have its file, and only as long as the
+ * lock keeps it so.
+ */
+void afsync_fileq_show(struct seq_file *m, struct afsync_req *req)
+{
+	static const char * const ops[] = { "fsync", "fdatasync", "syncfs" };
+	struct afsync_bucket *bucket = req->fileq->bucket;
+
+	lockdep_assert_held(&req->ring->lock);
+
+	spin_lock(&bucket->lock);
+	if (req->state == AFSYNC_QUEUED || req->state == AFSYNC_RUNNING) {
+		seq_printf(m, "pending:\t%s %s ",
+			   req->state == AFSYNC_QUEUED ? "queued" : "running",
+			   ops[req->op]);
+		seq_path(m, &req->file->f_path, " \t\n\\");
+		seq_putc(m, '\n');
+	}
+	spin_unlock(&bucket->lock);
+}
+
+/*
+ * May this request be served by the sync that serves @first? Where a sync acts on the
+ * inode it does not matter who asks. Elsewhere (the server of a network or FUSE
+ * filesystem may look at that) a batch has one identity; the rest waits for the next.
+ */
+static bool fits_batch(const struct afsync_fileq *fileq, const struct afsync_req *first,
+		       const struct afsync_req *req)
+{
+	return fileq->key.scope != AFSYNC_SCOPE_FILE ||
+	       afsync_same_identity(first->cred, req->cred);
+}
+
+/*
+ * Takes all that waits. A request that comes after this is in the next batch: it may
+ * have been queued for data that the sync of this one does not see any more.
+ *
+ * With nothing waiting, the work's reference goes and the queue may be gone.
+ */
+static bool fileq_take(struct afsync_fileq *fileq, struct list_head *batch)
+{
+	struct afsync_bucket *bucket = fileq->bucket;
+	struct afsync_req *req, *first;
+
+	spin_lock(&bucket->lock);
+	first = list_first_entry_or_null(&fileq->waiting, struct afsync_req, link);
+	if (!first) {
+		fileq->active = false;
+		spin_unlock(&bucket->lock);
+		afsync_fileq_put(fileq);
+		return false;
+	}
+	list_for_each_entry(req, &fileq->waiting, link) {
+		if (!fits_batch(fileq, first, req))
+			break;
+		req_set_state(req, AFSYNC_RUNNING);
+	}
+	/* @req is the first that stays, or the head of the list. */
+	list_cut_before(batch, &fileq->waiting, &req->link);
+	spin_unlock(&bucket->lock);
+
+	return true;
+}
+
+/* From here on nobody may look at the files of the batch: they are about to go. */
+static void fileq_done(struct afsync_fileq *fileq, struct list_head *batch)
+{
+	struct afsync_req *req;
+
+	spin_lock(&fileq->bucket->lock);
+	list_for_each_entry(req, batch, link)
+		req_set_state(req, AFSYNC_DONE);
+	spin_unlock(&fileq->bucket->lock);
+}
+
+static void fileq_work(struct work_struct *work)
+{
+	struct afsync_fileq *fileq = container_of(work, struct afsync_fileq, work);
+	unsigned int batches = FILEQ_BATCHES;
+	LIST_HEAD(batch);
+
+	while (fileq_take(fileq, &batch)) {
+		afsync_sync_batch(fileq->key.scope, &batch);
+		fileq_done(fileq, &batch);
+		afsync_reqs_complete(&batch);
+		cond_resched();
+
+		if (!--batches) {
+			queue_work(fileq->lane->wq, &fileq->work);
+			return;
+		}
+	}
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The commands: a table of their structs, one place that copies them in and out, and
+ * a short function for each. No lock is held here. afsync_submit() alone touches user
+ * memory beyond the struct.
+ */
+#include <linux/eventfd.h>
+#include <linux/uaccess.h>
+
+#include "afsync.h"
+
+union afsync_args {
+	struct afsync_info info;
+	struct afsync_setup setup;
+	struct afsync_submit submit;
+	struct afsync_wait wait;
+	struct afsync_cancel cancel;
+	struct afsync_eventfd eventfd;
+};
+
+/*
+ * The contract, pinned: no holes, the same for 32-bit programs. The sizes are those
+ * of the first version, below which a struct is refused.
+ */
+static_assert(sizeof(struct afsync_sqe) == 40);
+static_assert(sizeof(struct afsync_cqe) == 16);
+static_assert(sizeof(struct afsync_ring_header) == 128);
+static_assert(offsetof(struct afsync_ring_header, tail) == 64);
+static_assert(sizeof(struct afsync_info) == 32);
+static_assert(sizeof(struct afsync_setup) == 16);
+static_assert(sizeof(struct afsync_submit) == 56);
+static_assert(sizeof(struct afsync_wait) == 24);
+static_assert(sizeof(struct afsync_cancel) == 24);
+static_assert(sizeof(struct afsync_eventfd) == 8);
+
+static long ioctl_info(struct file *file, union afsync_args *args)
+{
+	args->info = (struct afsync_info) {
+		.version		= AFSYNC_VERSION,
+		.ops			= AFSYNC_OPS_MASK,
+		.sqe_flags		= AFSYNC_SQE_MASK,
+		.wait_flags		= AFSYNC_WAIT_MASK,
+		.cancel_match		= AFSYNC_CANCEL_MASK,
+		.max_entries		= READ_ONCE(afsync_max_entries),
+		.max_user_requests	= READ_ONCE(afsync_max_user_requests),
+		.workers_per_fs		= afsync_workers_per_fs,
+	};
+	return 0;
+}
+
+static long ioctl_setup(struct file *file, union afsync_args *args)
+{
+	struct afsync_setup *setup = &args->setup;
+	struct afsync_ring *ring;
+
+	if (setup->flags)
+		return -EINVAL;
+	if (!setup->entries || setup->entries > READ_ONCE(afsync_max_entries))
+		return -EINVAL;
+
+	ring = afsync_ring_create(setup->entries);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+
+	setup->entries = ring->entries;
+	setup->mmap_size = ring->size;
+
+	/*
+	 * Publish last. Of two threads that set up at once, one wins and the other's
+	 * ring was never seen. Pairs with afsync_file_ring().
+	 */
+	if (cmpxchg_release(&file->private_data, NULL, ring)) {
+		afsync_ring_free(ring);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static long ioctl_submit(struct file *file, union afsync_args *args)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+
+	return ring ? afsync_submit(ring, &args->submit) : -ENXIO;
+}
+
+static long ioctl_wait(struct file *file, union afsync_args *args)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+	int ret;
+
+	if (!ring)
+		return -ENXIO;
+	ret = afsync_wait_check(ring, &args->wait);
+	return ret ?: afsync_wait(ring, &args->wait);
+}
+
+static long ioctl_cancel(struct file *file, union afsync_args *args)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+
+	return ring ? afsync_cancel(ring, &args->cancel) : -ENXIO;
+}
+
+static long ioctl_eventfd(struct file *file, union afsync_args *args)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+
+	if (!ring)
+		return -ENXIO;
+	if (args->eventfd.flags)
+		return -EINVAL;
+	return afsync_ring_eventfd(ring, args->eventfd.fd);
+}
+
+struct afsync_command {
+	unsigned int cmd;
+	long (*handle)(struct file *file, union afsync_args *args);
+};
+
+static const struct afsync_command commands[] = {
+	{ AFSYNC_IOC_INFO,	ioctl_info },
+	{ AFSYNC_IOC_SETUP,	ioctl_setup },
+	{ AFSYNC_IOC_SUBMIT,	ioctl_submit },
+	{ AFSYNC_IOC_WAIT,	ioctl_wait },
+	{ AFSYNC_IOC_CANCEL,	ioctl_cancel },
+	{ AFSYNC_IOC_EVENTFD,	ioctl_eventfd },
+};
+
+/* A command is known by all but its size: that is how its struct may grow. */
+static const struct afsync_command *find_command(unsigned int cmd)
+{
+	unsigned int mask = ~(_IOC_SIZEMASK << _IOC_SIZESHIFT);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if ((commands[i].cmd & mask) == (cmd & mask))
+			return &commands[i];
+	return NULL;
+}
+
+static int copy_args_in(union afsync_args *args, unsigned int cmd, size_t size,
+			void __user *uargs, size_t usize)
+{
+	if (!(_IOC_DIR(cmd) & _IOC_WRITE))
+		return 0;
+	return copy_struct_from_user(args, size, uargs, usize);
+}
+
+static int copy_args_out(void __user *uargs, size_t usize, unsigned int cmd,
+			 const union afsync_args *args, size_t size)
+{
+	if (!(_IOC_DIR(cmd) & _IOC_READ))
+		return 0;
+	if (copy_to_user(uargs, args, min(size, usize)))
+		return -EFAULT;
+	if (usize > size && clear_user(uargs + size, usize - size))
+		return -EFAULT;
+	return 0;
+}
+
+long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct afsync_command *command = find_command(cmd);
+	void __user *uargs = (void __user *)arg;
+	size_t usize = _IOC_SIZE(cmd);
+	union afsync_args args = {};
+	size_t size;
+	long ret;
+
+	if (!command)
+		return -ENOTTY;
+	size = _IOC_SIZE(command->cmd);
+	if (usize < size)
+		return -EINVAL;
+
+	ret = copy_args_in(&args, cmd, size, uargs, usize);
+	if (ret)
+		return ret;
+
+	ret = command->handle(file, &args);
+
+	/*
+	 * Written back after errors too: they have fields of their own. What was
+	 * queued or cancelled is never hidden behind a struct that cannot be written.
+	 */
+	if (copy_args_out(uargs, usize, cmd, &args, size) && ret <= 0)
+		return -EFAULT;
+	return ret;
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lanes: a workqueue for each filesystem that has work, so that one which is frozen,
+ * dead or slow fills nobody else's. Lanes are reused when idle and never shrink below
+ * what was once needed at the same time; they are freed with the module.
+ *
+ * Their workqueues have no WQ_MEM_RECLAIM: a rescuer is one thread, which would run the
+ * syncs of a filesystem one by one, and a filesystem's sync may wait for a workqueue
+ * that has none, which the kernel warns of. Memory reclaim does not wait for afsync.
+ * They are WQ_FREEZABLE: no sync starts while the system suspends, and one that runs is
+ * waited for, so that nothing is written behind a hibernation image.
+ */
+#include <linux/hash.h>
+#include <linux/slab.h>
+
+#include "afsync.h"
+
+#define LANE_HASH_BITS	5
+
+/**
+ * struct afsync_lane_bucket - the lanes whose domains hash alike
+ * @lock: protects @lanes, and what struct afsync_lane says
+ * @lanes: the lanes, idle ones included
+ */
+struct afsync_lane_bucket {
+	spinlock_t lock;	/* @lanes and what they hold */
+	struct hlist_head lanes;
+};
+
+static struct afsync_lane_bucket buckets[1 << LANE_HASH_BITS];
+
+void afsync_lane_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(buckets); i++)
+		spin_lock_init(&buckets[i].lock);
+}
+
+static void lane_free(struct afsync_lane *lane)
+{
+	destroy_workqueue(lane->wq);
+	kfree(lane);
+}
+
+/*
+ * Nothing uses a lane any more, except that a worker may be about to return from the
+ * last of its work; destroy_workqueue() waits for that.
+ */
+void afsync_lane_exit(void)
+{
+	struct afsync_lane *lane;
+	struct hlist_node *next;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(buckets); i++)
+		hlist_for_each_entry_safe(lane, next, &buckets[i].lanes, node)
+			lane_free(lane);
+}
+
+static void lane_reap(struct work_struct *work)
+{
+	struct afsync_lane *lane = container_of(work, struct afsync_lane, reap);
+	LIST_HEAD(cancelled);
+
+	spin_lock(&lane->bucket->lock);
+	list_splice_init(&lane->cancelled, &cancelled);
+	spin_unlock(&lane->bucket->lock);
+
+	afsync_reqs_complete(&cancelled);
+}
+
+static struct afsync_lane *lane_alloc(struct afsync_lane_bucket *bucket,
+				      const void *domain)
+{
+	struct afsync_lane *lane;
+
+	lane = kzalloc(sizeof(*lane), GFP_KERNEL);
+	if (!lane)
+		return NULL;
+
+	lane->wq = alloc_workqueue("afsync", WQ_UNBOUND | WQ_FREEZABLE,
+				   afsync_workers_per_fs);
+	if (!lane->wq) {
+		kfree(lane);
+		return NULL;
+	}
+	lane->bucket = bucket;
+	lane->domain = domain;
+	lane->refs = 1;
+	INIT_LIST_HEAD(&lane->cancelled);
+	INIT_WORK(&lane->reap, lane_reap);
+	return lane;
+}
+
+/* The lane of @domain, or an idle one made its lane, with a reference; or NULL. */
+static struct afsync_lane *find_and_get(struct afsync_lane_bucket *bucket,
+					const void *domain)
+{
+	struct afsync_lane *lane, *idle = NULL;
+
+	lockdep_assert_held(&bucket->lock);
+
+	hlist_for_each_entry(lane, &bucket->lanes, node) {
+		if (lane->domain == domain) {
+			lane->refs++;
+			return lane;
+		}
+		if (!lane->refs)
+			idle = lane;
+	}
+	if (idle) {
+		idle->domain = domain;
+		idle->refs = 1;
+	}
+	return idle;
+}
+
+/**
+ * afsync_lane_get - the lane of a filesystem or block device
+ * @domain: see struct afsync_key
+ *
+ * Return: the lane with a reference, or NULL for want of memory
+ */
+struct afsync_lane *afsync_lane_get(const void *domain)
+{
+	struct afsync_lane_bucket *bucket =
+		&buckets[hash_ptr((void *)domain, LANE_HASH_BITS)];
+	struct afsync_lane *lane, *new;
+
+	spin_lock(&bucket->lock);
+	lane = find_and_get(bucket, domain);
+	spin_unlock(&bucket->lock);
+	if (lane)
+		return lane;
+
+	new = lane_alloc(bucket, domain);
+	if (!new)
+		return NULL;
+
+	/* Somebody else may have made it meanwhile. */
+	spin_lock(&bucket->lock);
+	lane = find_and_get(bucket, domain);
+	if (!lane)
+		hlist_add_head(&new->node, &bucket->lanes);
+	spin_unlock(&bucket->lock);
+
+	if (!lane)
+		return new;
+	lane_free(new);
+	return lane;
+}
+
+/* Called under the lock of a queue's bucket or none. */
+void afsync_lane_put(struct afsync_lane *lane)
+{
+	spin_lock(&lane->bucket->lock);
+	lane->refs--;
+	spin_unlock(&lane->bucket->lock);
+}
+
+/**
+ * afsync_lane_cancelled - have a cancelled request completed
+ * @req: in state CANCELLED; belongs to the reaper from now on
+ *
+ * Once the lock is dropped a reaper that runs already may complete it, but lanes stay:
+ * at worst, the reaper finds nothing to do.
+ */
+void afsync_lane_cancelled(struct afsync_req *req)
+{
+	struct afsync_lane *lane = req->fileq->lane;
+
+	spin_lock(&lane->bucket->lock);
+	list_move_tail(&req->link, &lane->cancelled);
+	spin_unlock(&lane->bucket->lock);
+
+	queue_work(afsync_reap_wq, &lane->reap);
+}

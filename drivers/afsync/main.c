@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module: its parameters, its device, and what has to exist before the first
+ * open and after the last close. Nothing else is here.
+ */
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+
+#include "afsync.h"
+
+#define CREATE_PARAM_OPS(_name, _min, _max)					\
+static int _name##_set(const char *val, const struct kernel_param *kp)		\
+{										\
+	return param_set_uint_minmax(val, kp, _min, _max);			\
+}										\
+static const struct kernel_param_ops _name##_ops = {				\
+	.set	= _name##_set,							\
+	.get	= param_get_uint,						\
+}
+
+unsigned int afsync_workers_per_fs = AFSYNC_DEFAULT_WORKERS;
+CREATE_PARAM_OPS(workers_per_fs, 1, AFSYNC_MAX_WORKERS);
+module_param_cb(workers_per_fs, &workers_per_fs_ops, &afsync_workers_per_fs, 0444);
+MODULE_PARM_DESC(workers_per_fs,
+		 "Most syncs that run at once on one filesystem, 1 to 512 (default 256)");
+
+unsigned int afsync_max_entries = AFSYNC_MAX_ENTRIES;
+CREATE_PARAM_OPS(max_entries, 1, AFSYNC_MAX_ENTRIES);
+module_param_cb(max_entries, &max_entries_ops, &afsync_max_entries, 0644);
+MODULE_PARM_DESC(max_entries,
+		 "Most entries, so requests in flight, of a new ring, 1 to 32768 (default 32768)");
+
+unsigned int afsync_max_user_requests = AFSYNC_DEFAULT_USER_REQUESTS;
+CREATE_PARAM_OPS(max_user_requests, 1, INT_MAX);
+module_param_cb(max_user_requests, &max_user_requests_ops,
+		&afsync_max_user_requests, 0644);
+MODULE_PARM_DESC(max_user_requests,
+		 "Most requests in flight of one user, over all rings (default 65536)");
+
+/*
+ * Runs what must not wait for the stuck syncs of a filesystem: completing cancelled
+ * requests, and ending rings whose last reference a kernel thread dropped. Each lane
+ * has at most one such work item, so they stay independent of each other.
+ */
+struct workqueue_struct *afsync_reap_wq;
+
+static struct miscdevice afsync_miscdev = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "afsync",
+	.mode	= 0666,
+	.fops	= &afsync_fops,
+	.groups	= afsync_stats_groups,
+};
+
+static int __init afsync_init(void)
+{
+	int ret;
+
+	afsync_lane_init();
+
+	ret = afsync_fileq_init();
+	if (ret)
+		return ret;
+
+	ret = afsync_req_init();
+	if (ret)
+		goto exit_fileq;
+
+	ret = -ENOMEM;
+	afsync_reap_wq = alloc_workqueue("afsync-reap", WQ_UNBOUND | WQ_FREEZABLE,
+					 AFSYNC_MAX_WORKERS);
+	if (!afsync_reap_wq)
+		goto exit_req;
+
+	/* The point of no return: from here on programs can come in. */
+	ret = misc_register(&afsync_miscdev);
+	if (ret)
+		goto destroy_reap_wq;
+
+	return 0;
+
+destroy_reap_wq:
+	destroy_workqueue(afsync_reap_wq);
+exit_req:
+	afsync_req_exit();
+exit_fileq:
+	afsync_fileq_exit();
+	return ret;
+}
+
+/*
+ * Every open of the device holds the module, so no ring is open here and no request
+ * can come. What may be left is work that is about to return: of rings that a kernel
+ * thread closed (they wait for their requests; these need the lanes), and of workers
+ * that have done their last request. Each destroy waits for its own.
+ */
+static void __exit afsync_exit(void)
+{
+	misc_deregister(&afsync_miscdev);
+	destroy_workqueue(afsync_reap_wq);
+	afsync_lane_exit();
+	afsync_req_exit();
+	afsync_fileq_exit();
+}
+
+module_init(afsync_init);
+module_exit(afsync_exit);
+
+MODULE_DESCRIPTION("Asynchronous fsync for every program");
+MODULE_AUTHOR("The afsync authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("1.0");

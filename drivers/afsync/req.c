@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One request: all that can fail when it is made, and all that must happen, in which
+ * order, when it ends. Completing allocates nothing and cannot fail.
+ */
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/ioprio.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "afsync.h"
+#include "trace.h"
+
+static struct kmem_cache *req_cache;
+
+int afsync_req_init(void)
+{
+	req_cache = KMEM_CACHE(afsync_req, SLAB_ACCOUNT);
+	return req_cache ? 0 : -ENOMEM;
+}
+
+void afsync_req_exit(void)
+{
+	kmem_cache_destroy(req_cache);
+}
+
+/* As ioprio_set(2) and kernel AIO check it; kernel code for that is not exported. */
+static int check_ioprio(u32 ioprio)
+{
+	if (ioprio > U16_MAX)
+		return -EINVAL;
+
+	switch (IOPRIO_PRIO_CLASS(ioprio)) {
+	case IOPRIO_CLASS_RT:
+		if (!capable(CAP_SYS_NICE) && !capable(CAP_SYS_ADMIN))
+			return -EPERM;
+		fallthrough;
+	case IOPRIO_CLASS_BE:
+		return IOPRIO_PRIO_DATA(ioprio) < IOPRIO_NR_LEVELS ? 0 : -EINVAL;
+	case IOPRIO_CLASS_IDLE:
+		return 0;
+	case IOPRIO_CLASS_NONE:
+		return IOPRIO_PRIO_DATA(ioprio) ? -EINVAL : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The last byte of the range in @end, which vfs_fsync_range() counts in. */
+static int check_range(const struct afsync_sqe *sqe, loff_t *end)
+{
+	if (sqe->op == AFSYNC_OP_SYNCFS && (sqe->offset || sqe->length))
+		return -EINVAL;
+	if (sqe->offset > LLONG_MAX)
+		return -EINVAL;
+
+	if (!sqe->length) {
+		*end = LLONG_MAX;
+		return 0;
+	}
+	if (sqe->length - 1 > LLONG_MAX - sqe->offset)
+		return -EINVAL;
+	*end = sqe->offset + (sqe->length - 1);
+	return 0;
+}
+
+static int check_sqe(const struct afsync_sqe *sqe, loff_t *end)
+{
+	int ret;
+
+	if (sqe->op > AFSYNC_OP_SYNCFS)
+		return -EINVAL;
+	if (sqe->flags & ~AFSYNC_SQE_MASK)
+		return -EINVAL;
+	if (sqe->op == AFSYNC_OP_SYNCFS && (sqe->flags & AFSYNC_SQE_DRAIN))
+		return -EINVAL;
+	ret = check_range(sqe, end);
+	return ret ?: check_ioprio(sqe->ioprio);
+}
+
+/*
+ * Direct I/O in flight is counted in the inode by local filesystems, but not for
+ * block devices, and not by all others.
+ */
+static bool can_drain(const struct file *file)
+{
+	if (S_ISBLK(file_inode(file)->i_mode))
+		return false;
+	return afsync_is_local(file) || !(file->f_mode & FMODE_CAN_ODIRECT);
+}
+
+/*
+ * A file without ->fsync() cannot be synced: pipes, sockets, and a ring, which has
+ * none so that no request can ever pin the ring that it belongs to.
+ */
+static int check_file(const struct file *file, u32 flags)
+{
+	if (!file->f_op->fsync)
+		return -EINVAL;
+	if ((flags & AFSYNC_SQE_WRITABLE) && !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if ((flags & AFSYNC_SQE_DRAIN) && !can_drain(file))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/**
+ * afsync_req_create - make a request of what a program submitted
+ * @ring: gets the completion; its slot is reserved
+ * @sqe: the request, copied from user memory
+ *
+ * After this nothing can fail any more.
+ *
+ * Return: the request, in state NEW, or an error pointer; then nothing is left of it.
+ */
+struct afsync_req *afsync_req_create(struct afsync_ring *ring,
+				     const struct afsync_sqe *sqe)
+{
+	struct afsync_req *req;
+	struct file *file;
+	loff_t end;
+	int ret;
+
+	ret = check_sqe(sqe, &end);
+	if (ret)
+		return ERR_PTR(ret);
+
+	file = fget(sqe->fd);
+	if (!file)
+		return ERR_PTR(-EBADF);
+	ret = check_file(file, sqe->flags);
+	if (ret)
+		goto put_file;
+
+	/* No memory and no room are one thing to a program: try again later. */
+	ret = -EAGAIN;
+	req = kmem_cache_alloc(req_cache, GFP_KERNEL);
+	if (!req)
+		goto put_file;
+
+	*req = (struct afsync_req) {
+		.ring		= ring,
+		.file		= file,
+		.cred		= get_current_cred(),
+		.user_data	= sqe->user_data,
+		.start		= sqe->offset,
+		.end		= end,
+		.op		= sqe->op,
+		.flags		= sqe->flags,
+		.ioprio		= sqe->ioprio,
+		.state		= AFSYNC_NEW,
+	};
+	req->fileq = afsync_fileq_get(file, sqe->op);
+	if (!req->fileq)
+		goto free_req;
+	if (!afsync_user_charge(ring->user))
+		goto put_fileq;
+	if (!afsync_ring_reserve(ring, req))
+		goto uncharge_user;
+	return req;
+
+uncharge_user:
+	afsync_user_uncharge(ring->user);
+put_fileq:
+	afsync_fileq_put(req->fileq);
+free_req:
+	put_cred(req->cred);
+	kmem_cache_free(req_cache, req);
+put_file:
+	fput(file);
+	return ERR_PTR(ret);
+}
+
+/*
+ * Frees what is left of a request whose entry was posted. The ring may be gone as
+ * soon as its last request does not count any more: wake_up_var() only uses the address.
+ */
+static void req_free(struct afsync_req *req)
+{
+	struct afsync_ring *ring = req->ring;
+
+	afsync_user_uncharge(ring->user);
+	afsync_fileq_put(req->fileq);
+	kmem_cache_free(req_cache, req);
+
+	/* Pairs with the wait_var_event() in ring_end(). */
+	if (atomic_dec_and_test(&ring->live))
+		wake_up_var(&ring->live);
+}
+
+/**
+ * afsync_reqs_complete - end requests whose result is known
+ * @done: requests in state DONE or CANCELLED with their results, in the order in which
+ *	they complete; empty afterwards
+ *
+ * Lets go of the files first: whoever sees an entry can close and unmount at once. A
+ * kernel thread's plain fput() would be carried out later, so this takes
+ * __fput_sync(). When that is the last reference, the filesystem's release and the end
+ * of an unlinked inode run here, in a worker of their own filesystem; the last reference
+ * to a lazily unmounted filesystem goes to the kernel's own delayed mntput.
+ *
+ * Each ring is notified once, after all its entries.
+ */
+void afsync_reqs_complete(struct list_head *done)
+{
+	struct afsync_req *req, *next;
+
+	might_sleep();
+
+	list_for_each_entry(req, done, link) {
+		put_cred(req->cred);
+		__fput_sync(req->file);
+		cond_resched();
+	}
+
+	list_for_each_entry(req, done, link) {
+		trace_afsync_complete(req);
+		afsync_ring_post(req);
+		cond_resched();
+	}
+
+	list_for_each_entry_safe(req, next, done, link) {
+		list_del(&req->link);
+		if (req->notify)
+			afsync_ring_notify(req->ring);
+		req_free(req);
+		cond_resched();
+	}
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ring: its memory, its slots, its entries and its notification. This is the only
+ * file that writes shared memory. Of what the program writes there, only the head is
+ * ever read, once at a time, and whatever it says it stays within the ring.
+ */
+#include <linux/err.h>
+#include <linux/eventfd.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "afsync.h"
+#include "compat.h"
+
+static atomic_t next_id = ATOMIC_INIT(0);
+
+/*
+ * The memory is charged to the program's cgroup, which vmalloc_user() does not do;
+ * that is why afsync_ring_map() maps page by page.
+ */
+static int ring_alloc_shared(struct afsync_ring *ring)
+{
+	struct afsync_ring_header *shared;
+
+	ring->size = PAGE_ALIGN(sizeof(*shared) +
+				ring->entries * sizeof(struct afsync_cqe));
+	shared = __vmalloc(ring->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!shared)
+		return -ENOMEM;
+
+	shared->mask = ring->entries - 1;
+	shared->entries = ring->entries;
+	shared->cqes_offset = sizeof(*shared);
+	ring->shared = shared;
+	ring->cqes = (struct afsync_cqe *)(shared + 1);
+	return 0;
+}
+
+/**
+ * afsync_ring_create - make a ring that nobody sees yet
+ * @entries: 1 to AFSYNC_MAX_ENTRIES, rounded up to a power of two
+ *
+ * Return: the ring, or an error pointer
+ */
+struct afsync_ring *afsync_ring_create(u32 entries)
+{
+	struct afsync_ring *ring;
+	int ret = -ENOMEM;
+
+	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	if (!ring)
+		return ERR_PTR(-ENOMEM);
+
+	ring->entries = roundup_pow_of_two(entries);
+	ring->id = atomic_inc_return(&next_id);
+	spin_lock_init(&ring->lock);
+	INIT_LIST_HEAD(&ring->requests);
+	init_waitqueue_head(&ring->wait);
+
+	ring->user = afsync_user_get();
+	if (!ring->user)
+		goto free_ring;
+	ret = ring_alloc_shared(ring);
+	if (ret)
+		goto put_user;
+	return ring;
+
+put_user:
+	afsync_user_put(ring->user);
+free_ring:
+	kfree(ring);
+	return ERR_PTR(ret);
+}
+
+/* The caller made sure that nobody has the ring any more: see ring_end(). */
+void afsync_ring_free(struct afsync_ring *ring)
+{
+	if (ring->eventfd)
+		eventfd_ctx_put(ring->eventfd);
+	vfree(ring->shared);
+	afsync_user_put(ring->user);
+	kfree(ring);
+}
+
+/*
+ * Shared mappings only: in a private one, the program's head would never be seen. The
+ * mapping holds the file and so the ring; the pages have references of their own.
+ */
+int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma)
+{
+	size_t size = vma->vm_end - vma->vm_start;
+	size_t offset;
+	int ret;
+
+	if (!(vma->vm_flags & VM_SHARED) || vma->vm_pgoff || size > ring->size)
+		return -EINVAL;
+
+	for (offset = 0; offset < size; offset += PAGE_SIZE) {
+		ret = vm_insert_page(vma, vma->vm_start + offset,
+				     vmalloc_to_page((void *)ring->shared + offset));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * afsync_ring_unread - how many entries the program has not read
+ * @ring: the ring
+ *
+ * With ring->lock held this is exact, but for what the program does to its head; a
+ * head outside the ring counts as a full ring. Without the lock, entries that are
+ * being posted may be missed, and their poster will notify.
+ */
+u32 afsync_ring_unread(struct afsync_ring *ring)
+{
+	u32 unread = READ_ONCE(ring->tail) - READ_ONCE(ring->shared->head);
+
+	return min(unread, ring->entries);
+}
+
+/**
+ * afsync_ring_reserve - take the slot of a request's completion
+ * @ring: the ring
+ * @req: its new request; found by cancel and fdinfo from now on
+ *
+ * Return: whether there was a free slot
+ */
+bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req)
+{
+	bool free;
+
+	spin_lock(&ring->lock);
+	free = ring->in_flight + afsync_ring_unread(ring) < ring->entries;
+	if (free) {
+		ring->in_flight++;
+		atomic_inc(&ring->live);
+		list_add_tail(&req->ring_link, &ring->requests);
+	}
+	spin_unlock(&ring->lock);
+
+	return free;
+}
+
+/**
+ * afsync_ring_post - write the entry of a request into its ring
+ * @req: the request; its result is set and its file is let go
+ *
+ * Never fails: the slot was reserved. Sets req->notify if the caller has to call
+ * afsync_ring_notify() for this ring, once it has posted what it has.
+ */
+void afsync_ring_post(struct afsync_req *req)
+{
+	struct afsync_ring *ring = req->ring;
+	struct afsync_cqe *cqe;
+
+	spin_lock(&ring->lock);
+	cqe = &ring->cqes[ring->tail & (ring->entries - 1)];
+	WRITE_ONCE(cqe->user_data, req->user_data);
+	WRITE_ONCE(cqe->res, req->res);
+	WRITE_ONCE(cqe->flags, req->cqe_flags);
+	WRITE_ONCE(ring->tail, ring->tail + 1);
+	/* Pairs with the load_acquire() of the program that reads the entry. */
+	smp_store_release(&ring->shared->tail, ring->tail);
+
+	ring->in_flight--;
+	list_del(&req->ring_link);
+	req->notify = !ring->notify;
+	ring->notify = true;
+	spin_unlock(&ring->lock);
+
+	afsync_stat_inc(completed);
+	if (req->res == -ECANCELED)
+		afsync_stat_inc(cancelled);
+	else if (req->res)
+		afsync_stat_inc(failed);
+}
+
+/**
+ * afsync_ring_notify - tell everybody that there are entries
+ * @ring: the ring; a request of the caller's keeps it
+ *
+ * Of several workers that post to one ring at the same time, the first to post
+ * notifies, after its own entries. What another posted before ring->notify is cleared
+ * is visible to those who are woken here; who posts after that notifies again.
+ */
+void afsync_ring_notify(struct afsync_ring *ring)
+{
+	spin_lock(&ring->lock);
+	ring->notify = false;
+	if (ring->eventfd)
+		afsync_eventfd_signal(ring->eventfd);
+	spin_unlock(&ring->lock);
+
+	wake_up_poll(&ring->wait, EPOLLIN | EPOLLRDNORM);
+}
+
+/**
+ * afsync_ring_eventfd - register or unregister the eventfd
+ * @ring: the ring
+ * @fd: eventfd, or -1 to unregister
+ *
+ * Return: 0; -EBADF or -EINVAL for a descriptor that is no eventfd, -EBUSY when one
+ *	is registered already, -ENXIO when there is none to unregister
+ */
+int afsync_ring_eventfd(struct afsync_ring *ring, int fd)
+{
+	struct eventfd_ctx *new = NULL, *old;
+	int ret = 0;
+
+	if (fd != -1) {
+		new = eventfd_ctx_fdget(fd);
+		if (IS_ERR(new))
+			return PTR_ERR(new);
+	}
+
+	spin_lock(&ring->lock);
+	old = ring->eventfd;
+	if (new && old)
+		ret = -EBUSY;
+	else if (!new && !old)
+		ret = -ENXIO;
+	else
+		ring->eventfd = new;
+	spin_unlock(&ring->lock);
+
+	/* Whichever is not registered now; nobody signals it any more. */
+	if (ret)
+		old = new;
+	if (old)
+		eventfd_ctx_put(old);
+	return ret;
+}
