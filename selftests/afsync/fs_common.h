@@ -17,24 +17,13 @@
 #ifndef AFSYNC_SELFTEST_FS_COMMON_H
 #define AFSYNC_SELFTEST_FS_COMMON_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
-#include <stdarg.h>
+#include "common.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,25 +95,6 @@ static FS_UNUSED int write_file(const char *path, const char *fmt, ...)
 		ret = -errno;
 	close(fd);
 	return ret;
-}
-
-/* Returns the length read; the text ends with a null byte. */
-static FS_UNUSED int read_file(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got, len = 0;
-
-	text[0] = 0;
-	if (fd < 0)
-		return -errno;
-	do {
-		got = read(fd, text + len, size - 1 - len);
-		if (got > 0)
-			len += got;
-	} while (got > 0 && len < (ssize_t)size - 1);
-	text[len] = 0;
-	close(fd);
-	return len;
 }
 
 /*
@@ -308,24 +278,22 @@ static FS_UNUSED void memdev_close(struct memdev *d)
 	d->image = -1;
 }
 
-/* Flush requests that the block device has got so far; negative errno. */
+/* Flush requests that the block device has got so far. */
 static FS_UNUSED long dev_flushes(const char *path)
 {
-	char sys[64], text[512];
-	unsigned long v[17];
+	char sys[64], *text, *at, *rest;
 	struct stat st;
-	int n;
+	long value = -1;
+	int i;
 
-	if (stat(path, &st))
-		return -errno;
+	need(stat(path, &st) == 0);
 	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u/stat", major(st.st_rdev), minor(st.st_rdev));
-	n = read_file(sys, text, sizeof(text));
-	if (n < 0)
-		return n;
-	n = sscanf(text, "%lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu",
-		   &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9],
-		   &v[10], &v[11], &v[12], &v[13], &v[14], &v[15], &v[16]);
-	return n == 17 ? (long)v[15] : -EINVAL;
+	text = text_read(sys);
+	/* the sixteenth figure */
+	for (i = 0, at = text; i < 16; i++, at = rest)
+		value = strtol(at, &rest, 10);
+	free(text);
+	return value;
 }
 
 /* Filesystems */
@@ -359,12 +327,8 @@ static const char *fs_missing[FS_COUNT] FS_UNUSED;
 
 static FS_UNUSED bool fs_known(const char *name)
 {
-	char text[4096], line[64];
-
 	load_module(name);
-	read_file("/proc/filesystems", text, sizeof(text));
-	snprintf(line, sizeof(line), "\t%s\n", name);
-	return strstr(text, line);
+	return filesystem_known(name);
 }
 
 static FS_UNUSED void fs_prepare(enum fs_id id)
@@ -415,21 +379,25 @@ static FS_UNUSED int fs_mount(enum fs_id id, const char *dev, const char *dir)
 	return mount(dev, dir, fs_types[id].name, 0, fs_types[id].options) ? -errno : 0;
 }
 
-/* Mounts of this process are its own from here on, and /mnt is an empty tmpfs. */
-static FS_UNUSED int private_mounts(void)
-{
-	struct rlimit files;
+/* In FIXTURE_SETUP, for each type of filesystem. */
+#define FS_OR_SKIP(id) do {							\
+	if (geteuid())								\
+		SKIP(exit(255), "needs root to mount");				\
+	if (fs_missing[id])							\
+		SKIP(exit(255), "no %s: %s", fs_types[id].name, fs_missing[id]);	\
+} while (0)
 
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	if (unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("afsync-test", "/mnt", "tmpfs", 0, NULL))
-		return -errno;
-	return 0;
-}
+/* In place of TEST_HARNESS_MAIN: the filesystems are made once, before the tests. */
+#define FS_TESTS_MAIN(...)							\
+static void __attribute__((constructor)) prepare_filesystems(void)		\
+{										\
+	const enum fs_id ids[] = { __VA_ARGS__ };				\
+	size_t i;								\
+										\
+	for (i = 0; geteuid() == 0 && i < sizeof(ids) / sizeof(ids[0]); i++)	\
+		fs_prepare(ids[i]);						\
+}										\
+TEST_HARNESS_MAIN
 
 /* Shut the filesystem down as a device that went away would: no log, no flush. */
 #define FS_IOC_GOINGDOWN	_IOR('X', 125, uint32_t)
@@ -477,6 +445,32 @@ static FS_UNUSED int64_t file_physical(int fd, off_t at, size_t len)
 	    e->fe_logical > (uint64_t)at || e->fe_logical + e->fe_length < at + len)
 		return -ESTALE;
 	return e->fe_physical + (at - e->fe_logical);
+}
+
+/* Requests */
+
+/* One request from submit to completion: its result. */
+static FS_UNUSED int sync_one(struct ring *ring, int fd, __u32 op)
+{
+	int ret = ring_queue(ring, fd, op, 0);
+
+	return ret == 1 ? ring_next(ring).res : ret;
+}
+
+/* Lines of the ring's fdinfo that say that a request is in this state; at most 64. */
+static FS_UNUSED int ring_pending(const struct ring *ring, const char *state)
+{
+	char path[64], *text, *at;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", ring->fd);
+	text = text_read(path);
+	for (at = text; (at = strstr(at, "pending:")); n += !strncmp(at, state, strlen(state))) {
+		at += strlen("pending:");
+		at += strspn(at, " \t");
+	}
+	free(text);
+	return n;
 }
 
 #endif /* AFSYNC_SELFTEST_FS_COMMON_H */

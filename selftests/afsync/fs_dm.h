@@ -98,6 +98,92 @@ static FS_UNUSED int dm_load(struct dmdev *d, const struct dm_table *t)
 	return dm_request_run(DM_TABLE_LOAD, &r, d->name, 0);
 }
 
+/*
+ * The guard
+ *
+ * A test that ends while a device is suspended would never end: the ring waits
+ * for the sync, the sync for the device. So a second process resumes what the
+ * test has suspended when the test is gone, however that happened.
+ */
+
+#define GUARDED	8
+
+struct guard {
+	char suspended[GUARDED][64];	/* names of dm devices */
+};
+
+static struct guard *guard FS_UNUSED;
+
+static FS_UNUSED void guard_resume_all(void)
+{
+	int i;
+
+	for (i = 0; i < GUARDED; i++) {
+		struct dm_request r = { 0 };
+
+		if (guard->suspended[i][0])
+			dm_request_run(DM_DEV_SUSPEND, &r, guard->suspended[i], 0);
+	}
+}
+
+static FS_UNUSED void guard_start(void)
+{
+	int end, ends[2];
+
+	guard = mmap(NULL, sizeof(*guard), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	need(guard != MAP_FAILED);
+	need(pipe2(ends, O_CLOEXEC) == 0);
+	if (fork() == 0) {
+		char c;
+
+		setsid();
+		close(ends[1]);
+		while (read(ends[0], &c, 1) < 0)
+			;
+		guard_resume_all();
+		_exit(0);
+	}
+	close(ends[0]);
+	/* The highest descriptor is let go first when a process dies. */
+	end = fcntl(ends[1], F_DUPFD_CLOEXEC, 900);
+	need(end >= 0);
+	close(ends[1]);
+}
+
+/*
+ * First in FIXTURE_SETUP: the mounts of this process are its own from here on,
+ * and /mnt is an empty tmpfs.
+ */
+static FS_UNUSED void own_world(void)
+{
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	guard_start();
+	own_mounts();
+	need(mount("afsync-test", "/mnt", "tmpfs", 0, NULL) == 0);
+}
+
+/* Tell the guard what to resume should this process die. */
+static FS_UNUSED void dm_guard(struct dmdev *d, bool suspended)
+{
+	int i;
+
+	d->suspended = suspended;
+	for (i = 0; i < GUARDED; i++) {
+		if (suspended && !guard->suspended[i][0]) {
+			strcpy(guard->suspended[i], d->name);
+			return;
+		}
+		if (!suspended && !strcmp(guard->suspended[i], d->name))
+			guard->suspended[i][0] = 0;
+	}
+	need(!suspended);
+}
+
 /* Requests are kept from now on, dirty data stays dirty. */
 static FS_UNUSED int dm_suspend(struct dmdev *d)
 {
@@ -106,7 +192,7 @@ static FS_UNUSED int dm_suspend(struct dmdev *d)
 				 DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
 
 	if (!ret)
-		d->suspended = true;
+		dm_guard(d, true);
 	return ret;
 }
 
@@ -117,7 +203,7 @@ static FS_UNUSED int dm_suspend_frozen(struct dmdev *d)
 	int ret = dm_request_run(DM_DEV_SUSPEND, &r, d->name, DM_SUSPEND_FLAG);
 
 	if (!ret)
-		d->suspended = true;
+		dm_guard(d, true);
 	return ret;
 }
 
@@ -127,7 +213,7 @@ static FS_UNUSED int dm_resume(struct dmdev *d)
 	int ret = dm_request_run(DM_DEV_SUSPEND, &r, d->name, 0);
 
 	if (!ret)
-		d->suspended = false;
+		dm_guard(d, false);
 	return ret;
 }
 
@@ -140,23 +226,35 @@ static FS_UNUSED int dm_message(struct dmdev *d, const char *text)
 	return dm_request_run(DM_TARGET_MSG, &r, d->name, 0);
 }
 
-/* Fails with EBUSY while somebody has it open. */
-static FS_UNUSED int dm_remove(struct dmdev *d)
+/*
+ * Asks for removal at the last close, so that whoever dies with the device open
+ * leaves nothing behind. To be called once it is in use.
+ */
+static FS_UNUSED int dm_remove_when_unused(struct dmdev *d)
 {
 	struct dm_request r = { 0 };
-	int ret = 0;
+
+	return dm_request_run(DM_DEV_REMOVE, &r, d->name, DM_DEFERRED_REMOVE);
+}
+
+/* Waits until the device is gone, which is when nobody has it open any more. */
+static FS_UNUSED void dm_gone(struct dmdev *d)
+{
+	int ret;
 
 	if (!d->made)
-		return 0;
+		return;
 	if (d->suspended)
 		dm_resume(d);
-	ret = dm_request_run(DM_DEV_REMOVE, &r, d->name, 0);
-	if (ret == -EBUSY) {
-		memset(&r, 0, sizeof(r));
-		dm_request_run(DM_DEV_REMOVE, &r, d->name, DM_DEFERRED_REMOVE);
-	}
+	dm_remove_when_unused(d);
+	do {
+		struct dm_request r = { 0 };
+
+		ret = dm_request_run(DM_DEV_STATUS, &r, d->name, 0);
+		if (!ret)
+			poll(NULL, 0, 1);
+	} while (!ret);
 	d->made = false;
-	return ret;
 }
 
 static FS_UNUSED int dm_create(struct dmdev *d, const char *what, const struct dm_table *t)
@@ -176,19 +274,17 @@ static FS_UNUSED int dm_create(struct dmdev *d, const char *what, const struct d
 	if (!ret)
 		ret = dm_resume(d);
 	if (ret)
-		dm_remove(d);
+		dm_gone(d);
 	return ret;
 }
 
-/*
- * Removal at the last close, asked for while it is in use. Whoever dies with
- * the device open leaves nothing behind.
- */
-static FS_UNUSED int dm_remove_when_unused(struct dmdev *d)
+/* One piece of the device below. */
+static FS_UNUSED struct dm_table dm_linear(const char *below, uint64_t sectors)
 {
-	struct dm_request r = { 0 };
+	struct dm_table t = { 0 };
 
-	return dm_request_run(DM_DEV_REMOVE, &r, d->name, DM_DEFERRED_REMOVE);
+	dm_add(&t, 0, sectors, "linear", "%s 0", below);
+	return t;
 }
 
 #endif /* AFSYNC_SELFTEST_FS_DM_H */
