@@ -74,6 +74,8 @@
 /* Syncs that may run at once on one filesystem: default, and what a workqueue takes. */
 #define AFSYNC_DEFAULT_WORKERS	256
 #define AFSYNC_MAX_WORKERS	512
+/* Idle lanes that each bucket of lane.c keeps for the next filesystem. */
+#define AFSYNC_IDLE_LANES	1
 /* Requests in flight that one user may have, in all rings: default. */
 #define AFSYNC_DEFAULT_USER_REQUESTS	65536
 
@@ -254,7 +256,7 @@ struct afsync_fileq {
  *
  * A lane has a workqueue of its own, so that a filesystem that is stuck fills nobody
  * else's. It is not tied to a filesystem: when it is idle, the next filesystem that
- * hashes to its bucket takes it over. Lanes are freed when the module goes.
+ * hashes to its bucket takes it over.
  *
  * @node: in its bucket, under the bucket's lock
  * @bucket: where it hashes to; set once
@@ -341,6 +343,7 @@ void afsync_cancel_all(struct afsync_ring *ring);
 struct afsync_lane *afsync_lane_get(const void *domain);
 void afsync_lane_put(struct afsync_lane *lane);
 void afsync_lane_cancelled(struct afsync_req *req);
+void afsync_lane_trim(unsigned int keep);
 void afsync_lane_init(void);
 void afsync_lane_exit(void);
 

@@ -38,6 +38,7 @@ static void ring_end(struct afsync_ring *ring)
 	/* Pairs with the atomic_dec_and_test() in req_free(). */
 	wait_var_event(&ring->live, !atomic_read(&ring->live));
 	afsync_ring_free(ring);
+	afsync_lane_trim(AFSYNC_IDLE_LANES);
 }
 
 static void ring_teardown(struct work_struct *work)

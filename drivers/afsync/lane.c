@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Lanes: a workqueue for each filesystem that has work, so that one which is frozen,
- * dead or slow fills nobody else's. Lanes are reused when idle and never shrink below
- * what was once needed at the same time; they are freed with the module.
+ * dead or slow fills nobody else's. An idle lane is kept for the next filesystem that
+ * needs one; when a ring ends, all but one of the idle lanes of each bucket are freed.
  *
  * Their workqueues have no WQ_MEM_RECLAIM: a rescuer is one thread, which would run the
  * syncs of a filesystem one by one, and a filesystem's sync may wait for a workqueue
@@ -37,25 +37,56 @@ void afsync_lane_init(void)
 		spin_lock_init(&buckets[i].lock);
 }
 
+/*
+ * Nothing refers to the lane any more, except that its reaper and a worker may be about
+ * to return from the last of their work; both are waited for.
+ */
 static void lane_free(struct afsync_lane *lane)
 {
+	cancel_work_sync(&lane->reap);
 	destroy_workqueue(lane->wq);
 	kfree(lane);
 }
 
-/*
- * Nothing uses a lane any more, except that a worker may be about to return from the
- * last of its work; destroy_workqueue() waits for that.
+/**
+ * afsync_lane_trim - free idle lanes
+ * @keep: how many of each bucket stay
+ *
+ * May sleep; called when a ring ends, and when the module goes.
  */
-void afsync_lane_exit(void)
+void afsync_lane_trim(unsigned int keep)
 {
 	struct afsync_lane *lane;
 	struct hlist_node *next;
+	HLIST_HEAD(idle);
+	unsigned int i, kept;
+
+	for (i = 0; i < ARRAY_SIZE(buckets); i++) {
+		kept = 0;
+		spin_lock(&buckets[i].lock);
+		hlist_for_each_entry_safe(lane, next, &buckets[i].lanes, node) {
+			if (lane->refs || kept++ < keep)
+				continue;
+			hlist_del(&lane->node);
+			hlist_add_head(&lane->node, &idle);
+		}
+		spin_unlock(&buckets[i].lock);
+	}
+
+	hlist_for_each_entry_safe(lane, next, &idle, node)
+		lane_free(lane);
+}
+
+/* No request is left and none comes, but workers may still be on their way out. */
+void afsync_lane_exit(void)
+{
+	struct afsync_lane *lane;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(buckets); i++)
-		hlist_for_each_entry_safe(lane, next, &buckets[i].lanes, node)
-			lane_free(lane);
+		hlist_for_each_entry(lane, &buckets[i].lanes, node)
+			flush_workqueue(lane->wq);
+	afsync_lane_trim(0);
 }
 
 static void lane_reap(struct work_struct *work)
@@ -163,8 +194,8 @@ void afsync_lane_put(struct afsync_lane *lane)
  * afsync_lane_cancelled - have a cancelled request completed
  * @req: in state CANCELLED; belongs to the reaper from now on
  *
- * Once the lock is dropped a reaper that runs already may complete it, but lanes stay:
- * at worst, the reaper finds nothing to do.
+ * The request keeps the lane until the lock is dropped: then a reaper that runs already
+ * may complete it.
  */
 void afsync_lane_cancelled(struct afsync_req *req)
 {
@@ -172,7 +203,6 @@ void afsync_lane_cancelled(struct afsync_req *req)
 
 	spin_lock(&lane->bucket->lock);
 	list_move_tail(&req->link, &lane->cancelled);
-	spin_unlock(&lane->bucket->lock);
-
 	queue_work(afsync_reap_wq, &lane->reap);
+	spin_unlock(&lane->bucket->lock);
 }

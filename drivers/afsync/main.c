@@ -90,15 +90,17 @@ exit_fileq:
 
 /*
  * Every open of the device holds the module, so no ring is open here and no request
- * can come. What may be left is work that is about to return: of rings that a kernel
- * thread closed (they wait for their requests; these need the lanes), and of workers
- * that have done their last request. Each destroy waits for its own.
+ * can come. What may be left is the end of rings that a kernel thread closed, which
+ * wait for their requests and so need the lanes; and workers that have done their last
+ * request and are about to drop the last references to their queue and lane. The rings
+ * are waited for first, then the workers, and then all lanes are idle.
  */
 static void __exit afsync_exit(void)
 {
 	misc_deregister(&afsync_miscdev);
-	destroy_workqueue(afsync_reap_wq);
+	drain_workqueue(afsync_reap_wq);
 	afsync_lane_exit();
+	destroy_workqueue(afsync_reap_wq);
 	afsync_req_exit();
 	afsync_fileq_exit();
 }

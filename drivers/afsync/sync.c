@@ -37,15 +37,18 @@ struct batch {
  * afsync_is_local - does a sync of this file act on its inode?
  * @file: the file
  *
- * So it is on filesystems that live on a block device, and there one sync serves all
- * open files of the inode. Not on FUSE, whose sync names the open file, even when it
- * lives on a device; nor on overlay and network filesystems.
+ * So it does for files and directories of filesystems that live on a block device, and
+ * there one sync serves all open files of the inode. Not on FUSE, whose sync names the
+ * open file, even when it lives on a device; nor on overlay and network filesystems.
  */
 bool afsync_is_local(const struct file *file)
 {
-	const struct super_block *sb = file_inode(file)->i_sb;
+	const struct inode *inode = file_inode(file);
 
-	return sb->s_type->fs_flags & FS_REQUIRES_DEV && sb->s_magic != FUSE_SUPER_MAGIC;
+	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
+		return false;
+	return inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV &&
+	       inode->i_sb->s_magic != FUSE_SUPER_MAGIC;
 }
 
 /* What filesystems look at to tell who somebody is. */
