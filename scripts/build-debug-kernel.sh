@@ -8,7 +8,7 @@
 #
 # The folder is named after the kernel's version and a hash of everything that
 # decides what is built: selftests/qemu/*.config and the compiler. In it:
-# bzImage, config and build/ (what modules are built against).
+# bzImage, release, config and build/ (what modules are built against).
 # KSRC= takes other kernel sources, JOBS= sets the number of jobs.
 
 . "$(dirname "$0")/lib.sh"
@@ -69,6 +69,7 @@ build() {
 	# Modules need the headers, the scripts and Module.symvers, not the objects.
 	find "$out" -name '*.o' -not -path "$out/scripts/*" -not -path "$out/tools/*" -delete
 	rm -f "$out/vmlinux" "$out"/arch/x86/boot/vmlinux.bin "$out"/arch/x86/boot/compressed/vmlinux*
+	cp "$out/include/config/kernel.release" "$dir/release"
 	# Last, because its presence says that everything else is there.
 	cp "$out/arch/x86/boot/bzImage" "$dir/bzImage.new"
 	mv "$dir/bzImage.new" "$dir/bzImage"

@@ -7,6 +7,7 @@
 #	scripts/build-modules.sh KERNEL		what scripts/fetch-kernel.sh takes, or a headers folder
 #	scripts/build-modules.sh KERNEL W=1 C=2	further arguments go to make
 #
+# The test module is left out with AFSYNC_SIM= as a further argument.
 # The sources are copied, so that trees for several kernels live side by side
 # and nothing is ever built beside a source file. Prints the folder.
 
@@ -41,25 +42,27 @@ name=${1:-}
 [ -n "$name" ] || name=$(uname -r)
 headers "$name"
 
-# release_of KDIR
-release_of() {
-	cat "$1/include/config/kernel.release" 2>/dev/null || make -s -C "$1" kernelrelease
+# The release as modules see it. Debian's headers have it in one file only.
+release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$kdir/include/generated/utsrelease.h" 2>/dev/null)
+[ -n "$release" ] || release=$(make -s -C "$kdir" kernelrelease)
+out=$BUILD/modules-$release
+
+build() {
+	local path
+	mkdir -p "$out/drivers" "$out/include" "$out/selftests"
+	# -u keeps what is up to date, so that make rebuilds only what changed.
+	for path in Kbuild drivers/afsync include/uapi selftests/sim; do
+		[ -e "$TOP/$path" ] || continue
+		cp -ruT "$TOP/$path" "$out/$path"
+	done
+	# A file that was removed from the sources must not be built any longer.
+	(cd "$out" && find drivers include selftests \( -name '*.[ch]' -o -name Kbuild \) ! -name '*.mod.c') |
+	while read -r path; do
+		[ -e "$TOP/$path" ] || rm -f "${out:?}/$path"
+	done
+	nice make -C "$kdir" "M=$out" AFSYNC_SIM=1 "$@" modules >&2
 }
 
-release=$(release_of "$kdir")
-out=$BUILD/modules-$release
-mkdir -p "$out/drivers" "$out/include" "$out/selftests"
-# cp -u keeps what is up to date, so that make rebuilds only what changed.
-for path in Kbuild drivers/afsync include/uapi selftests/sim; do
-	[ -e "$TOP/$path" ] || { say "no $path in $TOP"; continue; }
-	mkdir -p "$out/$(dirname "$path")"
-	cp -ruT "$TOP/$path" "$out/$path"
-done
-# A file that was removed from the sources must not be built any longer.
-(cd "$out" && find Kbuild drivers include selftests \( -name '*.[ch]' -o -name 'Kbuild*' \) ! -name '*.mod.c') |
-while read -r path; do
-	[ -e "$TOP/$path" ] || rm -f "$out/$path"
-done
-
-nice make -C "$kdir" "M=$out" "$@" modules >&2
+mkdir -p "$out"
+with_lock "build-$(sha256sum <<<"$out" | cut -c 1-12)" build "$@"
 echo "$out"

@@ -113,8 +113,8 @@ accel() {
 	fi
 	answer=$kdir/accel-$({ uname -srv; grep -m 1 'model name' /proc/cpuinfo; } | sha256sum | cut -c 1-12)
 	if [ ! -e "$answer" ]; then
-		say "trying whether KVM boots this kernel (once, up to 20 s)"
-		timeout 20 qemu-system-x86_64 -machine pc -accel kvm -cpu host -m 512 "${common[@]}" \
+		say "trying whether KVM boots this kernel (once, up to 10 s)"
+		timeout 10 qemu-system-x86_64 -machine pc -accel kvm -cpu host -m 512 "${common[@]}" \
 			-serial null -serial "file:$run/probe" -append "console=ttyS0 panic=-1 afsync.probe=1" \
 			>/dev/null 2>&1 </dev/null || true
 		if grep -qs booted "$run/probe"; then echo kvm; else echo tcg; fi >"$answer"
