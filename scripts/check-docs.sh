@@ -14,7 +14,7 @@ same() {
 	left=$(sort -u <<<"$2") right=$(sort -u <<<"$3")
 	[ -n "$left" ] || { echo "$1: nothing found to compare"; return 1; }
 	diff <(echo "$left") <(echo "$right") |
-		sed -n "s/^< /$1: not documented: /p; s/^> /$1: documented, does not exist: /p" |
+		sed -n 's/^</not documented:/p; s/^>/documented, does not exist:/p' |
 		none "$1"
 }
 
@@ -50,10 +50,11 @@ rst_terms() {
 	rst_section "$1" | grep -E '^``[^ ]+``(, ``[^ ]+``)*$' | grep -oE '``[^`]+``' | tr -d '`:'
 }
 
-# man_terms SECTION: the same of afsync.4, where each term is a line ".B term".
+# man_terms SECTION: the same of afsync.4, where a term is a line ".B term" after ".TP".
 man_terms() {
-	awk -v title="$1" '/^\.S[HS] / { inside = ($2 == title) } inside && /^\.B [^ ]+$/ { print $2 }' \
-		"$MAN4" | tr -d ':'
+	awk -v title="$1" '/^\.S[HS] / { inside = ($2 == title) }
+		inside && last == ".TP" && /^\.B [^ ]+$/ { print $2 }
+		{ last = $0 }' "$MAN4"
 }
 
 uapi_commands() { grep -oE 'AFSYNC_IOC_[A-Z]+' $UAPI | grep -v MAGIC | sort -u; }
@@ -183,24 +184,28 @@ check_doc_lists() {
 	same "tracepoints, $RST" "$source" "$(rst_terms Tracepoints)" || bad=1
 	same "tracepoints, $MAN4" "$source" "$(man_terms TRACEPOINTS)" || bad=1
 
-	source=$(grep -ohE '\{ *"[a-z0-9-]+", *(no|required|optional)_argument' tools/afsync/*.c |
-		sed 's/.*{ *"\([^"]*\)".*/--\1/')
+	source=$(grep -ohE '"(--)?[a-z0-9-]+",[[:space:]]*(no|required|optional)_argument|"--[a-z0-9-]+"' tools/afsync/*.c |
+		sed 's/"\(--\)\{0,1\}\([^"]*\)".*/--\2/')
 	same "options, afsync.1" "$source" \
 		"$(man_text Documentation/man/afsync.1 | grep -oE -- '--[a-z][a-z0-9-]+')" || bad=1
 	return $bad
 }
 
-counters() { grep -ohE 'AFSYNC_COUNTER\([a-z_]+' drivers/afsync/stats.c | sed 's/.*(//'; }
+counters() { grep -oE '&dev_attr_[a-z_]+\.attr' drivers/afsync/stats.c | sed 's/.*dev_attr_//; s/\.attr//'; }
 
 # Both pages have the same errors for each command, and each of them is provoked
 # by a test: a file that names the errno and the command, or a helper for it.
 check_doc_errnos() {
-	local cmd errno bad=0 tests
+	local cmd helper errno errnos bad=0 tests
 	for cmd in $(uapi_commands); do
-		same "errors of $cmd" "$(rst_terms "$cmd")" "$(man_terms "$cmd")" || bad=1
-		for errno in $(rst_terms "$cmd" | grep '^E' | sort -u); do
-			tests=$(files 'selftests/afsync/*_test.c' | search -lw "$cmd" |
-				search -lw "$errno")
+		errnos=$(rst_terms "$cmd" | grep '^E' | sort -u)
+		same "errors of $cmd, left $RST, right $MAN4" "$errnos" "$(man_terms "$cmd")" || bad=1
+		helper=${cmd#AFSYNC_IOC_}
+		helper=${helper,,}
+		[ "$helper" != submit ] || helper='(submit|queue)'
+		for errno in $errnos; do
+			tests=$(files 'selftests/afsync/*_test.c' |
+				search -lwE "$cmd|(afsync_cmd|ring)_$helper" | search -lw "$errno")
 			[ -n "$tests" ] || { echo "$cmd: no test provokes $errno"; bad=1; }
 		done
 	done
