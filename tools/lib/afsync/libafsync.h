@@ -62,6 +62,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+/* afsync_submit and afsync_cancel name a function here and a struct there. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 #endif
 
 /* Version of this header; afsync_version() is that of the library. */
@@ -575,7 +578,7 @@ int afsync_cancel(struct afsync_ring *ring, uint64_t user_data);
  * Threads: any. Blocking: short.
  *
  * Return: as afsync_cancel(), and
- *	-EBADF	@fd is not an open descriptor
+ *	-EBADF		@fd is not an open descriptor, or opened with O_PATH
  */
 int afsync_cancel_fd(struct afsync_ring *ring, int fd);
 
@@ -607,7 +610,6 @@ int afsync_cancel_all(struct afsync_ring *ring);
  *	-EBUSY	an eventfd is registered already
  *	-EBADF	@fd is not an open descriptor
  *	-EINVAL	@fd is not an eventfd
- *	-ENOMEM	out of memory
  */
 int afsync_register_eventfd(struct afsync_ring *ring, int fd);
 
@@ -669,6 +671,7 @@ int afsync_get_info(struct afsync_info *info);
 const char *afsync_version(void);
 
 #ifdef __cplusplus
+#pragma GCC diagnostic pop
 }
 #endif
 

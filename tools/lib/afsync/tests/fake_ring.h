@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A ring in ordinary memory, for tests that need no device. The test plays the
+ * kernel: it writes entries and publishes the tail.
+ */
+#ifndef AFSYNC_FAKE_RING_H
+#define AFSYNC_FAKE_RING_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../internal.h"
+#include "../ring.h"
+
+#define FAKE_ENTRIES	8
+
+struct fake_ring {
+	struct afsync_ring_header hdr;
+	struct afsync_cqe cqes[FAKE_ENTRIES];
+};
+
+/* Make a ring whose indices start at @start. @fd is for system calls that fail. */
+static inline int fake_ring_make(struct fake_ring *fake, uint32_t start, int fd,
+				 struct afsync_ring **ringp)
+{
+	memset(fake, 0, sizeof(*fake));
+	fake->hdr.head = start;
+	fake->hdr.tail = start;
+	fake->hdr.mask = FAKE_ENTRIES - 1;
+	fake->hdr.entries = FAKE_ENTRIES;
+	fake->hdr.cqes_offset = offsetof(struct fake_ring, cqes);
+	return afsync_ring_alloc(fd, &fake->hdr, 0, ringp);
+}
+
+/* Post a completion as the kernel does: entry first, then tail. */
+static inline void fake_ring_post(struct fake_ring *fake, uint64_t user_data,
+				  int32_t res)
+{
+	uint32_t tail = load_relaxed(&fake->hdr.tail);
+
+	fake->cqes[tail & (FAKE_ENTRIES - 1)] = (struct afsync_cqe) {
+		.user_data = user_data,
+		.res = res,
+	};
+	store_release(&fake->hdr.tail, tail + 1);
+}
+
+#endif /* AFSYNC_FAKE_RING_H */

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The public header first, alone, as strict C99; and every structure of the
+ * interface has the size that both sides count on.
+ */
+#include <libafsync.h>
+
+#include <stdio.h>
+
+#define SIZE_IS(type, size)	\
+	typedef char type##_has_size_##size[sizeof(struct type) == (size) ? 1 : -1]
+
+SIZE_IS(afsync_sqe, 40);
+SIZE_IS(afsync_cqe, 16);
+SIZE_IS(afsync_ring_header, 128);
+SIZE_IS(afsync_info, 32);
+SIZE_IS(afsync_setup, 16);
+SIZE_IS(afsync_wait, 24);
+SIZE_IS(afsync_submit, 56);
+SIZE_IS(afsync_cancel, 24);
+SIZE_IS(afsync_eventfd, 8);
+
+int main(void)
+{
+	afsync_queue_exit(NULL);
+	printf("TAP version 13\n1..1\n");
+	printf("ok 1 header_compiles_alone_as_c99\n");
+	return 0;
+}
