@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Private header of the afsync command: what its files share.
+ *
+ * A session has a source of names (names.c, over files0.c and walk.c), an engine
+ * that makes them durable (ring.c with the device, plain.c without) and a count
+ * of what happened (stats.c), which progress.c shows. The loop that joins them is
+ * in engine.c. One thread; SIGINT and SIGTERM are blocked but in waits
+ * (interrupt.c), so nothing here has to expect a signal anywhere else.
+ */
+#ifndef AFSYNC_COMMAND_H
+#define AFSYNC_COMMAND_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <linux/afsync.h>
+
+#define PROGRAM		"afsync"
+#define DEVICE		"/dev/afsync"
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* Exit status; documented in afsync(1). An interrupted run adds the signal. */
+enum exit_status {
+	STATUS_OK		= 0,
+	STATUS_FAILED		= 1,
+	STATUS_USAGE		= 2,
+	STATUS_SIGNAL		= 128,
+};
+
+struct options {
+	enum afsync_op op;
+	bool recursive;
+	bool one_file_system;
+	bool progress;		/* show it whatever stderr is, from the start */
+	bool stats;
+	const char *files0;	/* --files0-from, NULL without */
+	char **files;		/* operands */
+	size_t nr_files;
+};
+
+/* options.c */
+int options_parse(struct options *opt, int argc, char **argv);
+void options_try_help(void);
+
+/* stats.c */
+struct stats {
+	uint64_t start_ns;
+	uint64_t asked;		/* requests accepted */
+	uint64_t completed;	/* of those: ended, whatever the result */
+	uint64_t run;		/* of those: had a sync of their own */
+	uint64_t merged;	/* of those: served by the sync of another */
+	uint64_t failed;
+	uint64_t cancelled;
+	bool keep;		/* latencies are wanted */
+	uint64_t *latency;	/* of the requests that were not cancelled, in ns */
+	size_t nr_latency;
+	size_t max_latency;
+};
+
+uint64_t clock_ns(void);
+void stats_init(struct stats *st, bool keep_latencies);
+void stats_free(struct stats *st);
+void stats_complete(struct stats *st, int res, bool merged, uint64_t ns);
+uint64_t percentile(const uint64_t *sorted, size_t nr, unsigned int percent);
+void stats_print(struct stats *st, FILE *out);
+
+/* progress.c */
+struct progress {
+	bool on;
+	bool tty;
+	bool forced;
+	bool shown;		/* a bar is on the last line of the terminal */
+	uint64_t start_ns;
+	uint64_t next_ns;	/* draw again from then on */
+};
+
+/* How far a run is; of is 0 as long as the number of names is not known. */
+struct progress_state {
+	uint64_t done;
+	uint64_t found;
+	uint64_t of;
+};
+
+void progress_init(struct progress *p, bool forced);
+int progress_timeout_ms(const struct progress *p);
+void progress_update(struct progress *p, const struct progress_state *state);
+void progress_clear(struct progress *p);
+void progress_end(struct progress *p, const struct progress_state *state);
+size_t progress_format(char *buf, size_t size, unsigned int columns, uint64_t ns,
+		       const struct progress_state *state);
+
+/* interrupt.c */
+void interrupt_init(void);
+int interrupt_signal(void);
+const sigset_t *interrupt_mask(void);
+
+/* report.c */
+char *escape_name(const char *name);
+__attribute__((format(printf, 1, 2)))
+void complain(const char *format, ...);
+
+/* names.c */
+struct names;
+
+/* A name to sync. Valid until the next call of names_next(). */
+struct name {
+	const char *shown;	/* for messages */
+	const char *path;	/* for open(), differs from shown in a walk */
+	int open_flags;
+};
+
+enum names_result {
+	NAMES_OK,
+	NAMES_END,
+	NAMES_LATER,		/* nothing to read yet; poll names_fd() */
+	NAMES_BAD,		/* failed: @name->shown and *error for the message */
+	NAMES_EMPTY,		/* no name at the place that @name->shown tells */
+};
+
+struct names *names_open(const struct options *opt);
+enum names_result names_next(struct names *names, struct name *name, int *error);
+int names_fd(const struct names *names);
+uint64_t names_count(const struct names *names);
+void names_close(struct names *names);
+
+/* files0.c */
+struct files0;
+
+struct files0 *files0_open(const char *file);
+enum names_result files0_next(struct files0 *list, const char **name, int *error);
+int files0_fd(const struct files0 *list);
+void files0_close(struct files0 *list);
+
+/* walk.c */
+struct walk;
+
+struct walk *walk_open(const char *top, bool one_file_system);
+enum names_result walk_next(struct walk *walk, struct name *name, int *error);
+void walk_close(struct walk *walk);
+
+/* engine.c */
+struct session {
+	const struct options *opt;
+	struct names *names;
+	struct stats stats;
+	struct progress progress;
+	uint64_t found;		/* names so far, bad ones included */
+	uint64_t synced;	/* of those: done */
+	uint64_t failed;	/* of those: a message was printed */
+	bool all_found;
+	bool interrupted;	/* by a signal, before all was done */
+};
+
+/*
+ * A way to sync. add() takes over @fd and reports @shown when its sync ends, at
+ * once or in a later call; all of them may complain about names.
+ */
+struct engine {
+	/* Takes a file. */
+	void (*add)(struct engine *engine, int fd, const char *shown);
+	/* Starts what add() collected. */
+	void (*flush)(struct engine *engine);
+	/* Waits until @fd is readable, something ended or a signal came. */
+	void (*wait)(struct engine *engine, int fd);
+	/* Waits for all requests; a signal cancels those that do not run yet. */
+	void (*finish)(struct engine *engine);
+	void (*destroy)(struct engine *engine);
+	struct session *session;
+};
+
+int session_run(struct session *s);
+void session_complain(struct session *s, const char *name, int error);
+void session_complete(struct session *s, const char *name, int res, bool merged,
+		      uint64_t ns);
+void session_progress(struct session *s);
+int sync_plainly(enum afsync_op op, int fd);
+
+/* ring.c */
+struct engine *ring_engine(struct session *s, int *error);
+
+/* plain.c */
+struct engine *plain_engine(struct session *s);
+
+/* info.c */
+int info_main(int argc, char **argv);
+
+#endif /* AFSYNC_COMMAND_H */

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The run: takes names, opens them and hands them to an engine (ring.c or
+ * plain.c), which tells session_complete() how each ended. Decides the exit status.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "afsync.h"
+
+int sync_plainly(enum afsync_op op, int fd)
+{
+	int ret;
+
+	switch (op) {
+	case AFSYNC_OP_FDATASYNC:
+		ret = fdatasync(fd);
+		break;
+	case AFSYNC_OP_SYNCFS:
+		ret = syncfs(fd);
+		break;
+	default:
+		ret = fsync(fd);
+		break;
+	}
+	return ret == -1 ? -errno : 0;
+}
+
+static struct progress_state progress_state(const struct session *s)
+{
+	return (struct progress_state){
+		.done = s->synced + s->failed,
+		.found = s->found,
+		.of = s->all_found ? s->found : names_count(s->names),
+	};
+}
+
+void session_progress(struct session *s)
+{
+	struct progress_state state = progress_state(s);
+
+	progress_update(&s->progress, &state);
+}
+
+/* One message for a name that could not be synced. */
+static void fail(struct session *s, const char *name, const char *reason)
+{
+	char *shown = escape_name(name);
+
+	progress_clear(&s->progress);
+	complain("%s: %s", shown ? shown : "(no memory for the name)", reason);
+	free(shown);
+	s->failed++;
+}
+
+void session_complain(struct session *s, const char *name, int error)
+{
+	fail(s, name, strerror(error));
+}
+
+void session_complete(struct session *s, const char *name, int res, bool merged,
+		      uint64_t ns)
+{
+	stats_complete(&s->stats, res, merged, ns);
+	if (res == 0)
+		s->synced++;
+	else if (res != -ECANCELED)
+		session_complain(s, name, -res);
+}
+
+/*
+ * Does not block on a FIFO. A file that may be written but not read is opened for
+ * writing; any other open would do for the sync.
+ */
+static int open_name(const struct name *name)
+{
+	int flags = name->open_flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(name->path, O_RDONLY | flags);
+
+	if (fd == -1 && errno == EACCES) {
+		fd = open(name->path, O_WRONLY | flags);
+		if (fd == -1)
+			errno = EACCES;
+	}
+	return fd;
+}
+
+static void take(struct session *s, struct engine *engine, const struct name *name)
+{
+	int fd = open_name(name);
+
+	/* Out of descriptors: those that wait to be submitted can go now. */
+	if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
+		engine->flush(engine);
+		fd = open_name(name);
+	}
+	if (fd == -1)
+		session_complain(s, name->shown, errno);
+	else
+		engine->add(engine, fd, name->shown);
+}
+
+static void take_all(struct session *s, struct engine *engine)
+{
+	struct name name;
+	int error;
+
+	while (!interrupt_signal()) {
+		switch (names_next(s->names, &name, &error)) {
+		case NAMES_OK:
+			s->found++;
+			take(s, engine, &name);
+			break;
+		case NAMES_BAD:
+			s->found++;
+			session_complain(s, name.shown, error);
+			break;
+		case NAMES_EMPTY:
+			s->found++;
+			fail(s, name.shown, "empty file name");
+			break;
+		case NAMES_LATER:
+			engine->flush(engine);
+			engine->wait(engine, names_fd(s->names));
+			break;
+		case NAMES_END:
+			s->all_found = true;
+			return;
+		}
+		session_progress(s);
+	}
+	s->interrupted = true;
+}
+
+static struct engine *choose_engine(struct session *s)
+{
+	struct engine *engine;
+	int error;
+
+	engine = ring_engine(s, &error);
+	if (engine)
+		return engine;
+	complain(DEVICE ": %s; syncing one file after the other", strerror(error));
+	return plain_engine(s);
+}
+
+static int end(struct session *s)
+{
+	struct progress_state state = progress_state(s);
+
+	progress_end(&s->progress, &state);
+	if (!s->interrupted)
+		return s->failed ? STATUS_FAILED : STATUS_OK;
+	if (state.of)
+		complain("interrupted: %" PRIu64 " of %" PRIu64 " synced", s->synced,
+			 state.of);
+	else
+		complain("interrupted: %" PRIu64 " synced", s->synced);
+	return STATUS_SIGNAL + interrupt_signal();
+}
+
+/* Returns the exit status. */
+int session_run(struct session *s)
+{
+	struct engine *engine = choose_engine(s);
+
+	if (!engine) {
+		complain("%s", strerror(ENOMEM));
+		return STATUS_FAILED;
+	}
+	take_all(s, engine);
+	engine->finish(engine);
+	engine->destroy(engine);
+	return end(s);
+}

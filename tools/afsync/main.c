@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * afsync - make many files durable at once
+ *
+ * main() chooses between syncing and `afsync info`, and turns what happened into
+ * an exit status.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "afsync.h"
+
+/* What was printed is worth nothing if it did not arrive. */
+static int end_output(int status)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		complain("standard output: %s", strerror(errno));
+		return status == STATUS_OK ? STATUS_FAILED : status;
+	}
+	return status;
+}
+
+static int sync_main(const struct options *opt)
+{
+	struct session s = { .opt = opt };
+	int status;
+
+	s.names = names_open(opt);
+	if (!s.names)
+		return STATUS_FAILED;
+	interrupt_init();
+	stats_init(&s.stats, opt->stats);
+	progress_init(&s.progress, opt->progress);
+	status = session_run(&s);
+	if (opt->stats)
+		stats_print(&s.stats, stdout);
+	stats_free(&s.stats);
+	names_close(s.names);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt;
+	int status;
+
+	/* A message goes out whole, in one write. */
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+	if (argc > 1 && !strcmp(argv[1], "info")) {
+		status = info_main(argc - 1, argv + 1);
+	} else {
+		status = options_parse(&opt, argc, argv);
+		if (status < 0)
+			status = sync_main(&opt);
+	}
+	return end_output(status);
+}

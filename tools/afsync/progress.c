@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The progress bar on stderr. On a terminal it is one line that is drawn again
+ * ten times a second, from the first second on. With --progress it starts at
+ * once, stays when the run ends, and goes as lines of text, one a second, where
+ * stderr is no terminal. Without --progress nothing but a terminal sees it.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "afsync.h"
+
+#define SECOND		1000000000U
+#define MAX_COLUMNS	200
+
+void progress_init(struct progress *p, bool forced)
+{
+	*p = (struct progress){
+		.tty = isatty(STDERR_FILENO) == 1,
+		.forced = forced,
+		.start_ns = clock_ns(),
+	};
+	p->on = p->tty || forced;
+	p->next_ns = p->start_ns + (forced && p->tty ? 0 : SECOND);
+}
+
+/* How long a wait may take before progress_update() is due; -1: no limit. */
+int progress_timeout_ms(const struct progress *p)
+{
+	uint64_t now = clock_ns();
+
+	if (!p->on)
+		return -1;
+	if (now >= p->next_ns)
+		return 0;
+	return (int)((p->next_ns - now) / 1000000 + 1);
+}
+
+static unsigned int columns(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == -1 || size.ws_col < 20)
+		return 80;
+	return size.ws_col < MAX_COLUMNS ? size.ws_col : MAX_COLUMNS;
+}
+
+/*
+ * The bar as text of less than @columns characters, so that it never wraps:
+ * "[=====>    ]  52%  1040/2000  3.1 s", or without a bar while the number of
+ * names is not known.
+ */
+size_t progress_format(char *buf, size_t size, unsigned int columns, uint64_t ns,
+		       const struct progress_state *state)
+{
+	unsigned int tenths = (unsigned int)(ns / (SECOND / 10));
+	size_t bar, full, i, length = 0;
+	char tail[96];
+	int n;
+
+	if (!state->of) {
+		n = snprintf(buf, size, "%" PRIu64 " synced, %" PRIu64 " found  %u.%u s",
+			     state->done, state->found, tenths / 10, tenths % 10);
+		return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+	}
+	n = snprintf(tail, sizeof(tail), "%3u%%  %" PRIu64 "/%" PRIu64 "  %u.%u s",
+		     (unsigned int)(100 * state->done / state->of), state->done,
+		     state->of, tenths / 10, tenths % 10);
+	if (columns > size)
+		columns = (unsigned int)size;
+	/* Two brackets, two spaces, and the last column stays free. */
+	if (columns > (unsigned int)n + 15) {
+		bar = columns - (unsigned int)n - 5;
+		full = (size_t)(bar * state->done / state->of);
+		buf[length++] = '[';
+		for (i = 0; i < bar; i++)
+			buf[length++] = i < full ? '=' : i == full ? '>' : ' ';
+		buf[length++] = ']';
+		buf[length++] = ' ';
+	}
+	n = snprintf(buf + length, size - length, "%s", tail);
+	length += (size_t)n;
+	return length < size ? length : size - 1;
+}
+
+static void draw(struct progress *p, uint64_t now, const struct progress_state *state)
+{
+	char line[MAX_COLUMNS + 1];
+
+	progress_format(line, sizeof(line), columns(), now - p->start_ns, state);
+	if (p->tty)
+		fprintf(stderr, "\r%s\033[K", line);
+	else if (state->of)
+		fprintf(stderr, PROGRAM ": %" PRIu64 " of %" PRIu64 " synced\n",
+			state->done, state->of);
+	else
+		fprintf(stderr, PROGRAM ": %s\n", line);
+	fflush(stderr);
+	p->shown = p->tty;
+}
+
+void progress_update(struct progress *p, const struct progress_state *state)
+{
+	uint64_t now;
+
+	if (!p->on)
+		return;
+	now = clock_ns();
+	if (now < p->next_ns)
+		return;
+	p->next_ns = now + (p->tty ? SECOND / 10 : SECOND);
+	draw(p, now, state);
+}
+
+/* Before anything else is written to the terminal. */
+void progress_clear(struct progress *p)
+{
+	if (!p->shown)
+		return;
+	fputs("\r\033[K", stderr);
+	fflush(stderr);
+	p->shown = false;
+}
+
+void progress_end(struct progress *p, const struct progress_state *state)
+{
+	if (p->on && p->forced) {
+		draw(p, clock_ns(), state);
+		if (p->shown)
+			fputc('\n', stderr);
+		p->shown = false;
+	}
+	progress_clear(p);
+	p->on = false;
+}
