@@ -33,9 +33,10 @@
  *
  * References:
  *
- *	open of the device -> ring	from setup to the end of release()
+ *	open of the device -> ring	ring->live, from setup to release(), which waits for
+ *					the requests
  *	request -> ring			ring->live, from creation until nothing of the
- *					request is left; release() waits for zero
+ *					request is left
  *	request -> file, credentials	from creation until just before its entry is
  *					posted
  *	request -> queue of the file	fileq->refs, as long as the request lives
@@ -79,23 +80,11 @@
 /* Requests in flight that one user may have, in all rings: default. */
 #define AFSYNC_DEFAULT_USER_REQUESTS	65536
 
-struct seq_file;
+struct afsync_lane;
+struct afsync_user;
 struct attribute_group;
 struct eventfd_ctx;
-
-/**
- * struct afsync_user - what one user has in flight, over all rings
- * @node: in the table of users, under user_mutex
- * @uid: who; set once
- * @refs: one per ring of the user, under user_mutex
- * @requests: requests in flight; atomic, since rings do not share a lock
- */
-struct afsync_user {
-	struct hlist_node node;
-	kuid_t uid;
-	unsigned int refs;
-	atomic_t requests;
-};
+struct seq_file;
 
 /**
  * struct afsync_ring - what is set up on one open of the device
@@ -117,10 +106,9 @@ struct afsync_user {
  * @notify: an entry was posted and whoever set this will notify
  * @eventfd: to signal, or NULL
  * @requests: all requests in flight, oldest first
- * @live: requests of which anything is left; atomic. The last one down to zero wakes
- *	release() by wake_up_var(), which does not touch the ring.
+ * @live: one for the open, and one for each request of which anything is left; atomic.
+ *	See afsync_ring_put().
  * @wait: pollers, and waiters of wait.c
- * @teardown: ends the ring when its last reference is dropped by a kernel thread
  */
 struct afsync_ring {
 	struct afsync_ring_header *shared;
@@ -139,7 +127,6 @@ struct afsync_ring {
 
 	atomic_t live;
 	wait_queue_head_t wait;
-	struct work_struct teardown;
 };
 
 /**
@@ -251,32 +238,6 @@ struct afsync_fileq {
 	struct list_head kick_link;
 };
 
-/**
- * struct afsync_lane - where the syncs of one filesystem run
- *
- * A lane has a workqueue of its own, so that a filesystem that is stuck fills nobody
- * else's. It is not tied to a filesystem: when it is idle, the next filesystem that
- * hashes to its bucket takes it over.
- *
- * @node: in its bucket, under the bucket's lock
- * @bucket: where it hashes to; set once
- * @domain: whose it is (see struct afsync_key), or was last; under the bucket's lock,
- *	but does not change while there are queues
- * @refs: queues of files; under the bucket's lock
- * @cancelled: requests in state CANCELLED to be completed, under the bucket's lock
- * @reap: completes them, on a workqueue where the lane's stuck syncs do not count
- * @wq: runs the queues' work; set once
- */
-struct afsync_lane {
-	struct hlist_node node;
-	struct afsync_lane_bucket *bucket;
-	const void *domain;
-	unsigned int refs;
-	struct list_head cancelled;
-	struct work_struct reap;
-	struct workqueue_struct *wq;
-};
-
 /* One counter each CPU; see Documentation/ABI/testing/sysfs-class-misc-afsync. */
 struct afsync_stats {
 	u64 submitted;
@@ -342,6 +303,7 @@ void afsync_cancel_all(struct afsync_ring *ring);
 /* lane.c */
 struct afsync_lane *afsync_lane_get(const void *domain);
 void afsync_lane_put(struct afsync_lane *lane);
+void afsync_lane_queue(struct afsync_lane *lane, struct work_struct *work);
 void afsync_lane_cancelled(struct afsync_req *req);
 void afsync_lane_trim(unsigned int keep);
 void afsync_lane_init(void);
@@ -349,7 +311,8 @@ void afsync_lane_exit(void);
 
 /* ring.c */
 struct afsync_ring *afsync_ring_create(u32 entries);
-void afsync_ring_free(struct afsync_ring *ring);
+void afsync_ring_put(struct afsync_ring *ring);
+void afsync_ring_put_last(struct afsync_ring *ring);
 int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
 u32 afsync_ring_unread(struct afsync_ring *ring);
 bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req);

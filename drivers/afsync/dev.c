@@ -21,37 +21,19 @@ static int afsync_open(struct inode *inode, struct file *file)
 }
 
 /*
- * End of a ring. Nobody can submit, wait, map or poll any more: ioctl and poll hold
- * the file, and so does every mapping. Who may still use the ring, and why each ends:
+ * The last close, or the exit of the last process that has the ring, returns when
+ * nothing of it is left in the kernel. Nobody can submit, wait, map or poll any more:
+ * ioctl and poll hold the file, and so does every mapping. Who may still use the ring,
+ * and why each ends:
  *
  *	queued requests		cancelled here; the reaper lets go of their files
  *	cancelled requests	the reaper is on its way to them
  *	running requests	their sync ends when the filesystem says so
- *	workers			leave the ring before their last request's share of
- *				ring->live goes
+ *	workers			use the ring only while they have a request of it
  *
- * So ring->live reaches zero, and then nobody has an address of the ring.
- */
-static void ring_end(struct afsync_ring *ring)
-{
-	afsync_cancel_all(ring);
-	/* Pairs with the atomic_dec_and_test() in req_free(). */
-	wait_var_event(&ring->live, !atomic_read(&ring->live));
-	afsync_ring_free(ring);
-	afsync_lane_trim(AFSYNC_IDLE_LANES);
-}
-
-static void ring_teardown(struct work_struct *work)
-{
-	ring_end(container_of(work, struct afsync_ring, teardown));
-}
-
-/*
- * The last close, or the exit of the last process that has the ring, returns when
- * nothing of it is left in the kernel. Where a kernel thread drops the last reference
- * (a descriptor that was on its way through a socket when the socket went away), nobody
- * waits for that, and all other files that the thread has to close would wait: then the
- * ring ends in a work item of its own, and unloading the module waits for it.
+ * Where a kernel thread drops the last reference (a descriptor that was on its way
+ * through a socket when the socket went away), nobody waits for that, and all other
+ * files that the thread has to close would: then the last request frees the ring.
  */
 static int afsync_release(struct inode *inode, struct file *file)
 {
@@ -60,11 +42,12 @@ static int afsync_release(struct inode *inode, struct file *file)
 	if (!ring)
 		return 0;
 
+	afsync_cancel_all(ring);
 	if (current->flags & PF_KTHREAD) {
-		INIT_WORK(&ring->teardown, ring_teardown);
-		queue_work(afsync_reap_wq, &ring->teardown);
+		afsync_ring_put(ring);
 	} else {
-		ring_end(ring);
+		afsync_ring_put_last(ring);
+		afsync_lane_trim(AFSYNC_IDLE_LANES);
 	}
 	return 0;
 }
@@ -93,7 +76,6 @@ static __poll_t afsync_poll(struct file *file, struct poll_table_struct *pt)
 	return afsync_ring_unread(ring) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
-#ifdef CONFIG_PROC_FS
 static void afsync_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct afsync_ring *ring = afsync_file_ring(file);
@@ -118,7 +100,6 @@ static void afsync_show_fdinfo(struct seq_file *m, struct file *file)
 	}
 	spin_unlock(&ring->lock);
 }
-#endif
 
 const struct file_operations afsync_fops = {
 	.owner		= THIS_MODULE,
@@ -128,7 +109,5 @@ const struct file_operations afsync_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.mmap		= afsync_mmap,
 	.poll		= afsync_poll,
-#ifdef CONFIG_PROC_FS
 	.show_fdinfo	= afsync_show_fdinfo,
-#endif
 };

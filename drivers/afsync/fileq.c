@@ -223,7 +223,7 @@ void afsync_fileq_kick(struct list_head *kick)
 
 	list_for_each_entry_safe(fileq, next, kick, kick_link) {
 		list_del(&fileq->kick_link);
-		queue_work(fileq->lane->wq, &fileq->work);
+		afsync_lane_queue(fileq->lane, &fileq->work);
 	}
 }
 
@@ -346,7 +346,7 @@ static void fileq_work(struct work_struct *work)
 		cond_resched();
 
 		if (!--batches) {
-			queue_work(fileq->lane->wq, &fileq->work);
+			afsync_lane_queue(fileq->lane, &fileq->work);
 			return;
 		}
 	}

@@ -70,7 +70,7 @@ static long ioctl_setup(struct file *file, union afsync_args *args)
 	 * ring was never seen. Pairs with afsync_file_ring().
 	 */
 	if (cmpxchg_release(&file->private_data, NULL, ring)) {
-		afsync_ring_free(ring);
+		afsync_ring_put(ring);
 		return -EBUSY;
 	}
 	return 0;

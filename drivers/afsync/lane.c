@@ -18,6 +18,32 @@
 #define LANE_HASH_BITS	5
 
 /**
+ * struct afsync_lane - where the syncs of one filesystem run
+ *
+ * A lane has a workqueue of its own, so that a filesystem that is stuck fills nobody
+ * else's. It is not tied to a filesystem: when it is idle, the next filesystem that
+ * hashes to its bucket takes it over.
+ *
+ * @node: in its bucket, under the bucket's lock
+ * @bucket: where it hashes to; set once
+ * @domain: whose it is (see struct afsync_key), or was last; under the bucket's lock,
+ *	but does not change while there are queues
+ * @refs: queues of files; under the bucket's lock
+ * @cancelled: requests in state CANCELLED to be completed, under the bucket's lock
+ * @reap: completes them, on a workqueue where the lane's stuck syncs do not count
+ * @wq: runs the queues' work; set once
+ */
+struct afsync_lane {
+	struct hlist_node node;
+	struct afsync_lane_bucket *bucket;
+	const void *domain;
+	unsigned int refs;
+	struct list_head cancelled;
+	struct work_struct reap;
+	struct workqueue_struct *wq;
+};
+
+/**
  * struct afsync_lane_bucket - the lanes whose domains hash alike
  * @lock: protects @lanes, and what struct afsync_lane says
  * @lanes: the lanes, idle ones included
@@ -77,7 +103,10 @@ void afsync_lane_trim(unsigned int keep)
 		lane_free(lane);
 }
 
-/* No request is left and none comes, but workers may still be on their way out. */
+/*
+ * No request comes any more. Running ones, of rings that a kernel thread closed, are
+ * waited for, and so are workers on their way out.
+ */
 void afsync_lane_exit(void)
 {
 	struct afsync_lane *lane;
@@ -85,7 +114,7 @@ void afsync_lane_exit(void)
 
 	for (i = 0; i < ARRAY_SIZE(buckets); i++)
 		hlist_for_each_entry(lane, &buckets[i].lanes, node)
-			flush_workqueue(lane->wq);
+			drain_workqueue(lane->wq);
 	afsync_lane_trim(0);
 }
 
@@ -188,6 +217,11 @@ void afsync_lane_put(struct afsync_lane *lane)
 	spin_lock(&lane->bucket->lock);
 	lane->refs--;
 	spin_unlock(&lane->bucket->lock);
+}
+
+void afsync_lane_queue(struct afsync_lane *lane, struct work_struct *work)
+{
+	queue_work(lane->wq, work);
 }
 
 /**

@@ -38,9 +38,8 @@ MODULE_PARM_DESC(max_user_requests,
 		 "Most requests in flight of one user, over all rings (default 65536)");
 
 /*
- * Runs what must not wait for the stuck syncs of a filesystem: completing cancelled
- * requests, and ending rings whose last reference a kernel thread dropped. Each lane
- * has at most one such work item, so they stay independent of each other.
+ * Completes cancelled requests, which must not wait for the stuck syncs of their
+ * filesystem. Each lane has one work item for that.
  */
 struct workqueue_struct *afsync_reap_wq;
 
@@ -90,10 +89,9 @@ exit_fileq:
 
 /*
  * Every open of the device holds the module, so no ring is open here and no request
- * can come. What may be left is the end of rings that a kernel thread closed, which
- * wait for their requests and so need the lanes; and workers that have done their last
- * request and are about to drop the last references to their queue and lane. The rings
- * are waited for first, then the workers, and then all lanes are idle.
+ * can come. What may be left are cancelled requests; running ones of a ring that a
+ * kernel thread closed; and workers about to drop the last references to their queue
+ * and lane. They are waited for in this order, and then all lanes are idle.
  */
 static void __exit afsync_exit(void)
 {

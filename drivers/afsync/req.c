@@ -172,10 +172,7 @@ put_file:
 	return ERR_PTR(ret);
 }
 
-/*
- * Frees what is left of a request whose entry was posted. The ring may be gone as
- * soon as its last request does not count any more: wake_up_var() only uses the address.
- */
+/* Frees what is left of a request whose entry was posted. The ring goes last. */
 static void req_free(struct afsync_req *req)
 {
 	struct afsync_ring *ring = req->ring;
@@ -183,10 +180,7 @@ static void req_free(struct afsync_req *req)
 	afsync_user_uncharge(ring->user);
 	afsync_fileq_put(req->fileq);
 	kmem_cache_free(req_cache, req);
-
-	/* Pairs with the wait_var_event() in ring_end(). */
-	if (atomic_dec_and_test(&ring->live))
-		wake_up_var(&ring->live);
+	afsync_ring_put(ring);
 }
 
 /**

@@ -27,7 +27,7 @@ static int ring_alloc_shared(struct afsync_ring *ring)
 
 	ring->size = PAGE_ALIGN(sizeof(*shared) +
 				ring->entries * sizeof(struct afsync_cqe));
-	shared = __vmalloc(ring->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	shared = __vmalloc(ring->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
 	if (!shared)
 		return -ENOMEM;
 
@@ -56,6 +56,7 @@ struct afsync_ring *afsync_ring_create(u32 entries)
 
 	ring->entries = roundup_pow_of_two(entries);
 	ring->id = atomic_inc_return(&next_id);
+	atomic_set(&ring->live, 1);
 	spin_lock_init(&ring->lock);
 	INIT_LIST_HEAD(&ring->requests);
 	init_waitqueue_head(&ring->wait);
@@ -75,14 +76,38 @@ free_ring:
 	return ERR_PTR(ret);
 }
 
-/* The caller made sure that nobody has the ring any more: see ring_end(). */
-void afsync_ring_free(struct afsync_ring *ring)
+static void ring_free(struct afsync_ring *ring)
 {
 	if (ring->eventfd)
 		eventfd_ctx_put(ring->eventfd);
 	vfree(ring->shared);
 	afsync_user_put(ring->user);
 	kfree(ring);
+}
+
+/**
+ * afsync_ring_put - drop a request's reference, or that of the open without waiting
+ * @ring: the ring
+ *
+ * With one reference left, release() may be waiting for that, or may have seen it and
+ * freed the ring: wake_up_var() only uses the address. Pairs with the wait_var_event()
+ * in afsync_ring_put_last(). With none left, the open is long gone.
+ */
+void afsync_ring_put(struct afsync_ring *ring)
+{
+	int live = atomic_dec_return(&ring->live);
+
+	if (live == 1)
+		wake_up_var(&ring->live);
+	else if (!live)
+		ring_free(ring);
+}
+
+/* Drops the reference of the open when all requests have dropped theirs. */
+void afsync_ring_put_last(struct afsync_ring *ring)
+{
+	wait_var_event(&ring->live, atomic_read_acquire(&ring->live) == 1);
+	ring_free(ring);
 }
 
 /*
@@ -145,6 +170,15 @@ bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req)
 	return free;
 }
 
+static void count_completion(const struct afsync_req *req)
+{
+	afsync_stat_inc(completed);
+	if (req->res == -ECANCELED)
+		afsync_stat_inc(cancelled);
+	else if (req->res)
+		afsync_stat_inc(failed);
+}
+
 /**
  * afsync_ring_post - write the entry of a request into its ring
  * @req: the request; its result is set and its file is let go
@@ -163,6 +197,7 @@ void afsync_ring_post(struct afsync_req *req)
 	WRITE_ONCE(cqe->res, req->res);
 	WRITE_ONCE(cqe->flags, req->cqe_flags);
 	WRITE_ONCE(ring->tail, ring->tail + 1);
+	count_completion(req);
 	/* Pairs with the load_acquire() of the program that reads the entry. */
 	smp_store_release(&ring->shared->tail, ring->tail);
 
@@ -171,12 +206,6 @@ void afsync_ring_post(struct afsync_req *req)
 	req->notify = !ring->notify;
 	ring->notify = true;
 	spin_unlock(&ring->lock);
-
-	afsync_stat_inc(completed);
-	if (req->res == -ECANCELED)
-		afsync_stat_inc(cancelled);
-	else if (req->res)
-		afsync_stat_inc(failed);
 }
 
 /**

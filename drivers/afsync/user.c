@@ -12,6 +12,20 @@
 
 #define USER_HASH_BITS	6
 
+/**
+ * struct afsync_user - what one user has in flight, over all rings
+ * @node: in the table of users, under user_mutex
+ * @uid: who; set once
+ * @refs: one per ring of the user, under user_mutex
+ * @requests: requests in flight; atomic, since rings do not share a lock
+ */
+struct afsync_user {
+	struct hlist_node node;
+	kuid_t uid;
+	unsigned int refs;
+	atomic_t requests;
+};
+
 static DEFINE_HASHTABLE(users, USER_HASH_BITS);
 
 /* Protects the table and the references; taken only when a ring comes or goes. */
