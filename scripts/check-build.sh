@@ -31,8 +31,8 @@ modules() {
 	"$tree/scripts/build-modules.sh" "$kdir" "$@" AFSYNC_SIM=1 >"$log" 2>&1 || { tail -n 40 "$log"; return 1; }
 	[ "$(find "$tree/build" -name '*.ko' | wc -l)" = 2 ] || { echo "not two modules"; return 1; }
 	# What make and kbuild say when all is well; any other line is a warning.
-	grep -vE '^ *(CC|CHECK|LD|MODPOST|BTF|AR|CLEAN)( |$)|^(nice )?make|^/.*/build/modules-|^Skipping BTF|^  *$' "$log" |
-		none "said by the build" || return 1
+	sed -E '/^ *(CC|CHECK|LD|MODPOST|BTF|AR)( |$)|^make|^\/.*\/build\/modules-|^Skipping BTF/d' "$log" |
+		none "said by the build"
 }
 
 check_modules_6_1() { modules 6.1 W=1 C=2; }
