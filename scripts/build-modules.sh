@@ -20,6 +20,7 @@ headers() {
 	debug)
 		kdir=$("$TOP/scripts/build-debug-kernel.sh")/build
 		return ;;
+	debian) name=$(debian_release) ;;
 	*/*)
 		if [ -e "$name/Makefile" ]; then
 			kdir=$name
@@ -39,7 +40,13 @@ headers() {
 
 name=${1:-}
 [ $# = 0 ] || shift
-[ -n "$name" ] || name=$(uname -r)
+if [ -z "$name" ]; then
+	name=$(uname -r)
+	if [ ! -e "/lib/modules/$name/build/Makefile" ]; then
+		say "no headers for the running kernel $name: building for Debian's kernel (KVER= or KDIR= choose another)"
+		name=debian
+	fi
+fi
 headers "$name"
 
 # The release as modules see it. Debian's headers have it in one file only.
@@ -60,7 +67,7 @@ build() {
 	while read -r path; do
 		[ -e "$TOP/$path" ] || rm -f "${out:?}/$path"
 	done
-	nice make -C "$kdir" "M=$out" AFSYNC_SIM=1 "$@" modules >&2
+	nice make --no-print-directory -C "$kdir" "M=$out" AFSYNC_SIM=1 "$@" modules >&2
 }
 
 mkdir -p "$out"

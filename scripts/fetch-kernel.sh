@@ -3,7 +3,7 @@
 #
 # Find a kernel to boot in the VM, fetch it if needed, and print its folder.
 #
-#	scripts/fetch-kernel.sh			Debian's kernel, as of the installed headers
+#	scripts/fetch-kernel.sh [debian]	Debian's kernel, as of the installed headers
 #	scripts/fetch-kernel.sh 6.1.0-56-amd64	that package of Debian
 #	scripts/fetch-kernel.sh FILE.deb	an image package on disk
 #	scripts/fetch-kernel.sh BZIMAGE		any bzImage; needs built-in drivers
@@ -14,17 +14,6 @@
 # machine's own kernel and boot loader are not touched.
 
 . "$(dirname "$0")/lib.sh"
-
-# Debian's kernel that the installed headers belong to, else the newest.
-debian_version() {
-	local v
-	v=$(dpkg-query -W -f '${Depends}' linux-headers-amd64 2>/dev/null |
-		sed -n 's/^linux-headers-\([^ ,]*\).*/\1/p')
-	[ -n "$v" ] || v=$(apt-cache depends linux-image-amd64 2>/dev/null |
-		sed -n 's/.*Depends: linux-image-\([0-9][^ ]*\)$/\1/p' | head -n 1)
-	[ -n "$v" ] || die "cannot tell the version of Debian's kernel: run 'make setup' first"
-	echo "$v"
-}
 
 # unpack DEB: into the cache, complete or not at all.
 unpack() {
@@ -91,7 +80,7 @@ debug)
 	fi
 	;;
 *)
-	[ -n "$what" ] || what=$(debian_version)
+	[ -n "$what" ] && [ "$what" != debian ] || what=$(debian_release)
 	dir=$CACHE/kernels/$what
 	[ -e "$dir/release" ] || with_lock kernels download "$what"
 	;;

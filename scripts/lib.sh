@@ -41,3 +41,14 @@ with_lock() {
 	"$@" {fd}>&-
 	exec {fd}>&-
 }
+
+# Debian's kernel that the installed headers belong to, else the newest. Prints its release.
+debian_release() {
+	local v
+	v=$(dpkg-query -W -f '${Depends}' linux-headers-amd64 2>/dev/null |
+		sed -n 's/^linux-headers-\([^ ,]*\).*/\1/p')
+	[ -n "$v" ] || v=$(apt-cache depends linux-image-amd64 2>/dev/null |
+		sed -n 's/.*Depends: linux-image-\([0-9][^ ]*\)$/\1/p' | head -n 1)
+	[ -n "$v" ] || die "cannot tell the version of Debian's kernel: run 'make setup' first"
+	echo "$v"
+}

@@ -133,7 +133,7 @@ fetch_headers() {
 	for release in "$CACHE/headers/$version".*-amd64; do
 		[ ! -e "$release/Makefile" ] || return 0
 	done
-	release=$(apt-cache search --names-only "^linux-headers-$version[.0-9]*\+(deb12|bpo)-amd64\$" |
+	release=$(apt-cache search --names-only "^linux-headers-${version}[.0-9]*\+(deb12|bpo)-amd64\$" |
 		sed 's/^linux-headers-\([^ ]*\) .*/\1/' | sort -V | tail -n 1)
 	if [ -z "$release" ]; then
 		say "Debian has no linux-headers-$version here (add bookworm-backports?): the module is not built against it"

@@ -13,6 +13,7 @@
 #	--name NAME	the log goes to build/vm/NAME.log (last)
 #	--env NAME=VAL	set a variable in the guest; can be repeated
 #	--append ARGS	kernel parameters
+#	--add PATH	only checks that it is there: all of the host is in the VM already
 #	--no-sim	do not load the test module
 #	--no-module	load no module at all
 #
@@ -39,6 +40,10 @@ while [ $# -gt 0 ]; do
 	--name) name=$2; shift ;;
 	--env) env+=("$2"); shift ;;
 	--append) append=$2; shift ;;
+	--add)
+		[ -e "$2" ] || die "--add $2: there is no such file or folder on this machine"
+		say "$2 is in the VM at the same path, like everything on this machine"
+		shift ;;
 	--no-sim) sim=0 ;;
 	--no-module) modules=0 ;;
 	--help) sed -n '5,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
@@ -168,6 +173,7 @@ else
 fi
 
 accel=$(accel)
+# shellcheck disable=SC2054 # the commas are QEMU's
 qemu=(qemu-system-x86_64 -machine pc -accel "$accel" -smp "$cpus" -m "$mem" "${common[@]}"
 	-cpu "$([ "$accel" = kvm ] && echo host || echo max,la57=off)"
 	-serial "file:$log" -serial "file:$run/result"
@@ -198,21 +204,29 @@ else
 	cat "$run/qemu.out" >&2
 fi
 
-# Anything but PID 1's word is a failure.
+# Anything but PID 1's word is a failure. Show the log from the first complaint on,
+# else its last lines.
 failed() {
-	say "FAILED: $1; the end of $BUILD/vm/$name.log:"
-	grep -aE "$2" "$log" | tail -n 40 | tr -d '\r' | sed 's/^/    /' >&2 || true
-	exit "$3"
+	local first
+	first=$(grep -anE -m 1 'afsync-vm: FAILED|BUG:|WARNING:|Oops|INFO:|Kernel panic' "$log" | cut -d : -f 1) || true
+	say "FAILED: $1; from $BUILD/vm/$name.log:"
+	if [ -n "$first" ]; then
+		# Its text can stand before it.
+		sed -n "$((first > 3 ? first - 3 : 1)),$((first + 45))p" "$log"
+	else
+		tail -n 30 "$log"
+	fi | tr -d '\r' | sed 's/^/    /' >&2
+	exit "$2"
 }
 word="" said="" status="" verdict=""
 read -r word said status verdict 2>/dev/null <"$run/result" || true
 verdict=${verdict%$'\r'}
 if [ "$word $said" != "afsync-vm $token" ]; then
 	case $ended in
-	124|137) failed "time was up after ${timeout:-1800} s" . 124 ;;
+	124|137) failed "time was up after ${timeout:-1800} s" 124 ;;
 	esac
-	failed "the VM ended without a word" . 125
+	failed "the VM ended without a word" 125
 elif [ "$verdict" != clean ]; then
-	failed "the kernel complained (the command's status was $status)" 'afsync-vm: FAILED|BUG|WARN|INFO:|unreferenced|^.{15}  ' 125
+	failed "the kernel complained (the command's own status was $status)" 125
 fi
 exit "$status"

@@ -9,6 +9,7 @@
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # Set by config: token, top, cwd, interactive, modules, debug, env, and for a
 # terminal term, rows and columns.
+token='' top='' cwd=/ interactive=0 modules='' debug=0 term=dumb rows=24 columns=80 env=()
 # shellcheck disable=SC1091
 . /run/afsync/config
 status=255
@@ -115,7 +116,7 @@ kill_rest() {
 		left=
 		for p in /proc/[0-9]*; do
 			pid=${p#/proc/}
-			[ "$pid" != 1 ] && [[ " $cats " != *" $pid "* ]] || continue
+			[[ " 1 $cats " != *" $pid "* ]] || continue
 			# A kernel thread has no executable, neither has a zombie.
 			[ ! -e "$p/exe" ] || { kill -9 "$pid"; left+=" $pid"; }
 		done
@@ -137,7 +138,7 @@ unload_modules() {
 }
 
 scan_leaks() {
-	local leaks=/sys/kernel/debug/kmemleak
+	local leaks=/sys/kernel/debug/kmemleak found line
 	[ "$debug" = 1 ] || return 0
 	[ -e $leaks ] || { dirty "kmemleak does not run"; return; }
 	# What is younger than 5 s is not reported yet, and a first scan only
@@ -145,11 +146,11 @@ scan_leaks() {
 	echo scan >$leaks
 	sleep 6
 	echo scan >$leaks
-	if [ -s $leaks ]; then
-		cat $leaks >/dev/kmsg
-		while read -r line; do printf '<3>%s\n' "$line" >/dev/kmsg; done < <(head -n 60 $leaks)
-		dirty "kmemleak has found a leak"
-	fi
+	# Its size is always 0: read it.
+	found=$(head -n 60 $leaks)
+	[ -n "$found" ] || return 0
+	while IFS= read -r line; do printf '<3>%s\n' "$line" >/dev/kmsg; done <<<"$found"
+	dirty "kmemleak has found a leak"
 }
 
 check_kernel() {

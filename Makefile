@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# afsync: asynchronous fsync for every program. 'make help' lists the targets.
+#
+# Variables:
+#	KVER, KDIR	the kernel to build the module for: its release, or the folder of
+#			its headers (the running kernel; Debian's, if that has no headers)
+#	LLVM=1		build the module with clang
+#	V=1		show the commands
+#	CC, CFLAGS, LDFLAGS	for the library and the programs
+#	DESTDIR, prefix, bindir, libdir, includedir, mandir, moduledir	for install and uninstall
+# For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS.
+
+KVER ?=
+KDIR ?=
+prefix ?= /usr/local
+mandir ?= $(prefix)/share/man
+moduledir ?= /lib/modules
+INSTALL ?= install
+
+export DESTDIR prefix mandir
+
+Q := $(if $(V),,@)
+SUB := +$(Q)$(MAKE) --no-print-directory -C
+MAN4 := $(wildcard Documentation/man/*.4)
+LOAD := $(DESTDIR)$(prefix)/lib/modules-load.d/afsync.conf
+
+all: modules lib tools ## build the module, the library and the command
+
+modules: ## build afsync.ko (KVER=, KDIR=, LLVM=1)
+	+$(Q)scripts/build-modules.sh $(or $(KDIR),$(KVER)) >/dev/null
+
+lib: ## build libafsync
+	$(SUB) tools/lib/afsync all
+
+tools: lib ## build the afsync command and the demo's programs
+	$(SUB) tools/afsync all
+
+tests: ## build the selftests
+	$(SUB) selftests all
+
+setup: ## install the packages that are missing, fetch the kernels (asks nothing)
+	$(Q)scripts/setup.sh
+
+demo: setup tools ## see it work: Debian's kernel in QEMU, thousands of files and a log made durable
+	+$(Q)scripts/build-modules.sh debian >/dev/null
+	$(Q)scripts/vm.sh --no-sim --name demo --kernel debian scripts/demo.sh
+
+check: setup ## run all tests on Debian's kernel and on a debug kernel (STAGES=, TESTS=)
+	$(Q)scripts/check.sh $(STAGES)
+
+check-static: setup ## only the static checks
+	$(Q)scripts/check.sh static
+
+check-unit: setup ## only the tests that need no device
+	$(Q)scripts/check.sh unit
+
+selftests: setup ## only the selftests, on Debian's kernel (TESTS="order_test merge_test")
+	$(Q)scripts/check.sh selftests
+
+selftests-debug: setup ## only the selftests, on the debug kernel
+	$(Q)scripts/check.sh selftests-debug
+
+# CMD as it was written: what is in it is for the guest's shell.
+vm: export VM_CMD = $(value CMD)
+vm: VM_KERNEL = $(or $(KERNEL),$(if $(DEBUG),debug,debian))
+vm: setup ## a shell in a VM with the module loaded; CMD='...' runs that (ADD= DEBUG=1 KERNEL= MEM= TIMEOUT=)
+	+$(Q)$(MAKE) --no-print-directory tools >&2
+	+$(Q)scripts/build-modules.sh $(or $(KDIR),$(VM_KERNEL)) >/dev/null
+	$(Q)scripts/vm.sh --no-sim --name vm --kernel $(VM_KERNEL) $(if $(MEM),--mem $(MEM)) \
+		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(foreach path,$(ADD),--add $(path)) \
+		-- $(if $(VM_CMD),"$$VM_CMD")
+
+install: lib tools install-module ## install below $(DESTDIR)$(prefix), the module below $(DESTDIR)/lib/modules
+	$(SUB) tools/lib/afsync install
+	$(SUB) tools/afsync install
+	$(Q)$(INSTALL) -d $(DESTDIR)$(mandir)/man4 $(dir $(LOAD))
+	$(Q)$(if $(MAN4),$(INSTALL) -m 644 $(MAN4) $(DESTDIR)$(mandir)/man4)
+	$(Q)printf '# The device /dev/afsync, from the start of the machine on.\nafsync\n' >$(LOAD)
+	$(Q)chmod 644 $(LOAD)
+	$(Q)$(if $(DESTDIR),,ldconfig)
+
+install-module: ## install only the module
+	+$(Q)out=$$(scripts/build-modules.sh $(or $(KDIR),$(KVER))) && release=$${out##*/modules-} && \
+		$(INSTALL) -d "$(DESTDIR)$(moduledir)/$$release/extra" && \
+		$(INSTALL) -m 644 "$$out/drivers/afsync/afsync.ko" "$(DESTDIR)$(moduledir)/$$release/extra/" \
+		$(if $(DESTDIR),,&& depmod "$$release")
+
+uninstall: ## remove what install put there, the module for every kernel
+	$(SUB) tools/lib/afsync uninstall
+	$(SUB) tools/afsync uninstall
+	$(Q)rm -f $(LOAD) $(patsubst Documentation/man/%,$(DESTDIR)$(mandir)/man4/%,$(MAN4))
+	$(Q)for ko in $(DESTDIR)$(moduledir)/*/extra/afsync.ko; do \
+		[ -e "$$ko" ] || continue; \
+		rm -f "$$ko"; \
+		rmdir --ignore-fail-on-non-empty "$${ko%/*}"; \
+		$(if $(DESTDIR),:,release=$${ko%/extra/*}; depmod "$${release##*/}"); \
+	done
+	$(Q)$(if $(DESTDIR),,ldconfig)
+
+clean: ## remove everything that was built (kernels stay in the cache)
+	$(Q)rm -rf build
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: see the top of the Makefile."
+
+.PHONY: all modules lib tools tests setup demo check check-static check-unit selftests \
+	selftests-debug vm install install-module uninstall clean help
+.DEFAULT_GOAL := all

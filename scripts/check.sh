@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Run the tests and count.
+#
+#	scripts/check.sh			all stages
+#	scripts/check.sh STAGE...		these: static unit selftests selftests-debug harness
+#	TESTS="order_test" scripts/check.sh selftests	only these selftests
+#
+# Each stage writes TAP to build/check/STAGE.tap; what is shown here are the results of
+# its programs, and every failure. The last line is "N passed, N failed" (and ", N
+# skipped" if tests were): test programs and their single tests both count. Exits with 0
+# only if something passed and nothing failed.
+
+. "$(dirname "$0")/lib.sh"
+
+STAGES=(static unit selftests selftests-debug harness)
+dir=$BUILD/check
+
+# show: TAP on standard input, on the terminal only what a person wants to read.
+show() { grep --line-buffered -E '^(not )?ok |^(# )*not ok ' || true; }
+
+stage_static() { "$TOP/scripts/check-static.sh"; }
+
+# Tests that need no device, on this machine.
+stage_unit() {
+	local part
+	for part in tools/lib/afsync tools/afsync; do
+		echo "# $part"
+		make -s -C "$TOP/$part" check || echo "not ok 0 - $part: 'make check' ended with an error"
+	done
+}
+
+# vm_tests KERNEL NAME: run the selftests in the VM. A test that brings the VM down has
+# failed; the others then go on in a new VM.
+vm_tests() {
+	local kernel=$1 name=$2 left round=0 rc done_before part bad
+	"$TOP/scripts/build-modules.sh" "$kernel" >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
+	left=${TESTS:-$(make -s -C "$TOP/selftests" emit_tests | sed 's/.*://')}
+	while [ -n "$left" ]; do
+		round=$((round + 1))
+		part=$dir/$name.$round
+		rc=0
+		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$name-$round" --timeout 3000 \
+			--env "KSRC=$KSRC" \
+			"make -s -C '$TOP/selftests' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
+			tee "$part" || rc=$?
+		done_before=$left
+		# shellcheck disable=SC2086 # a list
+		left=$(printf '%s\n' $left | grep -vxF -f <(sed -nE \
+			's/^(not )?ok [0-9]+ selftests: [^:]*: ([^ ]*).*/\2/p' "$part") || true)
+		case $rc in
+		124|125)
+			bad=$(sed -n 's/^# selftests: [^:]*: //p' "$part" | tail -n 1)
+			if [ -z "$left" ] || [ -z "$bad" ] || ! grep -qxF -- "$bad" <<<"$left"; then
+				echo "not ok $round - $name: the kernel is fine after the tests (log: $BUILD/vm/$name-$round.log)"
+				[ "$left" != "$done_before" ] || return 0
+			else
+				echo "not ok $round - $name: $bad brought the VM down (log: $BUILD/vm/$name-$round.log)"
+				left=$(grep -vxF -- "$bad" <<<"$left" || true)
+			fi ;;
+		*)
+			echo "ok $round - $name: the kernel is fine after the tests"
+			[ -z "$left" ] || echo "not ok $round - $name: did not run: $(tr '\n' ' ' <<<"$left")"
+			return 0 ;;
+		esac
+	done
+}
+stage_selftests() { vm_tests debian selftests; }
+stage_selftests_debug() { vm_tests debug selftests-debug; }
+stage_harness() { "$TOP/scripts/check-harness.sh"; }
+
+# count FILE...: "passed failed skipped", and the failures. A program that reports
+# fewer tests than it planned has failed, too.
+count() {
+	awk '
+	function flush_plan() {
+		if (plan > seen) { short++; print "FAIL " FILENAME ": a test program planned " plan " tests and reported " seen }
+		plan = seen = 0
+	}
+	{ sub(/\r$/, "") }
+	/^# *1\.\.[0-9]+/ { flush_plan(); plan = $0; sub(/.*1\.\./, "", plan); plan += 0; next }
+	/^# (not )?ok [0-9]+/ { seen++ }
+	/^(not )?ok [0-9]+/ { flush_plan() }
+	/^(# )?ok [0-9]+.*# *SKIP/ { skip++; print "SKIP " FILENAME ": " $0; next }
+	/^(# )?ok [0-9]+/ { pass++ }
+	/^(# )?not ok [0-9]+/ { fail++; print "FAIL " FILENAME ": " $0 }
+	END { flush_plan(); print "COUNT", pass + 0, fail + short, skip + 0 }' "$@"
+}
+
+[ $# -gt 0 ] || set -- "${STAGES[@]}"
+for stage; do
+	[[ " ${STAGES[*]} " = *" $stage "* ]] || die "no such stage: $stage (${STAGES[*]})"
+done
+mkdir -p "$dir"
+files=()
+for stage; do
+	start=$SECONDS
+	echo "== $stage"
+	rm -f "$dir/$stage".*
+	"stage_${stage//-/_}" 2>"$dir/$stage.err" | tee "$dir/$stage.tap" | show || true
+	if [ "$(count "$dir/$stage.tap" | tail -n 1)" = "COUNT 0 0 0" ]; then
+		echo "not ok 0 - $stage: no test ran; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
+		tail -n 20 "$dir/$stage.err"
+	fi
+	echo "== $stage: $(count "$dir/$stage.tap" | tail -n 1 |
+		awk '{ printf "%d passed, %d failed, %d skipped", $2, $3, $4 }'), $((SECONDS - start)) s"
+	files+=("$dir/$stage.tap")
+done
+
+echo "== result (logs in $dir and $BUILD/vm)"
+count "${files[@]}" >"$dir/summary"
+grep -v ^COUNT "$dir/summary" || true
+read -r _ passed failed skipped < <(tail -n 1 "$dir/summary")
+line="$passed passed, $failed failed"
+[ "$skipped" = 0 ] || line+=", $skipped skipped"
+echo "$line"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
