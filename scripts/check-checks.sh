@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Check that every static check can fail: break a copy of the tree, once for each
+# check, and see that the check says "not ok".
+#
+#	scripts/check-checks.sh			all
+#	scripts/check-checks.sh NAME...		these
+#
+# Prints TAP as check-static.sh does. A check must pass before its break, else the
+# break would prove nothing.
+
+# The sed scripts mean their backquotes and dollars.
+# shellcheck disable=SC2016
+
+. "$(dirname "$0")/lib.sh"
+
+UAPI=include/uapi/linux/afsync.h
+RST=Documentation/userspace-api/afsync.rst
+
+# break_NAME changes the copy, in which it runs.
+break_spdx() { sed -i 1d drivers/afsync/Kbuild; }
+break_words() { echo "/* TO""DO */" >>drivers/afsync/main.c; }
+break_length() { printf '/* %s */\n' {1..400} >>drivers/afsync/main.c; }
+break_no_version_ifs() { printf '#ifdef CONFIG_SMP\n#endif\n' >>drivers/afsync/main.c; }
+break_shellcheck() { echo 'rm $1' >>scripts/check-static.sh; }
+break_checkpatch() { echo 'int  *  x;' >>drivers/afsync/main.c; }
+break_kernel_doc() { sed -i '/^ \* @min_complete:/d' $UAPI; }
+break_headers() { sed -i '/#include <linux\/types.h>/d; /#include <linux\/ioctl.h>/d' $UAPI; }
+break_rst() { sed -i 's/^``ENOTTY``$/``ENOTTY/' $RST; }
+break_man() { echo '.XYZ' >>Documentation/man/afsync.4; }
+break_abi() { sed -i '/^\t\t/d' Documentation/ABI/testing/sysfs-class-misc-afsync; }
+break_doc_names() { sed -i 's/AFSYNC_CANCEL_ALL/AFSYNC_CANCEL_EVERY/' $RST; }
+break_doc_structs() { sed -i 's/__u32 wait_flags;/__u64 wait_flags;/' $RST; }
+break_doc_fields() { sed -i 's/^``cqes_offset``$/x/; s/, ``cqes_offset``//' $RST; }
+break_doc_lists() { sed -i 's/^``merged``$/``joined``/' $RST; }
+break_doc_errnos() { sed -i 's/^``EALREADY``$/``EILSEQ``/' $RST; }
+break_doc_paths() { echo 'scripts/no-such-file.sh' >>README.md; }
+break_doc_promises() { sed -i 's/^P7: /P77: /' $RST; }
+break_doc_programs() { sed -i 's/AFSYNC_IOC_SETUP, &setup/AFSYNC_IOC_SETUP, setup/' $RST README.md; sed -i 's/afsync_submit/afsync_submitt/' README.md; }
+break_modules() { sed -i 's/^static int __init afsync_init/int __init afsync_init/' drivers/afsync/main.c; }
+break_modules_6_1() { break_modules; }
+break_modules_6_12() { break_modules; }
+break_modules_clang() { sed -i 's/^static int __init afsync_init(void)$/&;\nstatic int unused_variable;\n&/' drivers/afsync/main.c; }
+break_user_warnings() { sed -i '0,/^{/s//{\n\tint unused_variable;/' tools/afsync/main.c; }
+break_lib_symbols() { echo 'int stray_symbol;' >>tools/lib/afsync/setup.c; }
+break_build_clean() { sed -i 's|^/build/$||' .gitignore; }
+break_install_uninstall() { sed -i 's/^\(un\)\{0,1\}install:.*/&\n\t@:/; s/rm -f/: rm -f/' Makefile tools/lib/afsync/Makefile tools/afsync/Makefile; }
+
+if [ $# = 0 ]; then
+	mapfile -t names < <("$TOP/scripts/check-static.sh" --list)
+	set -- "${names[@]}"
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$TOP"
+git ls-files --cached --others --exclude-standard | while read -r f; do [ ! -f "$f" ] || echo "$f"; done |
+	tar -c -T - | tar -x -C "$work"
+cd "$work"
+git init -q
+git add -A
+git -c user.name=check -c user.email=check commit -q -m copy
+
+failed=0 number=0
+echo "TAP version 13"
+echo "1..$#"
+for name; do
+	number=$((number + 1))
+	before=$(scripts/check-static.sh "$name") || true
+	"break_${name//[-.]/_}"
+	after=$(scripts/check-static.sh "$name") || true
+	git checkout -q .
+	git clean -qfd
+	if grep -q '^ok ' <<<"$before" && grep -q '^not ok ' <<<"$after"; then
+		echo "ok $number - $name fails on a broken tree"
+	else
+		echo "not ok $number - $name fails on a broken tree"
+		grep -q '^ok ' <<<"$before" || echo "# it failed on the whole tree already"
+		! grep -q '^ok ' <<<"$after" || echo "# it passed on the broken tree"
+		failed=$((failed + 1))
+	fi
+done
+echo "# $((number - failed)) passed, $failed failed"
+[ $failed = 0 ]
