@@ -35,7 +35,7 @@
  *
  *	The submitter and the reader may be different threads and need no lock
  *	between them. Nobody may use a ring while or after afsync_queue_exit() runs.
- *	No function is safe in a signal handler unless it says "any".
+ *	In a signal handler only those that say "any" and take a ring may be used.
  *
  * Blocking
  *	"Never blocks": no system call. "Short": a system call that does not wait

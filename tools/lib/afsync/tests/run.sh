@@ -106,7 +106,38 @@ check_pages_name_every_function()
 	return $ret
 }
 
-# Every page of the library is clean, and so are the names in it.
+# The errors that the header names for the functions of a page, one per line.
+errors_in_header()
+{
+	local name
+	for name in "$@"; do
+		awk -v want="^ \\* $name\\\\(\\\\) - " '
+			$0 ~ want { on = 1 }
+			on && /^ \* Return:/ { ret = 1 }
+			on && ret { print }
+			on && /\*\// { exit }' "$src/libafsync.h"
+	done | grep -oE -- '-E[A-Z0-9]+' | tr -d - | sort -u
+}
+
+errors_in_page()
+{
+	sed -n '/^\.SH ERRORS/,/^\.SH NOTES/s/^\.B \(E[A-Z0-9]*\)$/\1/p' "$1" | sort -u
+}
+
+check_pages_list_the_errors_of_the_header()
+{
+	local page names ret=0
+
+	for page in "$src"/../../../Documentation/man/afsync_*.3; do
+		[ ! -L "$page" ] || continue
+		names=$(sed -n '/^\.SH NAME/,/ \\- /p' "$page" | grep -oE '^afsync_[a-z0-9_]+')
+		# shellcheck disable=SC2086
+		diff --label "${page##*/}" --label libafsync.h -u \
+			<(errors_in_page "$page") <(errors_in_header $names) || ret=1
+	done
+	return $ret
+}
+
 check_pages_lint_clean()
 {
 	local man=$src/../../../Documentation/man
