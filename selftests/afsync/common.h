@@ -484,7 +484,7 @@ static inline void world_unmount(struct world *world)
 /* In FIXTURE_SETUP: a world of that type, or the test is skipped. */
 #define WORLD_SETUP(world, type) do {					\
 	if (!filesystem_known(type))					\
-		SKIP(exit(255), "no %s: load the module", type);	\
+		SKIP(exit(255), "no %s: load its module", type);	\
 	if (geteuid())							\
 		SKIP(exit(255), "needs root to mount");			\
 	own_mounts();							\
@@ -501,6 +501,41 @@ static inline int world_open(const struct world *world, const char *name, int fl
 	fd = open(path, flags | O_CLOEXEC);
 	need(fd >= 0);
 	return fd;
+}
+
+/* What most tests stand on: a world, a ring, and one file of the world. */
+struct stage {
+	struct world world;
+	struct ring ring;
+	int ctl;	/* a second open file, for the commands of the test filesystem */
+	int file;
+};
+
+static inline void stage_open(struct stage *stage, __u32 entries)
+{
+	ring_open(&stage->ring, entries);
+	stage->ctl = world_open(&stage->world, "file", O_RDONLY);
+	stage->file = world_open(&stage->world, "file", O_RDWR);
+}
+
+/* In FIXTURE_SETUP */
+#define STAGE_SETUP(stage, type, entries) do {				\
+	WORLD_SETUP(&(stage)->world, type);				\
+	stage_open(stage, entries);					\
+} while (0)
+
+/* Also after a failed test: nothing stays held, so closing the ring ends. */
+static inline void stage_close(struct stage *stage)
+{
+	__u32 gate;
+
+	for (gate = 0; gate < SIM_NR_GATES; gate++)
+		sim_let_go(stage->ctl, gate);
+	ring_close(&stage->ring);
+	if (stage->file >= 0)
+		close(stage->file);
+	close(stage->ctl);
+	world_unmount(&stage->world);
 }
 
 /* --- threads and processes that wait for each other --- */
@@ -550,23 +585,20 @@ static inline int child_wait(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Waits until a thread of the system sleeps interruptibly, in the kernel. */
-static inline void thread_wait_asleep(pid_t tid)
+/* Waits until a thread sleeps in this system call, by its number. */
+static inline void thread_wait_in(pid_t tid, long nr)
 {
-	char path[64], *text, *state;
+	char path[64], start[32], *text;
+	bool there;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	for (;;) {
-		text = text_read(path);
-		state = strrchr(text, ')');
-		need(state && state[1] == ' ');
-		if (state[2] == 'S') {
-			free(text);
-			return;
-		}
-		free(text);
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
+	snprintf(start, sizeof(start), "%ld ", nr);
+	do {
 		sched_yield();
-	}
+		text = text_read(path);
+		there = !strncmp(text, start, strlen(start));
+		free(text);
+	} while (!there);
 }
 
 static inline pid_t thread_id(void)

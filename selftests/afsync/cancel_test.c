@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * P8 cancel: a queued request can be cancelled by its user data, by file, by both or all
+ * at once, and completes with -ECANCELED; a running one cannot, the call says so, and it
+ * completes normally.
+ *
+ * Needs afsync_sim.
+ */
+#include "common.h"
+
+FIXTURE(cancel) {
+	struct stage s;
+	int other;
+	__u32 running;
+};
+
+FIXTURE_SETUP(cancel)
+{
+	STAGE_SETUP(&self->s, "afsync_sim", 64);
+	self->other = world_open(&self->s.world, "file", O_RDWR);
+	self->running = POISON32;
+}
+
+FIXTURE_TEARDOWN(cancel)
+{
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	close(self->other);
+	stage_close(&self->s);
+}
+
+/* Request 0 runs and is held; 1 to count wait, the even ones on the other open file. */
+static void queue_behind_held(struct stage *s, int other, int count)
+{
+	int i;
+
+	sim_hold(s->ctl, SIM_GATE_FSYNC);
+	need(ring_queue(&s->ring, s->file, AFSYNC_OP_FSYNC, 0) == 1);
+	sim_wait_started(s->ctl, SIM_GATE_FSYNC, 1);
+	for (i = 1; i <= count; i++)
+		need(ring_queue(&s->ring, i % 2 ? s->file : other,
+				AFSYNC_OP_FSYNC, i) == 1);
+}
+
+/* Takes count completions that all have to be cancelled; a bit for each user data. */
+static __u64 take_cancelled(struct ring *ring, unsigned int count)
+{
+	struct afsync_cqe cqe;
+	__u64 bits = 0;
+
+	ring_wait(ring, count);
+	while (count--) {
+		need(ring_take(ring, &cqe));
+		need(cqe.res == -ECANCELED && cqe.flags == 0 && cqe.user_data < 64);
+		need(!(bits & 1ULL << cqe.user_data));
+		bits |= 1ULL << cqe.user_data;
+	}
+	return bits;
+}
+
+TEST_F(cancel, queued_request_is_cancelled_by_user_data)
+{
+	long long cancelled = counter("cancelled");
+
+	queue_behind_held(&self->s, self->other, 4);
+	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 3, 0,
+				       &self->running));
+	EXPECT_EQ(0, self->running);
+	EXPECT_EQ(1ULL << 3, take_cancelled(&self->s.ring, 1));
+	EXPECT_EQ(cancelled + 1, counter("cancelled"));
+
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(2, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(4, ring_next(&self->s.ring).user_data);
+}
+
+TEST_F(cancel, all_queued_requests_with_the_same_user_data_are_cancelled)
+{
+	int i;
+
+	queue_behind_held(&self->s, self->other, 1);
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 42));
+	EXPECT_EQ(5, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 42, 0, NULL));
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ(-ECANCELED, ring_next(&self->s.ring).res);
+}
+
+TEST_F(cancel, queued_requests_are_cancelled_by_open_file)
+{
+	int again = dup(self->other);
+
+	queue_behind_held(&self->s, self->other, 6);
+	/* Another descriptor of the same open file will do. */
+	EXPECT_EQ(3, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_FD, 0, again,
+				       &self->running));
+	EXPECT_EQ(0, self->running);
+	EXPECT_EQ(1ULL << 2 | 1ULL << 4 | 1ULL << 6, take_cancelled(&self->s.ring, 3));
+	EXPECT_EQ(-ENOENT, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_FD, 0, again,
+					     NULL));
+	close(again);
+}
+
+TEST_F(cancel, another_open_of_the_same_file_does_not_match)
+{
+	queue_behind_held(&self->s, self->s.file, 4);
+	EXPECT_EQ(-ENOENT, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_FD, 0,
+					     self->other, &self->running));
+	EXPECT_EQ(0, self->running);
+	EXPECT_EQ(0, ring_ready(&self->s.ring));
+}
+
+TEST_F(cancel, user_data_and_file_together_select_what_matches_both)
+{
+	queue_behind_held(&self->s, self->other, 4);
+	EXPECT_EQ(-ENOENT, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA |
+					     AFSYNC_CANCEL_FD, 1, self->other, NULL));
+	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA |
+				       AFSYNC_CANCEL_FD, 2, self->other, NULL));
+	EXPECT_EQ(1ULL << 2, take_cancelled(&self->s.ring, 1));
+}
+
+TEST_F(cancel, all_cancels_what_is_queued_and_counts_what_runs)
+{
+	queue_behind_held(&self->s, self->other, 6);
+	EXPECT_EQ(6, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_ALL, 0, 0,
+				       &self->running));
+	EXPECT_EQ(1, self->running);
+	EXPECT_EQ(0x7e, take_cancelled(&self->s.ring, 6));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+TEST_F(cancel, running_request_cannot_be_cancelled_and_completes_normally)
+{
+	struct afsync_cqe cqe;
+
+	queue_behind_held(&self->s, self->other, 0);
+	EXPECT_EQ(-EALREADY, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 0, 0,
+					       &self->running));
+	EXPECT_EQ(1, self->running);
+	EXPECT_EQ(-EALREADY, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_FD, 0,
+					       self->s.file, &self->running));
+	EXPECT_EQ(1, self->running);
+	EXPECT_EQ(-EALREADY, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_ALL, 0, 0,
+					       &self->running));
+	EXPECT_EQ(1, self->running);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	cqe = ring_next(&self->s.ring);
+	EXPECT_EQ(0, cqe.user_data);
+	EXPECT_EQ(0, cqe.res);
+}
+
+TEST_F(cancel, all_requests_of_a_running_batch_count_as_running)
+{
+	queue_behind_held(&self->s, self->other, 4);
+	sim_step(self->s.ctl, SIM_GATE_FSYNC, 1);
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 2);
+	EXPECT_EQ(-EALREADY, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_ALL, 0, 0,
+					       &self->running));
+	EXPECT_EQ(4, self->running);
+}
+
+TEST_F(cancel, completed_request_is_not_found)
+{
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 5));
+	ring_wait(&self->s.ring, 1);
+	EXPECT_EQ(-ENOENT, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 5, 0,
+					     &self->running));
+	EXPECT_EQ(0, self->running);
+	EXPECT_EQ(-ENOENT, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_FD, 0,
+					     self->s.file, NULL));
+	EXPECT_EQ(-ENOENT, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_ALL, 0, 0, NULL));
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+}
+
+TEST_F(cancel, cancelled_request_is_not_found_again)
+{
+	queue_behind_held(&self->s, self->other, 1);
+	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 1, 0, NULL));
+	EXPECT_EQ(-ENOENT, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 1, 0,
+					     NULL));
+	EXPECT_EQ(1ULL << 1, take_cancelled(&self->s.ring, 1));
+}
+
+TEST_F(cancel, requests_of_another_ring_are_not_touched)
+{
+	struct ring ring;
+
+	ring_open(&ring, 8);
+	queue_behind_held(&self->s, self->other, 2);
+	ASSERT_EQ(1, ring_queue(&ring, self->s.file, AFSYNC_OP_FSYNC, 1));
+	EXPECT_EQ(2, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_ALL, 0, 0, NULL));
+	EXPECT_EQ(-ENOENT, afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_USER_DATA, 2, 0, NULL));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, ring_next(&ring).res);
+	ring_close(&ring);
+}
+
+TEST_F(cancel, syncfs_requests_are_cancelled_likewise)
+{
+	sim_hold(self->s.ctl, SIM_GATE_SYNCFS);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_SYNCFS, 1));
+	sim_wait_started(self->s.ctl, SIM_GATE_SYNCFS, 1);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->other, AFSYNC_OP_SYNCFS, 2));
+	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_ALL, 0, 0,
+				       &self->running));
+	EXPECT_EQ(1, self->running);
+	EXPECT_EQ(1ULL << 2, take_cancelled(&self->s.ring, 1));
+	sim_let_go(self->s.ctl, SIM_GATE_SYNCFS);
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+}
+
+TEST_F(cancel, cancel_wakes_who_waits)
+{
+	int event = eventfd(0, EFD_CLOEXEC);
+	__u64 count;
+
+	ASSERT_EQ(0, afsync_cmd_eventfd(self->s.ring.fd, event));
+	queue_behind_held(&self->s, self->other, 1);
+	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 1, 0, NULL));
+	ASSERT_EQ(8, read(event, &count, 8));
+	EXPECT_EQ(1, count);
+	EXPECT_EQ(1, ring_ready(&self->s.ring));
+	close(event);
+}
+
+struct canceller {
+	struct ring *ring;
+	bool stop;
+	unsigned long cancelled;
+};
+
+static void *cancel_all_the_time(void *arg)
+{
+	struct canceller *canceller = arg;
+	int ret;
+
+	while (!__atomic_load_n(&canceller->stop, __ATOMIC_RELAXED)) {
+		ret = afsync_cmd_cancel(canceller->ring->fd, AFSYNC_CANCEL_ALL, 0, 0, NULL);
+		need(ret > 0 || ret == -ENOENT || ret == -EALREADY);
+		if (ret > 0)
+			canceller->cancelled += ret;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(cancel, cancel_and_completion_at_the_same_time_give_one_result_each,
+	       LONG_TIMEOUT)
+{
+	struct canceller canceller = { .ring = &self->s.ring };
+	unsigned long cancelled = 0;
+	unsigned int i, j, n = rounds(5000), seen[16];
+	struct afsync_cqe cqe;
+	pthread_t thread;
+
+	thread = thread_start(cancel_all_the_time, &canceller);
+	for (i = 0; i < n; i++) {
+		memset(seen, 0, sizeof(seen));
+		for (j = 0; j < 16; j++)
+			ASSERT_EQ(1, ring_queue(&self->s.ring, j % 2 ? self->s.file :
+						self->other, AFSYNC_OP_FSYNC, j));
+		for (j = 0; j < 16; j++) {
+			cqe = ring_next(&self->s.ring);
+			ASSERT_TRUE(cqe.res == 0 || cqe.res == -ECANCELED);
+			cancelled += cqe.res == -ECANCELED;
+			ASSERT_LT(cqe.user_data, 16);
+			ASSERT_EQ(0, seen[cqe.user_data]++);
+		}
+	}
+	__atomic_store_n(&canceller.stop, true, __ATOMIC_RELAXED);
+	thread_join(thread);
+	EXPECT_EQ(cancelled, canceller.cancelled);
+	EXPECT_EQ(0, ring_ready(&self->s.ring));
+}
+
+TEST_HARNESS_MAIN

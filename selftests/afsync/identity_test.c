@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * P10 identity: a sync runs with the credentials of whoever queued it, and with the I/O
+ * priority that the request names.
+ *
+ * Needs afsync_sim.
+ */
+#include "common.h"
+
+#include <sys/fsuid.h>
+#include <linux/ioprio.h>
+
+#define BE(level)	IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, level)
+#define RT(level)	IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, level)
+#define IDLE		IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)
+
+FIXTURE(identity) {
+	struct stage s;
+};
+
+FIXTURE_SETUP(identity)
+{
+	STAGE_SETUP(&self->s, "afsync_sim", 64);
+}
+
+FIXTURE_TEARDOWN(identity)
+{
+	stage_close(&self->s);
+}
+
+/* Syncs once for all the requests and returns what the sync saw. */
+static struct sim_call sync_with(struct stage *s, const __u32 *ioprios, unsigned int nr)
+{
+	struct afsync_sqe sqes[8];
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		sqes[i] = sqe_of(s->file, AFSYNC_OP_FSYNC, i);
+		sqes[i].ioprio = ioprios[i];
+	}
+	need(ring_submit(&s->ring, sqes, nr, NULL) == (int)nr);
+	for (i = 0; i < nr; i++)
+		need(ring_next(&s->ring).res == 0);
+	return sim_call(s->ctl, sim_started(s->ctl, SIM_GATE_FSYNC) - 1);
+}
+
+static struct sim_call sync_with_one(struct stage *s, __u32 ioprio)
+{
+	return sync_with(s, &ioprio, 1);
+}
+
+TEST_F(identity, sync_runs_as_the_thread_that_queued_it)
+{
+	struct sim_call call;
+
+	call = sync_with_one(&self->s, 0);
+	EXPECT_EQ(0, call.fsuid);
+	EXPECT_EQ(0, call.fsgid);
+	setfsgid(2000);
+	setfsuid(1000);
+	call = sync_with_one(&self->s, 0);
+	EXPECT_EQ(1000, call.fsuid);
+	EXPECT_EQ(2000, call.fsgid);
+	setfsuid(0);
+	setfsgid(0);
+	/* The worker is nobody's any more. */
+	call = sync_with_one(&self->s, 0);
+	EXPECT_EQ(0, call.fsuid);
+	EXPECT_EQ(0, call.fsgid);
+}
+
+TEST_F(identity, sync_keeps_the_credentials_of_the_time_of_the_submit)
+{
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	setfsuid(1000);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 2));
+	setfsuid(0);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	ring_wait(&self->s.ring, 2);
+	EXPECT_EQ(1000, sim_call(self->s.ctl, 1).fsuid);
+}
+
+TEST_F(identity, ring_inherited_by_another_user_runs_as_that_user)
+{
+	pid_t pid = fork();
+
+	need(pid >= 0);
+	if (!pid) {
+		need(setresgid(2000, 2000, 2000) == 0 && setresuid(1000, 1000, 1000) == 0);
+		_exit(ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1) != 1);
+	}
+	ASSERT_EQ(0, child_wait(pid));
+	ASSERT_EQ(0, ring_next(&self->s.ring).res);
+	EXPECT_EQ(1000, sim_call(self->s.ctl, 0).fsuid);
+	EXPECT_EQ(2000, sim_call(self->s.ctl, 0).fsgid);
+}
+
+TEST_F(identity, sync_of_its_own_after_a_failed_batch_runs_as_the_first_too)
+{
+	int other = world_open(&self->s.world, "file", O_RDWR);
+	struct afsync_sqe sqes[2] = {
+		sqe_of(self->s.file, AFSYNC_OP_FSYNC, 0),
+		sqe_of(other, AFSYNC_OP_FSYNC, 1),
+	};
+
+	sim_fail(self->s.ctl, SIM_GATE_FSYNC, EIO, 1);
+	setfsuid(1000);
+	ASSERT_EQ(2, ring_submit(&self->s.ring, sqes, 2, NULL));
+	setfsuid(0);
+	ring_wait(&self->s.ring, 2);
+	EXPECT_EQ(1000, sim_call(self->s.ctl, 0).fsuid);
+	EXPECT_EQ(1000, sim_call(self->s.ctl, 1).fsuid);
+	close(other);
+}
+
+TEST_F(identity, sync_runs_with_the_io_priority_of_its_request)
+{
+	const __u32 ioprios[] = { BE(0), BE(3), BE(7), IDLE, RT(0), RT(7) };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ioprios); i++)
+		EXPECT_EQ(ioprios[i], sync_with_one(&self->s, ioprios[i]).ioprio);
+}
+
+TEST_F(identity, worker_has_its_own_io_priority_back_afterwards)
+{
+	__u32 normal = sync_with_one(&self->s, 0).ioprio;
+	unsigned int again = 0, i;
+	struct sim_call call;
+	__u32 marked;
+
+	/* The same thread has to come round again for this to show something. */
+	for (i = 0; i < 10000 && again < 20; i++) {
+		call = sync_with_one(&self->s, IDLE);
+		ASSERT_EQ(IDLE, call.ioprio);
+		marked = call.pid;
+		call = sync_with_one(&self->s, 0);
+		ASSERT_EQ(normal, call.ioprio);
+		again += call.pid == marked;
+	}
+	EXPECT_EQ(20, again);
+}
+
+TEST_F(identity, batch_runs_with_the_highest_io_priority_of_its_requests)
+{
+	const __u32 levels[] = { BE(7), BE(2), BE(5) };
+	const __u32 classes[] = { IDLE, BE(7), IDLE };
+	const __u32 realtime[] = { BE(0), RT(7), IDLE };
+
+	EXPECT_EQ(BE(2), sync_with(&self->s, levels, 3).ioprio);
+	EXPECT_EQ(BE(7), sync_with(&self->s, classes, 3).ioprio);
+	EXPECT_EQ(RT(7), sync_with(&self->s, realtime, 3).ioprio);
+}
+
+TEST_F(identity, request_that_names_no_io_priority_is_not_slowed_by_its_batch)
+{
+	const __u32 idle[] = { IDLE, 0, BE(7) };
+	const __u32 high[] = { 0, BE(1), 0 };
+
+	EXPECT_EQ(BE(4), sync_with(&self->s, idle, 3).ioprio);
+	EXPECT_EQ(BE(1), sync_with(&self->s, high, 3).ioprio);
+}
+
+TEST_F(identity, realtime_class_needs_a_capability)
+{
+	const __u32 allowed[] = { 0, BE(0), BE(7), IDLE };
+	struct afsync_sqe sqe = sqe_of(self->s.file, AFSYNC_OP_FSYNC, 1);
+	unsigned int i;
+	pid_t pid = fork();
+
+	need(pid >= 0);
+	if (!pid) {
+		need(setresuid(1000, 1000, 1000) == 0);
+		sqe.ioprio = RT(7);
+		need(ring_submit(&self->s.ring, &sqe, 1, NULL) == -EPERM);
+		for (i = 0; i < ARRAY_SIZE(allowed); i++) {
+			sqe.ioprio = allowed[i];
+			need(ring_submit(&self->s.ring, &sqe, 1, NULL) == 1);
+		}
+		_exit(0);
+	}
+	ASSERT_EQ(0, child_wait(pid));
+	for (i = 0; i < ARRAY_SIZE(allowed); i++)
+		EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	sqe.ioprio = RT(7);
+	EXPECT_EQ(1, ring_submit(&self->s.ring, &sqe, 1, NULL));
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+}
+
+TEST_F(identity, invalid_io_priorities_are_refused)
+{
+	const __u32 invalid[] = {
+		BE(8), RT(8), 1, 7, IOPRIO_PRIO_VALUE(4, 0), IOPRIO_PRIO_VALUE(7, 0),
+		1U << 16, 0x80000000U | BE(4),
+	};
+	struct afsync_sqe sqe = sqe_of(self->s.file, AFSYNC_OP_FSYNC, 1);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(invalid); i++) {
+		sqe.ioprio = invalid[i];
+		EXPECT_EQ(-EINVAL, ring_submit(&self->s.ring, &sqe, 1, NULL))
+			TH_LOG("%#x", invalid[i]);
+	}
+	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+TEST_HARNESS_MAIN
