@@ -22,7 +22,8 @@
 #define LIB(call) ({							\
 	errno = 4711;							\
 	__typeof__(call) __ret = (call);				\
-	EXPECT_EQ(4711, errno) { TH_LOG("errno changed by %s", #call); }\
+	EXPECT_EQ(4711, errno)						\
+		TH_LOG("errno changed by %s", #call);			\
 	__ret;								\
 })
 

@@ -17,7 +17,6 @@
 #include <libafsync.h>
 
 #define DEPTH	16	/* syncs in flight at most */
-
 /* Append what can be read now and ask for a sync. Returns 0 at the end of input. */
 static int append(struct afsync_ring *ring, int log_fd)
 {
@@ -68,19 +67,20 @@ int main(int argc, char **argv)
 	int log_fd = open(argc == 2 ? argv[1] : "", O_WRONLY | O_CREAT | O_APPEND, 0666);
 	struct epoll_event on_event = { .events = EPOLLIN, .data.fd = event };
 	struct epoll_event on_input = { .events = EPOLLIN, .data.fd = STDIN_FILENO };
-	struct epoll_event ev;
 	struct afsync_ring *ring;
+	struct epoll_event ev;
 	int in_flight = 0, end = 0, ret;
 
 	if (loop < 0 || event < 0 || log_fd < 0)
 		error(1, errno, "LOG");
 	ret = afsync_queue_init(DEPTH, &ring, 0);
-	if (ret || (ret = afsync_register_eventfd(ring, event)))
+	if (!ret)
+		ret = afsync_register_eventfd(ring, event);
+	if (ret)
 		error(1, -ret, "ring");
 	if (epoll_ctl(loop, EPOLL_CTL_ADD, event, &on_event) ||
 	    epoll_ctl(loop, EPOLL_CTL_ADD, STDIN_FILENO, &on_input))
 		error(1, errno, "epoll_ctl");
-
 	while (!end || in_flight) {
 		if (epoll_wait(loop, &ev, 1, -1) < 0)
 			error(1, errno, "epoll_wait");

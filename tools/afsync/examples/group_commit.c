@@ -56,7 +56,7 @@ static void *writer(void *arg)
 	int i, len;
 
 	for (i = 0; i < RECORDS; i++) {
-		len = snprintf(line, sizeof(line), "writer %ld record %d\n", (long)arg, i);
+		len = snprintf(line, sizeof(line), "record %ld.%d\n", (long)arg, i);
 		if (write(log_fd, line, len) != len)
 			die("write", errno);
 		commit();

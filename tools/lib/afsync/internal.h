@@ -15,8 +15,8 @@
 
 /*
  * A ring. Everything down to map_size is set once before the caller sees the ring;
- * the last two belong to the submitter, what hdr and cqes point to to the reader and
- * the kernel.
+ * the last two belong to the submitter. The reader and the kernel share what hdr and
+ * cqes point to.
  *
  * entries and mask are copies: the header of a ring that came from another
  * process may be overwritten at any time, and must not lead us out of the mapping.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 // The public header first, alone, as strict C++11; the library links and its loop
 // macro works from C++. With the device, also a sync from beginning to end.
 #include <libafsync.h>

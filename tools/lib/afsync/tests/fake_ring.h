@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * A ring in ordinary memory, for tests that need no device. The test plays the
  * kernel: it writes entries and publishes the tail.

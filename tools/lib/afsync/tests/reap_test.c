@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Reading completions, over a ring in ordinary memory whose descriptor is bad: a
  * system call would fail with EBADF and be seen.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
 # Run the unit tests of libafsync and check what the built library exports.
 # Usage: run.sh BUILD-FOLDER TEST...

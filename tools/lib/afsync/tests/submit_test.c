@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Preparing requests, and what becomes of them when a submit fails, over a ring
  * in ordinary memory whose descriptor is bad.
