@@ -41,11 +41,14 @@ check_modules_clang() { modules 6.1 LLVM=1; }
 
 # The programs build without a warning, with both compilers.
 check_user_warnings() {
-	local cc dir
+	local cc dir flags log=$SCRATCH/log
 	for cc in gcc clang; do
 		for dir in tools/lib/afsync tools/afsync selftests; do
-			make -s -C $dir O="$SCRATCH/$cc/$dir" CC=$cc \
-				CFLAGS="-O2 -g -Wall -Wextra -Werror" all 2>&1 | tail -n 30
+			flags="-O2 -g -Wall -Wextra -Werror"
+			# The harness of the kernel has parameters that a test need not use.
+			[ $dir != selftests ] || flags+=" -Wno-error=unused-parameter"
+			make -s -C $dir O="$SCRATCH/$cc/$dir" CC=$cc CFLAGS="$flags" all >"$log" 2>&1 ||
+				{ tail -n 30 "$log"; return 1; }
 		done
 	done
 }
@@ -57,7 +60,7 @@ check_lib_symbols() {
 	exported=$(nm -D --defined-only "$out/libafsync.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }')
 	global=$(nm --defined-only --extern-only "$out/libafsync.a" | awk 'NF == 3 { print $3 }')
 	same "shared library" "$(lib_symbols)" "$exported"
-	grep -v '^afsync_' <<<"$global" | none "global in the archive without the prefix afsync_"
+	sed '/^afsync_/d' <<<"$global" | none "global in the archive without the prefix afsync_"
 	readelf -d "$out/libafsync.so" | grep 'SONAME.*libafsync\.so\.1' >/dev/null || { echo "no soname"; return 1; }
 }
 
@@ -75,7 +78,7 @@ check_install_uninstall() {
 	local dest=$SCRATCH/dest
 	copy_tree
 	make -s -C "$tree" >"$SCRATCH/log" 2>&1 || { tail -n 40 "$SCRATCH/log"; return 1; }
-	make -s -C "$tree" install DESTDIR="$dest" prefix=/usr
+	make -s -C "$tree" install DESTDIR="$dest" prefix=/usr >/dev/null
 	local f
 	for f in usr/bin/afsync usr/include/libafsync.h usr/include/linux/afsync.h \
 		usr/share/man/man4/afsync.4 usr/share/man/man1/afsync.1; do
@@ -84,6 +87,6 @@ check_install_uninstall() {
 	find "$dest" -name 'afsync.ko*' | grep . >/dev/null || { echo "not installed: afsync.ko"; return 1; }
 	find "$dest" -name 'libafsync.so.1' | grep . >/dev/null || { echo "not installed: libafsync.so.1"; return 1; }
 	find "$dest" -name '*sim*' | none "installed, but only for tests"
-	make -s -C "$tree" uninstall DESTDIR="$dest" prefix=/usr
+	make -s -C "$tree" uninstall DESTDIR="$dest" prefix=/usr >/dev/null
 	find "$dest" ! -type d | none "left by 'make uninstall'"
 }

@@ -215,7 +215,7 @@ check_doc_errnos() {
 # Paths of this tree that the documentation names exist.
 check_doc_paths() {
 	local f
-	docs_text | grep -oE '\b(Documentation|drivers|include|tools|selftests|scripts)/[A-Za-z0-9_./-]+[A-Za-z0-9_]' |
+	docs_text | grep -oP '(?<![\w/])(Documentation|drivers|include|tools|selftests|scripts)/[A-Za-z0-9_./-]+[A-Za-z0-9_]' |
 		sort -u | while read -r f; do
 			[ -e "$f" ] || echo "$f"
 		done | none "no such file"
