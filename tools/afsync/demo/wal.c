@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -253,6 +254,21 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
+/* A record cannot be found in a log whose name is lost. */
+static void sync_folder_of(const char *path)
+{
+	char *copy = strdup(path);
+	int fd;
+
+	if (!copy)
+		die(path, ENOMEM);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fsync(fd))
+		die(path, errno);
+	close(fd);
+	free(copy);
+}
+
 static void write_log(struct wal *w, const char *path)
 {
 	struct producer *producers = calloc(w->producers, sizeof(*producers));
@@ -264,6 +280,7 @@ static void write_log(struct wal *w, const char *path)
 	w->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
 	if (w->fd == -1)
 		die(path, errno);
+	sync_folder_of(path);
 	pthread_mutex_init(&w->lock, NULL);
 	if (w->append == append_afsync)
 		ring_start(w, &loop);

@@ -1,0 +1,266 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The demo: what afsync does for two jobs, measured in a VM, against what programs do
+# without it.
+#
+#	scripts/demo.sh
+#
+# 1. Several thousand files of an installed package are copied to an ext4 filesystem
+#    and made durable: with fsync() on one after the other, with sync(1), with afsync.
+# 2. 64 producers append records to one write-ahead log, and each goes on when its
+#    record is durable: with fdatasync() one after the other, with fdatasync() in all
+#    of them at once, with afsync and an event loop.
+#
+# After each run the power is cut: the filesystem is shut down without writing one more
+# byte, mounted again, and read back. The status is 0 only if everything was there and
+# the counts agree with those of the module. All numbers come from the run itself.
+#
+# Started on the host, it packs the files (one archive is read faster through 9p than
+# thousands of files) and starts itself in the VM. DEMO_FILES, DEMO_PRODUCERS and
+# DEMO_RECORDS change the size of the jobs.
+
+. "$(dirname "$0")/lib.sh"
+
+FILES=${DEMO_FILES:-3000}
+PRODUCERS=${DEMO_PRODUCERS:-64}
+RECORDS=${DEMO_RECORDS:-16}
+ARCHIVE=$BUILD/demo/files.tar
+TOOLS=$BUILD/tools/afsync
+STATS=/sys/class/misc/afsync/stats
+MNT=/mnt/ext4
+PATH=$PATH:/usr/sbin:/sbin
+
+# On the host
+
+# The first folder of installed files that has enough of them. The headers are there
+# wherever the module was built.
+pick_tree() {
+	local tree count
+	for tree in /usr/src/linux-headers-*-common/include /usr/include /usr/share /usr; do
+		[ -d "$tree" ] || continue
+		count=$(find "$tree" -xdev -type f -readable | sed -n "1,${FILES}p" | wc -l)
+		if [ "$count" = "$FILES" ]; then
+			echo "$tree"
+			return
+		fi
+	done
+	die "no folder with $FILES files on this machine"
+}
+
+pack_files() {
+	local tree
+	tree=$(pick_tree)
+	mkdir -p "$(dirname "$ARCHIVE")"
+	find "$tree" -xdev -type f -readable -printf '%P\n' | LC_ALL=C sort |
+		sed -n "1,${FILES}p" >"$ARCHIVE.names"
+	tar -C "$tree" -cf "$ARCHIVE.new" --verbatim-files-from -T "$ARCHIVE.names"
+	mv "$ARCHIVE.new" "$ARCHIVE"
+	echo "$tree" >"$ARCHIVE.tree"
+}
+
+host_part() {
+	[ -x "$TOOLS/afsync" ] || die "the tools are not built: run 'make'"
+	pack_files
+	exec "$TOP/scripts/vm.sh" --no-sim --name demo --kernel debian --env "DEMO_FILES=$FILES" \
+		--env "DEMO_PRODUCERS=$PRODUCERS" --env "DEMO_RECORDS=$RECORDS" \
+		-- "$TOP/scripts/demo.sh"
+}
+
+# In the VM
+
+counter() { cat "$STATS/$1"; }
+
+# Flush requests that the disk has completed; see Documentation/block/stat.rst.
+flushes() { awk '{ print $16 }' "/sys/block/$(basename "$DISK")/stat"; }
+
+# equal WHAT EXPECTED FOUND
+equal() { [ "$2" = "$3" ] || die "$1: expected $2, found $3"; }
+
+mark() {
+	before_flushes=$(flushes)
+	before_submitted=$(counter submitted)
+	before_merged=$(counter merged)
+	before_syncs=$(counter syncs)
+	before_us=${EPOCHREALTIME/[.,]/}
+}
+
+# since_mark: sets us and flushed.
+since_mark() {
+	us=$((${EPOCHREALTIME/[.,]/} - before_us))
+	flushed=$(($(flushes) - before_flushes))
+}
+
+# What a program was told has to be what the module counted.
+check_counters() {
+	equal "requests that the module counted" "$1" $(($(counter submitted) - before_submitted))
+	equal "syncs that the module counted" "$2" $(($(counter syncs) - before_syncs))
+	equal "merged requests that the module counted" "$3" $(($(counter merged) - before_merged))
+	equal "syncs run and merged" "$1" $(($2 + $3))
+	equal "requests in flight at the end" 0 "$(counter in_flight)"
+}
+
+# From here on only what is on the disk counts.
+power_cut() {
+	cd /
+	xfs_io -x -c shutdown "$MNT" || die "cannot shut the filesystem down"
+	umount "$MNT"
+	mount -t ext4 "$DISK" "$MNT"
+}
+
+# Number as text, 1234567 -> 1,234,567
+grouped() { sed ':a; s/\([0-9]\)\([0-9]\{3\}\)\b/\1,\2/; ta' <<<"$1"; }
+
+# row JOB WAY ASKED RUN: keeps a line of the table, with us and flushed.
+rows=()
+row() {
+	local speed=1.0
+	if [ "$1" != "$last_job" ]; then
+		last_job=$1
+		first_us=$us
+	else
+		speed=$(awk -v a="$first_us" -v b="$us" 'BEGIN { printf "%.1f", a / b }')
+	fi
+	rows+=("$(printf '%s|%s|%s|%s|%s|%s s|%sx' "$1" "$2" "$(grouped "$3")" "$(grouped "$4")" \
+		"$(grouped "$flushed")" "$(awk -v u="$us" 'BEGIN { printf "%.2f", u / 1000000 }')" "$speed")")
+	echo "  $2: $(awk -v u="$us" 'BEGIN { printf "%.2f", u / 1000000 }') s, then power cut, everything found"
+}
+last_job=''
+
+print_table() {
+	local line job way asked run flush time speed previous=''
+	local format='%-13s %-23s %9s %6s %8s %8s %6s\n'
+	echo
+	# shellcheck disable=SC2059 # the format is above
+	printf "$format" '' '' syncs syncs '' '' ''
+	# shellcheck disable=SC2059
+	printf "$format" job way 'asked for' run flushes time speed
+	for line in "${rows[@]}"; do
+		IFS='|' read -r job way asked run flush time speed <<<"$line"
+		[ -z "$previous" ] || [ "$previous" = "$job" ] || echo
+		# shellcheck disable=SC2059
+		printf "$format" "$([ "$previous" = "$job" ] || echo "$job")" "$way" "$asked" "$run" \
+			"$flush" "$time" "$speed"
+		previous=$job
+	done
+	echo
+}
+
+# copy_files WAY: a copy that is not durable yet, in a folder that is.
+copy_files() {
+	dir=$MNT/$1
+	mkdir "$dir"
+	sync -f "$MNT"
+	cp -r "$SOURCE/." "$dir"
+}
+
+same_files() { diff -r "$SOURCE" "$dir" || die "$1: files are lost"; }
+
+# If the check after a power cut cannot fail, it says nothing.
+control() {
+	local lost
+	copy_files control
+	power_cut
+	lost=$({ diff -rq "$SOURCE" "$dir" || :; } | wc -l)
+	[ "$lost" -gt 0 ] || die "files that nobody synced outlived the power cut: it was none"
+	echo "  no sync at all: then power cut, $lost files and folders lost (to see that this check can fail)"
+}
+
+files_job() {
+	local way asked run merged
+	job="$(grouped "$FILES") files"
+	for way in fsync sync afsync; do
+		copy_files "$way"
+		mark
+		case $way in
+		fsync)
+			asked=$(find "$dir" -print0 | "$TOOLS/demo-fsync")
+			run=$asked
+			title='fsync() one by one'
+			;;
+		sync)
+			asked=$NAMES
+			find "$dir" -print0 | xargs -0 sync
+			run=$asked
+			title='coreutils sync FILE...'
+			;;
+		afsync)
+			"$TOOLS/afsync" -r --stats "$dir" >"$TMP/stats"
+			title='afsync -r'
+			;;
+		esac
+		since_mark
+		if [ "$way" = afsync ]; then
+			asked=$(sed -n 's/^syncs asked for: *//p' "$TMP/stats")
+			run=$(sed -n 's/^syncs run: *//p' "$TMP/stats")
+			merged=$(sed -n 's/^merged: *//p' "$TMP/stats")
+			check_counters "$asked" "$run" "$merged"
+		fi
+		equal "names synced by $way" "$NAMES" "$asked"
+		power_cut
+		same_files "$way"
+		row "$job" "$title" "$asked" "$run"
+	done
+}
+
+wal_job() {
+	local way result records asked run merged ns
+	job="$PRODUCERS producers"
+	for way in serial fdatasync afsync; do
+		case $way in
+		serial) title='fdatasync() one by one' ;;
+		fdatasync) title='fdatasync() in each' ;;
+		afsync) title='afsync, event loop' ;;
+		esac
+		sync -f "$MNT"
+		mark
+		result=$("$TOOLS/demo-wal" "$way" "$MNT/log-$way" "$PRODUCERS" "$RECORDS")
+		since_mark
+		read -r records asked run merged ns <<<"$result"
+		us=$((ns / 1000))
+		equal "records acknowledged" $((PRODUCERS * RECORDS)) "$records"
+		[ "$way" != afsync ] || check_counters "$asked" "$run" "$merged"
+		power_cut
+		found=$("$TOOLS/demo-wal" verify "$MNT/log-$way" "$PRODUCERS" "$RECORDS")
+		equal "records in the log" "$records" "$found"
+		row "$job" "$title" "$asked" "$run"
+	done
+}
+
+guest_part() {
+	DISK=$(findmnt -no SOURCE "$MNT")
+	TMP=$(mktemp -d)
+	SOURCE=$TMP/source
+	mkdir "$SOURCE"
+	if [ "$(grep -c '' "$ARCHIVE.names" 2>/dev/null)" != "$FILES" ]; then
+		say "packing $FILES files inside the VM, which is slow: start this script on the host"
+		ARCHIVE=$TMP/files.tar
+		pack_files
+	fi
+	tar -C "$SOURCE" -xf "$ARCHIVE"
+	equal "files in the archive" "$FILES" "$(find "$SOURCE" -type f | wc -l)"
+	NAMES=$(find "$SOURCE" | wc -l)
+
+	echo "$(grouped "$FILES") files and $(grouped $((NAMES - FILES))) folders of $(<"$ARCHIVE.tree")" \
+		"($(du -sm --apparent-size "$SOURCE" | cut -f 1) MB), copied to ext4 and made durable:"
+	control
+	files_job
+	echo "A write-ahead log, $PRODUCERS producers with $RECORDS records each:"
+	wal_job
+	print_table
+	cat <<-'END'
+	syncs run  by the module's own count; for the other ways each call is one
+	flushes    flushes of its cache that the disk was sent
+	time       making it durable, without the copying; in this VM
+	speed      against the first way of the same job
+	Read back after each power cut: every file equals its original, and every
+	record that was acknowledged is in the log.
+	END
+}
+
+# The VM tells its programs where the module is.
+if [ -n "${AFSYNC_KO:-}" ]; then
+	guest_part
+else
+	host_part
+fi
