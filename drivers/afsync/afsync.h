@@ -20,27 +20,30 @@
  * Locks, outer before inner. All are spinlocks: nobody sleeps under them, and no
  * interrupt takes them.
  *
- *	user_mutex (user.c)		the table of users; only ring setup and end
+ *	user_lock (user.c)		the table of users; only ring setup and end
  *
  *	ring->lock			a ring's indices, requests and eventfd
  *	  bucket->lock (fileq.c)	the queues of the files that hash there, and
  *					the state of their requests
- *	    lane bucket->lock (lane.c)	the lanes that hash there and their lists of
- *					cancelled requests
  *	  the eventfd's own lock	eventfd_signal() takes it
  *
- *	ring->wait.lock			under none of the others
+ *	ring->wait.lock			pollers and waiters
+ *	  ring->lock			they count the entries
+ *
+ *	bucket->lock (lane.c)		the lanes that hash there, and their lists of
+ *					cancelled requests
  *
  * References:
  *
  *	open of the device -> ring	ring->live, from setup to release(), which waits for
  *					the requests
- *	request -> ring			ring->live, from creation until nothing of the
+ *	request -> ring			ring->live, from its slot on until nothing of the
  *					request is left
  *	request -> file, credentials	from creation until just before its entry is
  *					posted
  *	request -> queue of the file	fileq->refs, as long as the request lives
  *	worker  -> queue of the file	fileq->refs, while fileq->active
+ *	submitter -> the same		fileq->refs, until it has kicked it
  *	queue   -> lane			lane->refs, as long as the queue lives
  *	ring    -> user			user->refs
  *
@@ -75,10 +78,14 @@
 /* Syncs that may run at once on one filesystem: default, and what a workqueue takes. */
 #define AFSYNC_DEFAULT_WORKERS	256
 #define AFSYNC_MAX_WORKERS	512
-/* Idle lanes that each bucket of lane.c keeps for the next filesystem. */
-#define AFSYNC_IDLE_LANES	1
 /* Requests in flight that one user may have, in all rings: default. */
 #define AFSYNC_DEFAULT_USER_REQUESTS	65536
+
+/*
+ * For all memory of a program's: at the limit of its cgroup it gets an error, not the
+ * out-of-memory killer.
+ */
+#define AFSYNC_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 struct afsync_lane;
 struct afsync_user;
@@ -89,8 +96,8 @@ struct seq_file;
 /**
  * struct afsync_ring - what is set up on one open of the device
  *
- * Made by AFSYNC_IOC_SETUP, found through file->private_data, freed by release()
- * once nothing uses it: see "References" above.
+ * Made by AFSYNC_IOC_SETUP, found through file->private_data, freed with the last
+ * reference: see above.
  *
  * @shared: the memory that the program maps; set once. Only ring.c writes there.
  * @cqes: the entries in @shared; set once
@@ -98,9 +105,9 @@ struct seq_file;
  * @size: bytes of @shared, whole pages; set once
  * @id: tells rings apart in traces; set once
  * @user: pays for the requests; set once
+ * @owner: the process that set it up, a reference; set once
  * @lock: protects the fields down to @requests
- * @tail: trusted copy of the index after the last entry; also read without the lock
- *	by those who wait, for whom an old value only means one more turn
+ * @tail: trusted copy of the index after the last entry
  * @in_flight: requests accepted and not yet posted. @in_flight + unread entries never
  *	exceeds @entries: that is the slot reserved for each request.
  * @notify: an entry was posted and whoever set this will notify
@@ -117,6 +124,7 @@ struct afsync_ring {
 	u32 id;
 	size_t size;
 	struct afsync_user *user;
+	struct pid *owner;
 
 	spinlock_t lock;	/* down to @requests */
 	u32 tail;
@@ -221,10 +229,14 @@ struct afsync_key {
  * @lane: where its work runs; set once
  * @work: takes and runs the batches. It never runs twice at once, and that is what
  *	keeps the requests of a file in order.
- * @refs: requests, and one while @active; under the bucket's lock
- * @active: @work is queued, running or about to be queued; under the bucket's lock
+ * @refs: requests, one while @active, one while in a list of afsync_fileq_kick();
+ *	under the bucket's lock
+ * @active: @work has to run; under the bucket's lock
+ * @kicked: @work was queued since @active was set; under the bucket's lock
  * @waiting: requests in state QUEUED, oldest first; under the bucket's lock
- * @kick_link: in the list of the submitter that set @active, until it queues @work
+ * @kicker: the submitter's list that @kick_link is in, or NULL; only compared; under the
+ *	bucket's lock
+ * @kick_link: in that list; the submitter's
  */
 struct afsync_fileq {
 	struct hlist_node node;
@@ -234,7 +246,9 @@ struct afsync_fileq {
 	struct work_struct work;
 	unsigned int refs;
 	bool active;
+	bool kicked;
 	struct list_head waiting;
+	const struct list_head *kicker;
 	struct list_head kick_link;
 };
 
@@ -256,7 +270,6 @@ DECLARE_PER_CPU(struct afsync_stats, afsync_stats);
 extern unsigned int afsync_workers_per_fs;
 extern unsigned int afsync_max_entries;
 extern unsigned int afsync_max_user_requests;
-extern struct workqueue_struct *afsync_reap_wq;
 
 /* dev.c */
 extern const struct file_operations afsync_fops;
@@ -288,7 +301,7 @@ struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op);
 void afsync_fileq_put(struct afsync_fileq *fileq);
 void afsync_fileq_add(struct afsync_req *req, struct list_head *kick);
 void afsync_fileq_kick(struct list_head *kick);
-bool afsync_fileq_remove(struct afsync_req *req, enum afsync_state *was);
+enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
 
 /* sync.c: called by fileq.c */
@@ -305,14 +318,14 @@ struct afsync_lane *afsync_lane_get(const void *domain);
 void afsync_lane_put(struct afsync_lane *lane);
 void afsync_lane_queue(struct afsync_lane *lane, struct work_struct *work);
 void afsync_lane_cancelled(struct afsync_req *req);
-void afsync_lane_trim(unsigned int keep);
+void afsync_lane_trim(void);
 void afsync_lane_init(void);
 void afsync_lane_exit(void);
 
 /* ring.c */
 struct afsync_ring *afsync_ring_create(u32 entries);
 void afsync_ring_put(struct afsync_ring *ring);
-void afsync_ring_put_last(struct afsync_ring *ring);
+void afsync_ring_put_wait(struct afsync_ring *ring);
 int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
 u32 afsync_ring_unread(struct afsync_ring *ring);
 bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req);
@@ -326,6 +339,7 @@ int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait);
 
 /* user.c */
 struct afsync_user *afsync_user_get(void);
+kuid_t afsync_user_uid(const struct afsync_user *user);
 void afsync_user_put(struct afsync_user *user);
 bool afsync_user_charge(struct afsync_user *user);
 void afsync_user_uncharge(struct afsync_user *user);

@@ -13,39 +13,10 @@ static bool matches(const struct afsync_req *req, const struct afsync_cancel *ar
 {
 	if (args->match & AFSYNC_CANCEL_USER_DATA && req->user_data != args->user_data)
 		return false;
-	/* An address that belonged to another file before: then the state is DONE. */
+	/* If the address belonged to another file before, the request is not QUEUED now. */
 	if (args->match & AFSYNC_CANCEL_FD && req->file != file)
 		return false;
 	return true;
-}
-
-static int cancel(struct afsync_ring *ring, struct afsync_cancel *args,
-		  const struct file *file)
-{
-	struct afsync_req *req, *next;
-	enum afsync_state was;
-	LIST_HEAD(cancelled);
-	int count = 0;
-
-	spin_lock(&ring->lock);
-	list_for_each_entry(req, &ring->requests, ring_link) {
-		if (!matches(req, args, file))
-			continue;
-		if (afsync_fileq_remove(req, &was)) {
-			list_add_tail(&req->link, &cancelled);
-			count++;
-		} else if (was == AFSYNC_RUNNING) {
-			args->running++;
-		}
-	}
-	spin_unlock(&ring->lock);
-
-	list_for_each_entry_safe(req, next, &cancelled, link)
-		afsync_lane_cancelled(req);
-
-	if (count)
-		return count;
-	return args->running ? -EALREADY : -ENOENT;
 }
 
 static int cancel_check(const struct afsync_cancel *args)
@@ -63,6 +34,33 @@ static int cancel_check(const struct afsync_cancel *args)
 	return 0;
 }
 
+/*
+ * Takes the requests that match out of their queues. Returns how many; they belong to
+ * the caller, in @cancelled.
+ */
+static int take_matching(struct afsync_ring *ring, struct afsync_cancel *args,
+			 const struct file *file, struct list_head *cancelled)
+{
+	struct afsync_req *req;
+	enum afsync_state was;
+	int count = 0;
+
+	spin_lock(&ring->lock);
+	list_for_each_entry(req, &ring->requests, ring_link) {
+		if (!matches(req, args, file))
+			continue;
+		was = afsync_fileq_remove(req);
+		if (was == AFSYNC_QUEUED) {
+			list_add_tail(&req->link, cancelled);
+			count++;
+		} else if (was == AFSYNC_RUNNING) {
+			args->running++;
+		}
+	}
+	spin_unlock(&ring->lock);
+	return count;
+}
+
 /**
  * afsync_cancel - cancel requests of a ring
  * @ring: the ring
@@ -73,23 +71,34 @@ static int cancel_check(const struct afsync_cancel *args)
  */
 int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args)
 {
+	struct afsync_req *req, *next;
 	struct file *file = NULL;
-	int ret;
+	LIST_HEAD(cancelled);
+	int ret, count;
 
+	args->running = 0;
 	ret = cancel_check(args);
 	if (ret)
 		return ret;
 
-	args->running = 0;
 	if (args->match & AFSYNC_CANCEL_FD) {
 		file = fget(args->fd);
 		if (!file)
 			return -EBADF;
 	}
-	ret = cancel(ring, args, file);
+	count = take_matching(ring, args, file, &cancelled);
+	/* Before the entries can be seen: this must not be what keeps the file. */
 	if (file)
 		fput(file);
-	return ret;
+
+	list_for_each_entry_safe(req, next, &cancelled, link) {
+		afsync_lane_cancelled(req);
+		cond_resched();
+	}
+
+	if (count)
+		return count;
+	return args->running ? -EALREADY : -ENOENT;
 }
 
 /* For the end of a ring: whatever is queued. */
@@ -97,5 +106,5 @@ void afsync_cancel_all(struct afsync_ring *ring)
 {
 	struct afsync_cancel args = { .match = AFSYNC_CANCEL_ALL };
 
-	cancel(ring, &args, NULL);
+	afsync_cancel(ring, &args);
 }

@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 
 #include "afsync.h"
@@ -21,7 +22,7 @@ static int afsync_open(struct inode *inode, struct file *file)
 }
 
 /*
- * The last close, or the exit of the last process that has the ring, returns when
+ * The last close, or the exit of the last process of the ring's owner, returns when
  * nothing of it is left in the kernel. Nobody can submit, wait, map or poll any more:
  * ioctl and poll hold the file, and so does every mapping. Who may still use the ring,
  * and why each ends:
@@ -31,10 +32,18 @@ static int afsync_open(struct inode *inode, struct file *file)
  *	running requests	their sync ends when the filesystem says so
  *	workers			use the ring only while they have a request of it
  *
- * Where a kernel thread drops the last reference (a descriptor that was on its way
- * through a socket when the socket went away), nobody waits for that, and all other
- * files that the thread has to close would: then the last request frees the ring.
+ * A descriptor can travel, though: a kernel thread may drop it with a socket that it
+ * was on its way through, a service may be sent one that it did not ask for. Neither may
+ * be made to wait for the syncs of somebody else; then the last request frees the ring.
  */
+static bool is_own_ring(const struct afsync_ring *ring)
+{
+	if (current->flags & PF_KTHREAD)
+		return false;
+	return task_tgid(current) == ring->owner ||
+	       uid_eq(current_uid(), afsync_user_uid(ring->user));
+}
+
 static int afsync_release(struct inode *inode, struct file *file)
 {
 	struct afsync_ring *ring = file->private_data;
@@ -43,11 +52,11 @@ static int afsync_release(struct inode *inode, struct file *file)
 		return 0;
 
 	afsync_cancel_all(ring);
-	if (current->flags & PF_KTHREAD) {
-		afsync_ring_put(ring);
+	if (is_own_ring(ring)) {
+		afsync_ring_put_wait(ring);
+		afsync_lane_trim();
 	} else {
-		afsync_ring_put_last(ring);
-		afsync_lane_trim(AFSYNC_IDLE_LANES);
+		afsync_ring_put(ring);
 	}
 	return 0;
 }
@@ -88,7 +97,8 @@ static void afsync_show_fdinfo(struct seq_file *m, struct file *file)
 	spin_lock(&ring->lock);
 	seq_printf(m, "entries:\t%u\n", ring->entries);
 	seq_printf(m, "in_flight:\t%u\n", ring->in_flight);
-	seq_printf(m, "unread:\t%u\n", afsync_ring_unread(ring));
+	seq_printf(m, "unread:\t%u\n",
+		   min(ring->tail - READ_ONCE(ring->shared->head), ring->entries));
 	seq_printf(m, "eventfd:\t%d\n", !!ring->eventfd);
 	list_for_each_entry(req, &ring->requests, ring_link) {
 		if (!left--) {

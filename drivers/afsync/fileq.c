@@ -104,7 +104,7 @@ static struct afsync_fileq *fileq_alloc(struct afsync_bucket *bucket,
 {
 	struct afsync_fileq *fileq;
 
-	fileq = kmem_cache_alloc(fileq_cache, GFP_KERNEL);
+	fileq = kmem_cache_alloc(fileq_cache, AFSYNC_GFP);
 	if (!fileq)
 		return NULL;
 	*fileq = (struct afsync_fileq) {
@@ -187,10 +187,24 @@ static void req_set_state(struct afsync_req *req, enum afsync_state state)
 	req->state = state;
 }
 
+/* Starts the work of a queue that has some, once. */
+static void fileq_start(struct afsync_fileq *fileq)
+{
+	lockdep_assert_held(&fileq->bucket->lock);
+
+	if (fileq->active && !fileq->kicked) {
+		fileq->kicked = true;
+		afsync_lane_queue(fileq->lane, &fileq->work);
+	}
+}
+
 /**
  * afsync_fileq_add - append a new request to the queue of its file
  * @req: in state NEW; belongs to the queue from now on
- * @kick: the queue is added here if its work has to be started; see afsync_fileq_kick()
+ * @kick: the submitter's list of queues to start; see afsync_fileq_kick()
+ *
+ * A queue that is on another submitter's list is started here: that thread may not
+ * get the CPU for long, and nobody shall wait for it.
  */
 void afsync_fileq_add(struct afsync_req *req, struct list_head *kick)
 {
@@ -204,45 +218,51 @@ void afsync_fileq_add(struct afsync_req *req, struct list_head *kick)
 	list_add_tail(&req->link, &fileq->waiting);
 	if (!fileq->active) {
 		fileq->active = true;
+		fileq->kicked = false;
+		fileq->refs++;
+	}
+	if (!fileq->kicked && !fileq->kicker) {
+		fileq->kicker = kick;
 		fileq->refs++;
 		list_add_tail(&fileq->kick_link, kick);
 	}
+	if (fileq->kicker != kick)
+		fileq_start(fileq);
 	spin_unlock(&fileq->bucket->lock);
 }
 
-/**
- * afsync_fileq_kick - start the work of queues
- * @kick: as filled by afsync_fileq_add(); empty afterwards
- *
- * Until its work is queued, the reference that comes with fileq->active keeps a queue,
- * even if all its requests are cancelled meanwhile.
- */
+/* Starts the queues in a submitter's list, which is empty afterwards. */
 void afsync_fileq_kick(struct list_head *kick)
 {
 	struct afsync_fileq *fileq, *next;
 
 	list_for_each_entry_safe(fileq, next, kick, kick_link) {
+		spin_lock(&fileq->bucket->lock);
 		list_del(&fileq->kick_link);
-		afsync_lane_queue(fileq->lane, &fileq->work);
+		fileq->kicker = NULL;
+		fileq_start(fileq);
+		spin_unlock(&fileq->bucket->lock);
+		afsync_fileq_put(fileq);
+		cond_resched();
 	}
 }
 
 /**
  * afsync_fileq_remove - cancel a request if it is still queued
  * @req: any request in flight; the caller holds ring->lock, so it stays
- * @was: its state before
  *
- * Return: whether it was queued; then it belongs to the caller, in state CANCELLED
+ * Return: the state it was in; if that was QUEUED, it belongs to the caller now
  */
-bool afsync_fileq_remove(struct afsync_req *req, enum afsync_state *was)
+enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 {
 	struct afsync_bucket *bucket = req->fileq->bucket;
+	enum afsync_state was;
 
 	lockdep_assert_held(&req->ring->lock);
 
 	spin_lock(&bucket->lock);
-	*was = req->state;
-	if (*was == AFSYNC_QUEUED) {
+	was = req->state;
+	if (was == AFSYNC_QUEUED) {
 		list_del(&req->link);
 		req_set_state(req, AFSYNC_CANCELLED);
 		req->res = -ECANCELED;
@@ -250,7 +270,7 @@ bool afsync_fileq_remove(struct afsync_req *req, enum afsync_state *was)
 	}
 	spin_unlock(&bucket->lock);
 
-	return *was == AFSYNC_QUEUED;
+	return was;
 }
 
 /**
@@ -281,8 +301,9 @@ void afsync_fileq_show(struct seq_file *m, struct afsync_req *req)
 
 /*
  * May this request be served by the sync that serves @first? Where a sync acts on the
- * inode it does not matter who asks. Elsewhere (the server of a network or FUSE
- * filesystem may look at that) a batch has one identity; the rest waits for the next.
+ * inode it does not matter who asks, and what syncfs() writes is written by the
+ * kernel's own threads. A sync of one open file elsewhere may reach a server that looks
+ * at who asks: such a batch has one identity, and the rest waits for the next.
  */
 static bool fits_batch(const struct afsync_fileq *fileq, const struct afsync_req *first,
 		       const struct afsync_req *req)

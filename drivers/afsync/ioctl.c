@@ -62,9 +62,6 @@ static long ioctl_setup(struct file *file, union afsync_args *args)
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
 
-	setup->entries = ring->entries;
-	setup->mmap_size = ring->size;
-
 	/*
 	 * Publish last. Of two threads that set up at once, one wins and the other's
 	 * ring was never seen. Pairs with afsync_file_ring().
@@ -73,6 +70,8 @@ static long ioctl_setup(struct file *file, union afsync_args *args)
 		afsync_ring_put(ring);
 		return -EBUSY;
 	}
+	setup->entries = ring->entries;
+	setup->mmap_size = ring->size;
 	return 0;
 }
 
@@ -138,26 +137,6 @@ static const struct afsync_command *find_command(unsigned int cmd)
 	return NULL;
 }
 
-static int copy_args_in(union afsync_args *args, unsigned int cmd, size_t size,
-			void __user *uargs, size_t usize)
-{
-	if (!(_IOC_DIR(cmd) & _IOC_WRITE))
-		return 0;
-	return copy_struct_from_user(args, size, uargs, usize);
-}
-
-static int copy_args_out(void __user *uargs, size_t usize, unsigned int cmd,
-			 const union afsync_args *args, size_t size)
-{
-	if (!(_IOC_DIR(cmd) & _IOC_READ))
-		return 0;
-	if (copy_to_user(uargs, args, min(size, usize)))
-		return -EFAULT;
-	if (usize > size && clear_user(uargs + size, usize - size))
-		return -EFAULT;
-	return 0;
-}
-
 long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	const struct afsync_command *command = find_command(cmd);
@@ -173,9 +152,11 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (usize < size)
 		return -EINVAL;
 
-	ret = copy_args_in(&args, cmd, size, uargs, usize);
-	if (ret)
-		return ret;
+	if (_IOC_DIR(cmd) & _IOC_WRITE) {
+		ret = copy_struct_from_user(&args, size, uargs, usize);
+		if (ret)
+			return ret;
+	}
 
 	ret = command->handle(file, &args);
 
@@ -183,7 +164,9 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	 * Written back after errors too: they have fields of their own. What was
 	 * queued or cancelled is never hidden behind a struct that cannot be written.
 	 */
-	if (copy_args_out(uargs, usize, cmd, &args, size) && ret <= 0)
+	if (_IOC_DIR(cmd) & _IOC_READ &&
+	    (copy_to_user(uargs, &args, size) || clear_user(uargs + size, usize - size)) &&
+	    ret <= 0)
 		return -EFAULT;
 	return ret;
 }

@@ -2,7 +2,7 @@
 /*
  * Lanes: a workqueue for each filesystem that has work, so that one which is frozen,
  * dead or slow fills nobody else's. An idle lane is kept for the next filesystem that
- * needs one; when a ring ends, all but one of the idle lanes of each bucket are freed.
+ * needs one, and surplus ones are freed when rings end.
  *
  * Their workqueues have no WQ_MEM_RECLAIM: a rescuer is one thread, which would run the
  * syncs of a filesystem one by one, and a filesystem's sync may wait for a workqueue
@@ -30,7 +30,8 @@
  *	but does not change while there are queues
  * @refs: queues of files; under the bucket's lock
  * @cancelled: requests in state CANCELLED to be completed, under the bucket's lock
- * @reap: completes them, on a workqueue where the lane's stuck syncs do not count
+ * @reap: completes them
+ * @reap_wq: runs @reap, where the lane's stuck syncs are not in the way; set once
  * @wq: runs the queues' work; set once
  */
 struct afsync_lane {
@@ -40,6 +41,7 @@ struct afsync_lane {
 	unsigned int refs;
 	struct list_head cancelled;
 	struct work_struct reap;
+	struct workqueue_struct *reap_wq;
 	struct workqueue_struct *wq;
 };
 
@@ -52,6 +54,9 @@ struct afsync_lane_bucket {
 	spinlock_t lock;	/* @lanes and what they hold */
 	struct hlist_head lanes;
 };
+
+/* Lanes freed at most when a ring ends: whoever closes it should not wait for more. */
+#define LANE_TRIM	8
 
 static struct afsync_lane_bucket buckets[1 << LANE_HASH_BITS];
 
@@ -69,53 +74,57 @@ void afsync_lane_init(void)
  */
 static void lane_free(struct afsync_lane *lane)
 {
-	cancel_work_sync(&lane->reap);
+	destroy_workqueue(lane->reap_wq);
 	destroy_workqueue(lane->wq);
 	kfree(lane);
 }
 
-/**
- * afsync_lane_trim - free idle lanes
- * @keep: how many of each bucket stay
- *
- * May sleep; called when a ring ends, and when the module goes.
+/*
+ * Frees some of the idle lanes, if there are more than one in a bucket. Sleeps; called
+ * when a ring ends.
  */
-void afsync_lane_trim(unsigned int keep)
+void afsync_lane_trim(void)
 {
+	unsigned int i, idle, left = LANE_TRIM;
 	struct afsync_lane *lane;
 	struct hlist_node *next;
-	HLIST_HEAD(idle);
-	unsigned int i, kept;
+	HLIST_HEAD(surplus);
 
 	for (i = 0; i < ARRAY_SIZE(buckets); i++) {
-		kept = 0;
+		idle = 0;
 		spin_lock(&buckets[i].lock);
 		hlist_for_each_entry_safe(lane, next, &buckets[i].lanes, node) {
-			if (lane->refs || kept++ < keep)
+			if (lane->refs || !idle++ || !left)
 				continue;
 			hlist_del(&lane->node);
-			hlist_add_head(&lane->node, &idle);
+			hlist_add_head(&lane->node, &surplus);
+			left--;
 		}
 		spin_unlock(&buckets[i].lock);
 	}
 
-	hlist_for_each_entry_safe(lane, next, &idle, node)
+	hlist_for_each_entry_safe(lane, next, &surplus, node)
 		lane_free(lane);
 }
 
 /*
- * No request comes any more. Running ones, of rings that a kernel thread closed, are
- * waited for, and so are workers on their way out.
+ * The end of the module: no request comes any more. What may be left are cancelled
+ * requests; running ones of rings that nobody waited for; and workers about to drop the
+ * last references to their queue and lane. They are waited for in this order.
  */
 void afsync_lane_exit(void)
 {
 	struct afsync_lane *lane;
+	struct hlist_node *next;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(buckets); i++)
-		hlist_for_each_entry(lane, &buckets[i].lanes, node)
+	for (i = 0; i < ARRAY_SIZE(buckets); i++) {
+		hlist_for_each_entry_safe(lane, next, &buckets[i].lanes, node) {
+			drain_workqueue(lane->reap_wq);
 			drain_workqueue(lane->wq);
-	afsync_lane_trim(0);
+			lane_free(lane);
+		}
+	}
 }
 
 static void lane_reap(struct work_struct *work)
@@ -135,22 +144,30 @@ static struct afsync_lane *lane_alloc(struct afsync_lane_bucket *bucket,
 {
 	struct afsync_lane *lane;
 
-	lane = kzalloc(sizeof(*lane), GFP_KERNEL);
+	lane = kzalloc(sizeof(*lane), AFSYNC_GFP | __GFP_ACCOUNT);
 	if (!lane)
 		return NULL;
 
 	lane->wq = alloc_workqueue("afsync", WQ_UNBOUND | WQ_FREEZABLE,
 				   afsync_workers_per_fs);
-	if (!lane->wq) {
-		kfree(lane);
-		return NULL;
-	}
+	if (!lane->wq)
+		goto free_lane;
+	lane->reap_wq = alloc_ordered_workqueue("afsync-reap", WQ_FREEZABLE);
+	if (!lane->reap_wq)
+		goto destroy_wq;
+
 	lane->bucket = bucket;
 	lane->domain = domain;
 	lane->refs = 1;
 	INIT_LIST_HEAD(&lane->cancelled);
 	INIT_WORK(&lane->reap, lane_reap);
 	return lane;
+
+destroy_wq:
+	destroy_workqueue(lane->wq);
+free_lane:
+	kfree(lane);
+	return NULL;
 }
 
 /* The lane of @domain, or an idle one made its lane, with a reference; or NULL. */
@@ -211,7 +228,6 @@ struct afsync_lane *afsync_lane_get(const void *domain)
 	return lane;
 }
 
-/* Called under the lock of a queue's bucket or none. */
 void afsync_lane_put(struct afsync_lane *lane)
 {
 	spin_lock(&lane->bucket->lock);
@@ -237,6 +253,6 @@ void afsync_lane_cancelled(struct afsync_req *req)
 
 	spin_lock(&lane->bucket->lock);
 	list_move_tail(&req->link, &lane->cancelled);
-	queue_work(afsync_reap_wq, &lane->reap);
+	queue_work(lane->reap_wq, &lane->reap);
 	spin_unlock(&lane->bucket->lock);
 }

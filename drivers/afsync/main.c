@@ -37,12 +37,6 @@ module_param_cb(max_user_requests, &max_user_requests_ops,
 MODULE_PARM_DESC(max_user_requests,
 		 "Most requests in flight of one user, over all rings (default 65536)");
 
-/*
- * Completes cancelled requests, which must not wait for the stuck syncs of their
- * filesystem. Each lane has one work item for that.
- */
-struct workqueue_struct *afsync_reap_wq;
-
 static struct miscdevice afsync_miscdev = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "afsync",
@@ -65,21 +59,13 @@ static int __init afsync_init(void)
 	if (ret)
 		goto exit_fileq;
 
-	ret = -ENOMEM;
-	afsync_reap_wq = alloc_workqueue("afsync-reap", WQ_UNBOUND | WQ_FREEZABLE,
-					 AFSYNC_MAX_WORKERS);
-	if (!afsync_reap_wq)
-		goto exit_req;
-
 	/* The point of no return: from here on programs can come in. */
 	ret = misc_register(&afsync_miscdev);
 	if (ret)
-		goto destroy_reap_wq;
+		goto exit_req;
 
 	return 0;
 
-destroy_reap_wq:
-	destroy_workqueue(afsync_reap_wq);
 exit_req:
 	afsync_req_exit();
 exit_fileq:
@@ -87,18 +73,11 @@ exit_fileq:
 	return ret;
 }
 
-/*
- * Every open of the device holds the module, so no ring is open here and no request
- * can come. What may be left are cancelled requests; running ones of a ring that a
- * kernel thread closed; and workers about to drop the last references to their queue
- * and lane. They are waited for in this order, and then all lanes are idle.
- */
+/* Every open of the device holds the module, so no ring is open here. */
 static void __exit afsync_exit(void)
 {
 	misc_deregister(&afsync_miscdev);
-	drain_workqueue(afsync_reap_wq);
 	afsync_lane_exit();
-	destroy_workqueue(afsync_reap_wq);
 	afsync_req_exit();
 	afsync_fileq_exit();
 }

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/file.h>
 #include <linux/ioprio.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -25,7 +26,7 @@ void afsync_req_exit(void)
 	kmem_cache_destroy(req_cache);
 }
 
-/* As ioprio_set(2) and kernel AIO check it; kernel code for that is not exported. */
+/* As ioprio_set(2) checks a value without hints; the kernel's check is not exported. */
 static int check_ioprio(u32 ioprio)
 {
 	if (ioprio > U16_MAX)
@@ -81,13 +82,14 @@ static int check_sqe(const struct afsync_sqe *sqe, loff_t *end)
 
 /*
  * Direct I/O in flight is counted in the inode by local filesystems, but not for
- * block devices, and not by all others.
+ * block devices, and not by all others. On tmpfs it is a copy, done when it returns.
  */
 static bool can_drain(const struct file *file)
 {
 	if (S_ISBLK(file_inode(file)->i_mode))
 		return false;
-	return afsync_is_local(file) || !(file->f_mode & FMODE_CAN_ODIRECT);
+	return afsync_is_local(file) || !(file->f_mode & FMODE_CAN_ODIRECT) ||
+	       file_inode(file)->i_sb->s_magic == TMPFS_MAGIC;
 }
 
 /*
@@ -135,7 +137,7 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 
 	/* No memory and no room are one thing to a program: try again later. */
 	ret = -EAGAIN;
-	req = kmem_cache_alloc(req_cache, GFP_KERNEL);
+	req = kmem_cache_alloc(req_cache, AFSYNC_GFP);
 	if (!req)
 		goto put_file;
 
@@ -177,7 +179,6 @@ static void req_free(struct afsync_req *req)
 {
 	struct afsync_ring *ring = req->ring;
 
-	afsync_user_uncharge(ring->user);
 	afsync_fileq_put(req->fileq);
 	kmem_cache_free(req_cache, req);
 	afsync_ring_put(ring);
@@ -188,7 +189,8 @@ static void req_free(struct afsync_req *req)
  * @done: requests in state DONE or CANCELLED with their results, in the order in which
  *	they complete; empty afterwards
  *
- * Lets go of the files first: whoever sees an entry can close and unmount at once. A
+ * Lets go of everything that counts first: whoever sees an entry can submit another
+ * request at once, and close and unmount. A
  * kernel thread's plain fput() would be carried out later, so this takes
  * __fput_sync(). When that is the last reference, the filesystem's release and the end
  * of an unlinked inode run here, in a worker of their own filesystem; the last reference
@@ -210,6 +212,7 @@ void afsync_reqs_complete(struct list_head *done)
 
 	list_for_each_entry(req, done, link) {
 		trace_afsync_complete(req);
+		afsync_user_uncharge(req->ring->user);
 		afsync_ring_post(req);
 		cond_resched();
 	}

@@ -8,7 +8,9 @@
 #include <linux/eventfd.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/pid.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -27,7 +29,7 @@ static int ring_alloc_shared(struct afsync_ring *ring)
 
 	ring->size = PAGE_ALIGN(sizeof(*shared) +
 				ring->entries * sizeof(struct afsync_cqe));
-	shared = __vmalloc(ring->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
+	shared = __vmalloc(ring->size, AFSYNC_GFP | __GFP_ACCOUNT | __GFP_ZERO);
 	if (!shared)
 		return -ENOMEM;
 
@@ -50,12 +52,13 @@ struct afsync_ring *afsync_ring_create(u32 entries)
 	struct afsync_ring *ring;
 	int ret = -ENOMEM;
 
-	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	ring = kzalloc(sizeof(*ring), AFSYNC_GFP | __GFP_ACCOUNT);
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
 
 	ring->entries = roundup_pow_of_two(entries);
 	ring->id = atomic_inc_return(&next_id);
+	ring->owner = get_pid(task_tgid(current));
 	atomic_set(&ring->live, 1);
 	spin_lock_init(&ring->lock);
 	INIT_LIST_HEAD(&ring->requests);
@@ -63,7 +66,7 @@ struct afsync_ring *afsync_ring_create(u32 entries)
 
 	ring->user = afsync_user_get();
 	if (!ring->user)
-		goto free_ring;
+		goto put_owner;
 	ret = ring_alloc_shared(ring);
 	if (ret)
 		goto put_user;
@@ -71,7 +74,8 @@ struct afsync_ring *afsync_ring_create(u32 entries)
 
 put_user:
 	afsync_user_put(ring->user);
-free_ring:
+put_owner:
+	put_pid(ring->owner);
 	kfree(ring);
 	return ERR_PTR(ret);
 }
@@ -82,6 +86,7 @@ static void ring_free(struct afsync_ring *ring)
 		eventfd_ctx_put(ring->eventfd);
 	vfree(ring->shared);
 	afsync_user_put(ring->user);
+	put_pid(ring->owner);
 	kfree(ring);
 }
 
@@ -91,7 +96,7 @@ static void ring_free(struct afsync_ring *ring)
  *
  * With one reference left, release() may be waiting for that, or may have seen it and
  * freed the ring: wake_up_var() only uses the address. Pairs with the wait_var_event()
- * in afsync_ring_put_last(). With none left, the open is long gone.
+ * in afsync_ring_put_wait(). With none left, the open is long gone.
  */
 void afsync_ring_put(struct afsync_ring *ring)
 {
@@ -103,8 +108,8 @@ void afsync_ring_put(struct afsync_ring *ring)
 		ring_free(ring);
 }
 
-/* Drops the reference of the open when all requests have dropped theirs. */
-void afsync_ring_put_last(struct afsync_ring *ring)
+/* Drops the reference of the open once all requests have dropped theirs. */
+void afsync_ring_put_wait(struct afsync_ring *ring)
 {
 	wait_var_event(&ring->live, atomic_read_acquire(&ring->live) == 1);
 	ring_free(ring);
@@ -132,19 +137,26 @@ int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma)
 	return 0;
 }
 
-/**
- * afsync_ring_unread - how many entries the program has not read
- * @ring: the ring
- *
- * With ring->lock held this is exact, but for what the program does to its head; a
- * head outside the ring counts as a full ring. Without the lock, entries that are
- * being posted may be missed, and their poster will notify.
+/*
+ * Entries that the program has not read. With the lock held this is exact, since an
+ * honest head cannot be ahead of the tail; one that is outside the ring counts as a
+ * full ring.
  */
+static u32 ring_unread(struct afsync_ring *ring)
+{
+	lockdep_assert_held(&ring->lock);
+	return min(ring->tail - READ_ONCE(ring->shared->head), ring->entries);
+}
+
+/* For pollers and waiters. What is counted here can be read by the program. */
 u32 afsync_ring_unread(struct afsync_ring *ring)
 {
-	u32 unread = READ_ONCE(ring->tail) - READ_ONCE(ring->shared->head);
+	u32 unread;
 
-	return min(unread, ring->entries);
+	spin_lock(&ring->lock);
+	unread = ring_unread(ring);
+	spin_unlock(&ring->lock);
+	return unread;
 }
 
 /**
@@ -159,7 +171,7 @@ bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req)
 	bool free;
 
 	spin_lock(&ring->lock);
-	free = ring->in_flight + afsync_ring_unread(ring) < ring->entries;
+	free = ring->in_flight + ring_unread(ring) < ring->entries;
 	if (free) {
 		ring->in_flight++;
 		atomic_inc(&ring->live);
@@ -196,7 +208,7 @@ void afsync_ring_post(struct afsync_req *req)
 	WRITE_ONCE(cqe->user_data, req->user_data);
 	WRITE_ONCE(cqe->res, req->res);
 	WRITE_ONCE(cqe->flags, req->cqe_flags);
-	WRITE_ONCE(ring->tail, ring->tail + 1);
+	ring->tail++;
 	count_completion(req);
 	/* Pairs with the load_acquire() of the program that reads the entry. */
 	smp_store_release(&ring->shared->tail, ring->tail);

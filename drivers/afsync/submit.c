@@ -50,6 +50,7 @@ static void queue_requests(struct list_head *created)
 	list_for_each_entry_safe(req, next, created, link) {
 		list_del(&req->link);
 		afsync_fileq_add(req, &kick);
+		cond_resched();
 	}
 	afsync_fileq_kick(&kick);
 }

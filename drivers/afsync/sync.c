@@ -4,7 +4,6 @@
  * share of errors. The only caller of vfs_fsync_range() and sync_filesystem(). Called by
  * the worker of a queue, holds no lock, touches no ring.
  */
-#include <linux/iocontext.h>
 #include <linux/ioprio.h>
 #include <linux/ktime.h>
 #include <linux/magic.h>
@@ -51,10 +50,15 @@ bool afsync_is_local(const struct file *file)
 	       inode->i_sb->s_magic != FUSE_SUPER_MAGIC;
 }
 
-/* What filesystems look at to tell who somebody is. */
+/*
+ * What filesystems look at to tell who somebody is. Groups are the same if they are the
+ * same object, as they are in threads and after fork(); to compare lists of them would
+ * take too long under a lock.
+ */
 bool afsync_same_identity(const struct cred *a, const struct cred *b)
 {
-	return a == b || (a->user_ns == b->user_ns && !cred_fscmp(a, b));
+	return a == b || (uid_eq(a->fsuid, b->fsuid) && gid_eq(a->fsgid, b->fsgid) &&
+			  a->group_info == b->group_info && a->user_ns == b->user_ns);
 }
 
 /*
@@ -93,8 +97,8 @@ static struct batch batch_sum(enum afsync_scope scope, struct list_head *reqs)
 }
 
 /*
- * Under the lock that direct writers take, so that no new ones start and a stream of
- * them cannot keep this waiting for ever.
+ * Under the lock that direct writers take (and on most filesystems direct readers), so
+ * that no new ones start and a stream of them cannot keep this waiting for ever.
  */
 static void drain_direct_io(struct file *file)
 {
@@ -105,20 +109,9 @@ static void drain_direct_io(struct file *file)
 	inode_unlock(inode);
 }
 
-/* As syncfs(2), whose share of errors is error_of() here. */
-static int sync_super(struct super_block *sb)
-{
-	int ret;
-
-	down_read(&sb->s_umount);
-	ret = sync_filesystem(sb);
-	up_read(&sb->s_umount);
-	return ret;
-}
-
 /*
  * What an open file has not been told yet. vfs_fsync_range() asks this for the file it
- * is called with; asking again gives 0.
+ * is called with; asking again gives 0 unless something new went wrong.
  */
 static int error_of(enum afsync_scope scope, struct file *file)
 {
@@ -128,33 +121,42 @@ static int error_of(enum afsync_scope scope, struct file *file)
 	return file_check_and_advance_wb_err(file);
 }
 
-/* One real sync, for the batch or for one open file of it. */
-static int sync_file(const struct batch *batch, struct file *file)
+/* As syncfs(2): the open file is told its errors even if the sync fails. */
+static int sync_super(struct file *file)
 {
-	u64 begin;
+	struct super_block *sb = file->f_path.dentry->d_sb;
+	int ret, error;
+
+	down_read(&sb->s_umount);
+	ret = sync_filesystem(sb);
+	up_read(&sb->s_umount);
+
+	error = error_of(AFSYNC_SCOPE_SUPER, file);
+	return ret ?: error;
+}
+
+/* One real sync, of the open file of @req and as whoever queued it. */
+static int sync_one(const struct batch *batch, const struct afsync_req *req)
+{
+	const struct cred *old_cred = override_creds(req->cred);
+	u64 begin = ktime_get_ns();
 	int ret;
 
 	afsync_stat_inc(syncs);
-	trace_afsync_sync_start(file, batch->size, batch->datasync, batch->start,
+	trace_afsync_sync_start(req->file, batch->size, batch->datasync, batch->start,
 				batch->end);
-	begin = ktime_get_ns();
+	if (batch->scope == AFSYNC_SCOPE_SUPER)
+		ret = sync_super(req->file);
+	else
+		ret = vfs_fsync_range(req->file, batch->start, batch->end,
+				      batch->datasync);
+	trace_afsync_sync_done(req->file, batch->size, ret, ktime_get_ns() - begin);
 
-	if (batch->scope == AFSYNC_SCOPE_SUPER) {
-		/* Both, even after an error: this open file has been told then. */
-		int error;
-
-		ret = sync_super(file->f_path.dentry->d_sb);
-		error = error_of(batch->scope, file);
-		ret = ret ?: error;
-	} else {
-		ret = vfs_fsync_range(file, batch->start, batch->end, batch->datasync);
-	}
-
-	trace_afsync_sync_done(file, batch->size, ret, ktime_get_ns() - begin);
+	revert_creds(old_cred);
 	return ret;
 }
 
-/* The request that knows the share of @file, or NULL. */
+/* The request in @owners that knows the share of @file, or NULL. */
 static struct afsync_req *find_owner(struct list_head *owners, const struct file *file)
 {
 	struct afsync_req *owner;
@@ -166,46 +168,39 @@ static struct afsync_req *find_owner(struct list_head *owners, const struct file
 }
 
 /*
- * The share of a request whose open file is not known yet.
+ * The first open file is synced. Then for each other open file:
  *
- * If the sync succeeded, it served this open file as well, but there may be an error
- * that only this one has not been told: it asks for itself. If the sync failed, that
- * may have been an error that was owed to the first open file alone, or one that this
- * one shares: only a sync of its own tells.
- */
-static int sync_other(const struct batch *batch, int first_res, struct afsync_req *req)
-{
-	if (first_res)
-		return sync_file(batch, req->file);
-
-	req->cqe_flags = AFSYNC_CQE_MERGED;
-	return error_of(batch->scope, req->file);
-}
-
-/*
- * @owners holds one request of each open file whose share later requests must be told
- * too: the first, all after a failed sync, and else those that had an error. So after
- * success it stays short, and a request costs one or two comparisons.
+ *	after a sync that succeeded	that one served this open file as well, but
+ *					there may be an error that only this one has
+ *					not been told: it asks for itself
+ *	as long as syncs failed		that may have been for an error that was owed
+ *					to the other open file alone, or for one that
+ *					this one shares: only a sync of its own tells
+ *
+ * All requests of an open file have its result. @owners holds one request of each open
+ * file that had an error, or a sync of its own, for those that come later; after
+ * success it is short.
  */
 static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 {
-	struct afsync_req *req = list_first_entry(reqs, struct afsync_req, link);
-	struct afsync_req *owner;
-	int first_res = sync_file(batch, req->file);
+	struct afsync_req *req, *owner;
 	LIST_HEAD(owners);
+	bool synced = false;
 
-	req->res = first_res;
-	list_add_tail(&req->owner_link, &owners);
-
-	list_for_each_entry_continue(req, reqs, link) {
+	list_for_each_entry(req, reqs, link) {
+		req->cqe_flags = AFSYNC_CQE_MERGED;
 		owner = find_owner(&owners, req->file);
 		if (owner) {
 			req->res = owner->res;
-			req->cqe_flags = AFSYNC_CQE_MERGED;
-		} else {
-			req->res = sync_other(batch, first_res, req);
-			if (first_res || req->res)
+		} else if (synced) {
+			req->res = error_of(batch->scope, req->file);
+			if (req->res)
 				list_add_tail(&req->owner_link, &owners);
+		} else {
+			req->cqe_flags = 0;
+			req->res = sync_one(batch, req);
+			synced = !req->res;
+			list_add_tail(&req->owner_link, &owners);
 		}
 		if (req->cqe_flags & AFSYNC_CQE_MERGED)
 			afsync_stat_inc(merged);
@@ -213,44 +208,26 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 	}
 }
 
-/*
- * Workers have no I/O priority between batches. It has to be set before the identity
- * is taken on, which may not be allowed to change a kernel thread's; should there be no
- * memory for it, the sync runs without.
- */
-static void set_ioprio(int ioprio)
-{
-	if (ioprio)
-		set_task_ioprio(current, ioprio);
-}
-
-static void restore_ioprio(int ioprio)
-{
-	if (ioprio)
-		set_task_ioprio(current, IOPRIO_DEFAULT);
-}
-
 /**
  * afsync_sync_batch - sync once for all requests of a batch
  * @scope: what they have in common
  * @reqs: the requests, oldest first, in state RUNNING; their results are set
  *
- * The strongest that is asked for, of the smallest range that holds all ranges, as the
- * first who asked, and with the highest priority that anybody named.
+ * The strongest that is asked for, of the smallest range that holds all ranges, with the
+ * highest priority that anybody named. That is set as the worker's own identity, which
+ * may change it, and the worker has none between batches; should there be no memory for
+ * it, the sync runs without.
  */
 void afsync_sync_batch(enum afsync_scope scope, struct list_head *reqs)
 {
 	struct afsync_req *first = list_first_entry(reqs, struct afsync_req, link);
 	struct batch batch = batch_sum(scope, reqs);
-	const struct cred *old_cred;
 
-	set_ioprio(batch.ioprio);
-	old_cred = override_creds(first->cred);
-
+	if (batch.ioprio)
+		set_task_ioprio(current, batch.ioprio);
 	if (batch.drain)
 		drain_direct_io(first->file);
 	sync_reqs(&batch, reqs);
-
-	revert_creds(old_cred);
-	restore_ioprio(batch.ioprio);
+	if (batch.ioprio)
+		set_task_ioprio(current, IOPRIO_DEFAULT);
 }

@@ -101,8 +101,7 @@ TRACE_EVENT(afsync_sync_done,
 		  __entry->result, __entry->ns)
 );
 
-/* The file of a request was let go; its entry is about to be posted. */
-TRACE_EVENT(afsync_complete,
+DECLARE_EVENT_CLASS(afsync_result,
 	TP_PROTO(const struct afsync_req *req),
 	TP_ARGS(req),
 	TP_STRUCT__entry(
@@ -121,19 +120,16 @@ TRACE_EVENT(afsync_complete,
 		  __entry->user_data, __entry->result, __entry->flags)
 );
 
-/* A queued request was cancelled; it completes once its file is let go. */
-TRACE_EVENT(afsync_cancel,
+/* The file of a request was let go; its entry is about to be posted. */
+DEFINE_EVENT(afsync_result, afsync_complete,
 	TP_PROTO(const struct afsync_req *req),
-	TP_ARGS(req),
-	TP_STRUCT__entry(
-		__field(u32, ring)
-		__field(u64, user_data)
-	),
-	TP_fast_assign(
-		__entry->ring = req->ring->id;
-		__entry->user_data = req->user_data;
-	),
-	TP_printk("ring=%u user_data=0x%llx", __entry->ring, __entry->user_data)
+	TP_ARGS(req)
+);
+
+/* A queued request was cancelled; it completes once its file is let go. */
+DEFINE_EVENT(afsync_result, afsync_cancel,
+	TP_PROTO(const struct afsync_req *req),
+	TP_ARGS(req)
 );
 
 #endif /* _AFSYNC_TRACE_H */

@@ -5,7 +5,6 @@
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
-#include <linux/mutex.h>
 #include <linux/slab.h>
 
 #include "afsync.h"
@@ -14,9 +13,9 @@
 
 /**
  * struct afsync_user - what one user has in flight, over all rings
- * @node: in the table of users, under user_mutex
+ * @node: in the table of users, under user_lock
  * @uid: who; set once
- * @refs: one per ring of the user, under user_mutex
+ * @refs: one per ring of the user, under user_lock
  * @requests: requests in flight; atomic, since rings do not share a lock
  */
 struct afsync_user {
@@ -29,55 +28,63 @@ struct afsync_user {
 static DEFINE_HASHTABLE(users, USER_HASH_BITS);
 
 /* Protects the table and the references; taken only when a ring comes or goes. */
-static DEFINE_MUTEX(user_mutex);
+static DEFINE_SPINLOCK(user_lock);
 
-static struct afsync_user *lookup_user(kuid_t uid)
+static struct afsync_user *find_and_get(kuid_t uid)
 {
 	struct afsync_user *user;
 
-	lockdep_assert_held(&user_mutex);
+	lockdep_assert_held(&user_lock);
 
-	hash_for_each_possible(users, user, node, __kuid_val(uid))
-		if (uid_eq(user->uid, uid))
+	hash_for_each_possible(users, user, node, __kuid_val(uid)) {
+		if (uid_eq(user->uid, uid)) {
+			user->refs++;
 			return user;
+		}
+	}
 	return NULL;
-}
-
-static struct afsync_user *add_user(kuid_t uid)
-{
-	struct afsync_user *user;
-
-	lockdep_assert_held(&user_mutex);
-
-	user = kzalloc(sizeof(*user), GFP_KERNEL);
-	if (!user)
-		return NULL;
-	user->uid = uid;
-	hash_add(users, &user->node, __kuid_val(uid));
-	return user;
 }
 
 /* The current user, with a reference; NULL for want of memory. */
 struct afsync_user *afsync_user_get(void)
 {
-	struct afsync_user *user;
+	struct afsync_user *user, *new;
 
-	mutex_lock(&user_mutex);
-	user = lookup_user(current_uid()) ?: add_user(current_uid());
-	if (user)
-		user->refs++;
-	mutex_unlock(&user_mutex);
+	new = kzalloc(sizeof(*new), AFSYNC_GFP | __GFP_ACCOUNT);
+	if (!new)
+		return NULL;
+	new->uid = current_uid();
+	new->refs = 1;
+
+	spin_lock(&user_lock);
+	user = find_and_get(new->uid);
+	if (!user)
+		hash_add(users, &new->node, __kuid_val(new->uid));
+	spin_unlock(&user_lock);
+
+	if (!user)
+		return new;
+	kfree(new);
 	return user;
+}
+
+kuid_t afsync_user_uid(const struct afsync_user *user)
+{
+	return user->uid;
 }
 
 void afsync_user_put(struct afsync_user *user)
 {
-	mutex_lock(&user_mutex);
-	if (!--user->refs) {
+	bool last;
+
+	spin_lock(&user_lock);
+	last = !--user->refs;
+	if (last)
 		hash_del(&user->node);
+	spin_unlock(&user_lock);
+
+	if (last)
 		kfree(user);
-	}
-	mutex_unlock(&user_mutex);
 }
 
 /* Counts one more request in flight, unless that would be too many. */

@@ -27,7 +27,7 @@ static bool waiter_done(const struct waiter *waiter)
 	return afsync_ring_unread(waiter->ring) >= waiter->min_complete;
 }
 
-/* Leaves the thread asleep until there is enough for it. */
+/* Leaves the thread asleep until there is enough for it. Called with ring->wait locked. */
 static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode, int flags,
 		       void *key)
 {
@@ -44,7 +44,7 @@ static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode, int fl
  *
  *	waiter				worker
  *	  enters ring->wait		  posts the entry
- *	  reads the tail		  looks through ring->wait
+ *	  counts the entries		  looks through ring->wait
  *
  * so either the waiter sees the entry or the worker sees the waiter.
  */
@@ -86,8 +86,8 @@ static void wait_set_sigmask(u64 bits)
 
 	sigemptyset(&mask);
 	mask.sig[0] = bits;
-	if (_NSIG_WORDS > 1)
-		mask.sig[_NSIG_WORDS - 1] = bits >> 32;
+	if (BITS_PER_LONG == 32)
+		mask.sig[1] = bits >> 32;
 	sigdelsetmask(&mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
 	sigprocmask(SIG_SETMASK, &mask, &current->saved_sigmask);
 }

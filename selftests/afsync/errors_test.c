@@ -244,7 +244,7 @@ FIXTURE_TEARDOWN(batch_errors)
 	stage_close(&self->s);
 }
 
-TEST_F(batch_errors, other_open_files_get_a_sync_of_their_own_when_the_sync_fails)
+TEST_F(batch_errors, other_open_files_get_syncs_of_their_own_until_one_succeeds)
 {
 	int files[4] = { self->s.file, self->other, self->third, self->s.file };
 	int results[4];
@@ -254,6 +254,24 @@ TEST_F(batch_errors, other_open_files_get_a_sync_of_their_own_when_the_sync_fail
 	EXPECT_EQ(-ENOSPC, results[0]);
 	EXPECT_EQ(0, results[1]);
 	EXPECT_EQ(0, results[2]);
+	EXPECT_EQ(-ENOSPC, results[3]);
+
+	/* The second began after all were queued, and succeeded: it serves the third. */
+	ASSERT_EQ(2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+	EXPECT_EQ(sim_open_id(self->s.file), sim_call(self->s.ctl, 0).open_id);
+	EXPECT_EQ(sim_open_id(self->other), sim_call(self->s.ctl, 1).open_id);
+}
+
+TEST_F(batch_errors, every_open_file_gets_a_sync_of_its_own_while_they_fail)
+{
+	int files[4] = { self->s.file, self->other, self->third, self->s.file };
+	int results[4];
+
+	sim_fail(self->s.ctl, SIM_GATE_FSYNC, ENOSPC, 3);
+	sync_together(&self->s.ring, AFSYNC_OP_FSYNC, files, results, 4);
+	EXPECT_EQ(-ENOSPC, results[0]);
+	EXPECT_EQ(-ENOSPC, results[1]);
+	EXPECT_EQ(-ENOSPC, results[2]);
 	EXPECT_EQ(-ENOSPC, results[3]);
 
 	ASSERT_EQ(3, sim_started(self->s.ctl, SIM_GATE_FSYNC));
