@@ -17,8 +17,9 @@
  *
  * Every struct is the same for 32-bit and 64-bit programs and may grow at its
  * end: a kernel takes a longer one as long as the part it does not know is zero
- * (else E2BIG), and reads zeroes for the missing part of a shorter one (EINVAL
- * when it is shorter than the first version of the struct). Unknown flags and
+ * (else E2BIG; of a struct that is only [out] nothing is read, and that part is
+ * zeroed), and reads zeroes for the missing part of a shorter one (EINVAL when it
+ * is shorter than the first version of the struct). Unknown flags and
  * non-zero reserved fields are refused with EINVAL, an unknown command with
  * ENOTTY. Fields are marked [in], [out] or [in/out].
  *
@@ -76,7 +77,8 @@ enum afsync_op {
  * @fd: [in] descriptor of the file; resolved at submit, may be closed after it
  * @op: [in] enum afsync_op
  * @flags: [in] AFSYNC_SQE_*
- * @ioprio: [in] I/O priority as ioprio_set(2) encodes it, 0 for none
+ * @ioprio: [in] I/O priority as ioprio_set(2) encodes it, without a hint; 0 to name
+ *	none
  * @offset: [in] first byte of the range; 0 for AFSYNC_OP_SYNCFS
  * @length: [in] bytes in the range, 0 = to the end of the file; 0 for
  *	AFSYNC_OP_SYNCFS. offset + length must not pass 2^63.
