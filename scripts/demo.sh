@@ -24,7 +24,7 @@
 
 FILES=${DEMO_FILES:-3000}
 PRODUCERS=${DEMO_PRODUCERS:-64}
-RECORDS=${DEMO_RECORDS:-16}
+RECORDS=${DEMO_RECORDS:-24}
 ARCHIVE=$BUILD/demo/files.tar
 TOOLS=$BUILD/tools/afsync
 STATS=/sys/class/misc/afsync/stats

@@ -489,8 +489,10 @@ static int terminal_start(struct run *run, int in)
 	run->pid = fork();
 	need(run->pid >= 0);
 	if (!run->pid) {
-		char *argv[] = { (char *)"afsync", (char *)"--files0-from=-", NULL };
+		char *argv[3] = { NULL };
 
+		argv[0] = (char *)"afsync";
+		argv[1] = (char *)"--files0-from=-";
 		run->out = slave;
 		run->err = slave;
 		run_child(run, argv);
@@ -560,8 +562,10 @@ TEST_F(command, no_bar_in_a_pipe)
 	self->run.pid = fork();
 	need(self->run.pid >= 0);
 	if (!self->run.pid) {
-		char *argv[] = { (char *)"afsync", self->file, NULL };
+		char *argv[3] = { NULL };
 
+		argv[0] = (char *)"afsync";
+		argv[1] = self->file;
 		self->run.out = err[1];
 		self->run.err = err[1];
 		run_child(&self->run, argv);

@@ -58,15 +58,17 @@ size_t progress_format(char *buf, size_t size, unsigned int columns, uint64_t ns
 	unsigned int tenths = (unsigned int)(ns / (SECOND / 10));
 	size_t bar, full, i, length = 0;
 	char tail[96];
-	int n;
+	int n, width;
 
 	if (!state->of) {
 		n = snprintf(buf, size, "%" PRIu64 " synced, %" PRIu64 " found  %u.%u s",
 			     state->done, state->found, tenths / 10, tenths % 10);
 		return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 	}
-	n = snprintf(tail, sizeof(tail), "%3u%%  %" PRIu64 "/%" PRIu64 "  %u.%u s",
-		     (unsigned int)(100 * state->done / state->of), state->done,
+	/* As wide as it will be, so that the bar keeps its length. */
+	width = snprintf(NULL, 0, "%" PRIu64, state->of);
+	n = snprintf(tail, sizeof(tail), "%3u%%  %*" PRIu64 "/%" PRIu64 "  %u.%u s",
+		     (unsigned int)(100 * state->done / state->of), width, state->done,
 		     state->of, tenths / 10, tenths % 10);
 	if (columns > size)
 		columns = (unsigned int)size;

@@ -36,7 +36,7 @@ static void bar(void)
 	size_t length;
 
 	length = progress_format(line, sizeof(line), 45, 3140000000U, &state);
-	tap(!strcmp(line, "[==========>          ]  50%  50/100  3.1 s") &&
+	tap(!strcmp(line, "[==========>         ]  50%   50/100  3.1 s") &&
 	    length == strlen(line), "bar_is_half_full_at_half");
 	state.done = 100;
 	progress_format(line, sizeof(line), 45, 0, &state);
