@@ -59,7 +59,7 @@ check_user_warnings() {
 # The library exports what its header declares, and nothing else is global in it.
 check_lib_symbols() {
 	local out=$SCRATCH/lib exported global
-	make -s -C tools/lib/afsync O="$out" all
+	make -s -C tools/lib/afsync O="$out" all >"$SCRATCH/log" 2>&1 || { tail -n 30 "$SCRATCH/log"; return 1; }
 	exported=$(nm -D --defined-only "$out/libafsync.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }')
 	global=$(nm --defined-only --extern-only "$out/libafsync.a" | awk 'NF == 3 { print $3 }')
 	same "shared library" "$(lib_symbols)" "$exported"
