@@ -630,6 +630,19 @@ TEST_F(lib, signal_mask_holds_during_the_wait_only)
 	EXPECT_EQ(-EINTR, LIB(afsync_submit_and_wait_timeout(self->ring, &cqe, 1,
 							     &ages, &none)));
 	EXPECT_EQ(2, handled);
+
+	/* The same while something is queued. */
+	sim_hold(self->fd, SIM_GATE_FSYNC);
+	need(raise(SIGUSR1) == 0);
+	prepare(self->ring, self->fd, 1);
+	EXPECT_EQ(1, LIB(afsync_submit_and_wait_timeout(self->ring, &cqe, 1,
+							&moment, &usr1)));
+	EXPECT_EQ(2, handled);
+	prepare(self->ring, self->fd, 2);
+	EXPECT_EQ(1, LIB(afsync_submit_and_wait_timeout(self->ring, &cqe, 1,
+							&ages, &none)));
+	EXPECT_EQ(3, handled);
+
 	need(pthread_sigmask(SIG_SETMASK, NULL, &now) == 0);
 	EXPECT_EQ(1, sigismember(&now, SIGUSR1));
 }
@@ -889,6 +902,31 @@ TEST_F(lib, exit_of_the_last_holder_ends_the_ring)
 	EXPECT_EQ(4711, errno);
 	self->ring = NULL;
 	EXPECT_EQ(before, counter("in_flight"));
+}
+
+/* The programs are built beside this one. */
+TEST(examples_do_what_they_say)
+{
+	char self[PATH_MAX] = "";
+
+	need(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	*strrchr(self, '/') = '\0';
+	need(setenv("EXAMPLES", self, 1) == 0);
+	EXPECT_EQ(0, system("set -e\n"
+			    "cd $(mktemp -d)\n"
+			    "PATH=$EXAMPLES/examples:$PATH\n"
+			    "one_fsync one\n"
+			    "test \"$(cat one)\" = 'one line'\n"
+			    "group_commit log\n"
+			    "test $(wc -l <log) = 1600\n"
+			    "seq 1000 | epoll_loop events >said\n"
+			    "seq 1000 | cmp - events\n"
+			    "tail -n 1 said | grep -qx 'durable: 3893 bytes'\n"
+			    "split -l 10 -a 3 log part\n"
+			    "many_files . part*\n"
+			    "! many_files one missing /dev/null 2>said\n"
+			    "test $(wc -l <said) = 2\n"
+			    "rm -r \"$PWD\"\n"));
 }
 
 struct crew {

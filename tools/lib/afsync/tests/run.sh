@@ -146,6 +146,17 @@ check_pages_lint_clean()
 	(cd "$man" && mandoc -Tlint -Wwarning libafsync.7 afsync_*.3)
 }
 
+check_examples_build_and_have_less_than_100_lines()
+{
+	local f
+
+	for f in "$src"/../../afsync/examples/*.c; do
+		$cc -std=gnu11 -Wall -Wextra -Werror -pthread -I"$src/../../../include/uapi" \
+			-I"$src" "$f" "$out/libafsync.a" -o "$tmp/example"
+		[ "$(wc -l < "$f")" -lt 100 ] || { echo "$f is too long"; return 1; }
+	done
+}
+
 check_uninstall_undoes_install()
 {
 	local left
