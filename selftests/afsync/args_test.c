@@ -59,6 +59,8 @@ TEST(setup_refuses_bad_arguments_and_makes_no_ring)
 	EXPECT_EQ(-EINVAL, command(fd, AFSYNC_IOC_SETUP, &setup));
 	EXPECT_EQ(-EFAULT, command(fd, AFSYNC_IOC_SETUP, NULL));
 	EXPECT_EQ(-EFAULT, command(fd, AFSYNC_IOC_SETUP, nowhere()));
+	setup = (struct afsync_setup) { .entries = 8 };
+	EXPECT_EQ(-EFAULT, command(fd, AFSYNC_IOC_SETUP, readonly(&setup, sizeof(setup))));
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
 	EXPECT_EQ(ENXIO, errno);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * P9 isolation: a filesystem that does not answer delays nobody who uses another one.
- * freeze_test.c does the same with frozen real filesystems.
+ * isolation_fs_test.c does the same with frozen real filesystems.
  *
  * Needs afsync_sim.
  */

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * P11 distrust: nothing that a program writes to the shared ring, passes to an ioctl or
+ * does from another thread at the same time can crash the kernel, write out of bounds or
+ * hurt another ring.
+ *
+ * Needs nothing but the device. What the kernel itself says about these tests (KASAN,
+ * lockdep, warnings) is for whoever runs them to look at; the VM does.
+ */
+#include "common.h"
+
+static bool stopped(const bool *stop)
+{
+	return __atomic_load_n(stop, __ATOMIC_RELAXED);
+}
+
+static void stop_now(bool *stop)
+{
+	__atomic_store_n(stop, true, __ATOMIC_RELAXED);
+}
+
+static __u32 next_random(__u32 *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8 ^ *seed << 13;
+}
+
+/* --- a ring that is scribbled over --- */
+
+struct scribble {
+	struct ring ring;
+	int file;
+	bool stop;
+};
+
+/* Every word, all the time: mostly near the truth, where mistakes would hurt. */
+static void *scribbler(void *arg)
+{
+	struct scribble *scribble = arg;
+	volatile __u32 *words = (volatile __u32 *)scribble->ring.header;
+	__u32 seed = 1, tail;
+	size_t i;
+
+	while (!stopped(&scribble->stop)) {
+		for (i = 0; i < scribble->ring.size / 4; i++)
+			words[i] = next_random(&seed) % 4 ? next_random(&seed) % 32 :
+				   next_random(&seed);
+		tail = words[16];
+		words[0] = tail - next_random(&seed) % 16;
+	}
+	return NULL;
+}
+
+/* All commands on the ring; any answer will do, as long as it is one. */
+static void *user_of_scribbled(void *arg)
+{
+	struct scribble *scribble = arg;
+	struct pollfd pollfd = { .fd = scribble->ring.fd, .events = POLLIN };
+	unsigned int i, n = rounds(10000);
+	struct afsync_sqe sqes[4];
+	int event, ret, j;
+
+	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < 4; j++)
+			sqes[j] = sqe_of(scribble->file, j % 3, i);
+		ret = ring_submit(&scribble->ring, sqes, 4, NULL);
+		need((ret > 0 && ret <= 4) || ret == -EAGAIN);
+		ret = afsync_cmd_wait(scribble->ring.fd, i % 9, AFSYNC_WAIT_TIMEOUT,
+				      i % 1000, 0);
+		need((ret >= 0 && ret <= 8) || ret == -ETIME);
+		need(poll(&pollfd, 1, 0) >= 0);
+		if (i % 16 == 0)
+			afsync_cmd_cancel(scribble->ring.fd, AFSYNC_CANCEL_ALL, 0, 0, NULL);
+		if (i % 32 == 0)
+			afsync_cmd_eventfd(scribble->ring.fd, i % 64 ? -1 : event);
+	}
+	close(event);
+	return NULL;
+}
+
+TEST(ring_that_is_scribbled_over_all_the_time_hurts_no_other_ring)
+{
+	struct scribble scribble = { .file = memfd_create("afsync", MFD_CLOEXEC) };
+	unsigned int i, n = rounds(20000);
+	pthread_t threads[4];
+	struct afsync_cqe cqe;
+	struct ring ring;
+
+	ring_open(&scribble.ring, 8);
+	ring_open(&ring, 8);
+	threads[0] = thread_start(scribbler, &scribble);
+	for (i = 1; i < 4; i++)
+		threads[i] = thread_start(user_of_scribbled, &scribble);
+
+	/* The same file, so that both rings are in the same batches. */
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(1, ring_queue(&ring, scribble.file, AFSYNC_OP_FSYNC, i));
+		cqe = ring_next(&ring);
+		ASSERT_EQ(i, cqe.user_data);
+		ASSERT_EQ(0, cqe.res);
+		ASSERT_EQ(0, cqe.flags & ~AFSYNC_CQE_MERGED);
+	}
+	for (i = 1; i < 4; i++)
+		thread_join(threads[i]);
+	stop_now(&scribble.stop);
+	thread_join(threads[0]);
+	ring_close(&scribble.ring);
+	EXPECT_EQ(0, ring_ready(&ring));
+	ring_close(&ring);
+	EXPECT_EQ(0, counter("in_flight"));
+	close(scribble.file);
+}
+
+TEST(kernel_trusts_none_of_its_own_words_and_writes_only_entries)
+{
+	int file = memfd_create("afsync", MFD_CLOEXEC), event = eventfd(0, EFD_CLOEXEC);
+	unsigned int i, wrong, n = rounds(2000);
+	unsigned char *bytes;
+	struct ring ring;
+	__u32 seed = 7;
+	__u64 count;
+	size_t j;
+
+	ring_open(&ring, 8);
+	ASSERT_EQ(0, afsync_cmd_eventfd(ring.fd, event));
+	bytes = (unsigned char *)ring.header;
+	for (i = 0; i < n; i++) {
+		/* All but head, tail and entries is poison, and the constants lie. */
+		memset(bytes + 4, POISON_BYTE, 60);
+		memset(bytes + 68, POISON_BYTE, 60);
+		memset(bytes + 256, POISON_BYTE, ring.size - 256);
+		ring.header->mask = next_random(&seed);
+		ring.header->entries = next_random(&seed);
+		ring.header->cqes_offset = next_random(&seed);
+		ring.header->tail = next_random(&seed);
+		ring.header->head = i;
+
+		ASSERT_EQ(1, ring_queue(&ring, file, AFSYNC_OP_FSYNC, i));
+		ASSERT_EQ(8, read(event, &count, 8));
+		ASSERT_EQ(i + 1, ring.header->tail);
+		ASSERT_EQ(i, ring.cqes[i % 8].user_data);
+		for (j = 4, wrong = 0; j < ring.size; j++)
+			if (j < 64 || (j >= 80 && j < 128) || j >= 256)
+				wrong += bytes[j] != POISON_BYTE;
+		ASSERT_EQ(0, wrong);
+	}
+	ring_close(&ring);
+	close(event);
+	close(file);
+}
+
+TEST(head_outside_the_ring_counts_as_a_full_ring)
+{
+	static const __u32 heads[] = { 1, 2, 9, 0x7fffffff, 0x80000000, ~0U - 8, ~0U - 7 };
+	int file = memfd_create("afsync", MFD_CLOEXEC);
+	struct pollfd pollfd = { .events = POLLIN };
+	unsigned int i;
+	struct ring ring;
+
+	ring_open(&ring, 8);
+	pollfd.fd = ring.fd;
+	for (i = 0; i < ARRAY_SIZE(heads); i++) {
+		/* The tail is 0. */
+		ring.header->head = heads[i];
+		EXPECT_EQ(-EAGAIN, ring_queue(&ring, file, AFSYNC_OP_FSYNC, 1))
+			TH_LOG("head %#x", heads[i]);
+		EXPECT_EQ(8, afsync_cmd_wait(ring.fd, 8, 0, 0, 0));
+		EXPECT_EQ(1, poll(&pollfd, 1, 0));
+	}
+	ring.header->head = 0;
+	EXPECT_EQ(0, poll(&pollfd, 1, 0));
+	EXPECT_EQ(1, ring_queue(&ring, file, AFSYNC_OP_FSYNC, 1));
+	EXPECT_EQ(1, ring_next(&ring).user_data);
+	ring_close(&ring);
+	close(file);
+}
+
+/* --- arguments that change while they are read --- */
+
+struct flipper {
+	struct afsync_sqe *sqes;
+	int fds[4];
+	bool stop;
+};
+
+static void *flip_requests(void *arg)
+{
+	struct flipper *flipper = arg;
+	__u32 seed = 3;
+	struct afsync_sqe sqe;
+
+	while (!stopped(&flipper->stop)) {
+		sqe = sqe_of(flipper->fds[next_random(&seed) % 4], next_random(&seed) % 4,
+			     next_random(&seed));
+		sqe.flags = next_random(&seed) % 5;
+		sqe.ioprio = next_random(&seed) % 2 << 13;
+		sqe.offset = (__u64)next_random(&seed) << 32;
+		sqe.length = (__u64)next_random(&seed) << 31;
+		flipper->sqes[next_random(&seed) % 8] = sqe;
+	}
+	return NULL;
+}
+
+TEST(requests_changed_while_they_are_read_are_one_valid_request_or_an_error)
+{
+	struct afsync_sqe sqes[8];
+	struct flipper flipper = { .sqes = sqes };
+	unsigned int i, n = rounds(20000);
+	unsigned long accepted = 0, completed = 0;
+	struct afsync_cqe cqe;
+	pthread_t thread;
+	struct ring ring;
+	int pipes[2], ret;
+	__s32 error;
+
+	need(pipe2(pipes, O_CLOEXEC) == 0);
+	flipper.fds[0] = memfd_create("afsync", MFD_CLOEXEC);
+	flipper.fds[1] = -1;
+	flipper.fds[2] = pipes[0];
+	flipper.fds[3] = open("/", O_RDONLY | O_CLOEXEC);
+	memset(sqes, 0, sizeof(sqes));
+	ring_open(&ring, 64);
+	thread = thread_start(flip_requests, &flipper);
+	for (i = 0; i < n; i++) {
+		ret = ring_submit(&ring, sqes, 8, &error);
+		if (ret > 0)
+			accepted += ret;
+		else
+			ASSERT_EQ(ret, error);
+		ASSERT_LE(ret, 8);
+		ASSERT_TRUE(!error || error == -EINVAL || error == -EBADF ||
+			    error == -EAGAIN || error == -EOPNOTSUPP || error == -EPERM);
+		while (ring_take(&ring, &cqe))
+			completed++;
+	}
+	stop_now(&flipper.stop);
+	thread_join(thread);
+	while (completed < accepted) {
+		ring_next(&ring);
+		completed++;
+	}
+	EXPECT_EQ(-ETIME, afsync_cmd_wait(ring.fd, 1, AFSYNC_WAIT_TIMEOUT, 0, 0));
+	EXPECT_NE(0, accepted);
+	ring_close(&ring);
+	EXPECT_EQ(0, counter("in_flight"));
+}
+
+/* --- everything at once on a descriptor that comes and goes --- */
+
+struct storm {
+	int fd;		/* its number stays, what is behind it changes */
+	int file;
+	int event;
+	bool stop;
+};
+
+static void *storm_submit(void *arg)
+{
+	struct storm *storm = arg;
+	struct ring ring = { .fd = storm->fd };
+	struct afsync_sqe sqes[8];
+	int i;
+
+	for (i = 0; i < 8; i++)
+		sqes[i] = sqe_of(storm->file, i % 3, i);
+	while (!stopped(&storm->stop))
+		ring_submit(&ring, sqes, 8, NULL);
+	return NULL;
+}
+
+static void *storm_wait(void *arg)
+{
+	struct storm *storm = arg;
+	struct pollfd pollfd = { .fd = storm->fd, .events = POLLIN };
+
+	while (!stopped(&storm->stop)) {
+		afsync_cmd_wait(storm->fd, 1, AFSYNC_WAIT_TIMEOUT, 100000, 0);
+		need(poll(&pollfd, 1, 0) >= 0);
+	}
+	return NULL;
+}
+
+static void *storm_map(void *arg)
+{
+	struct storm *storm = arg;
+	size_t page = sysconf(_SC_PAGESIZE);
+	struct afsync_ring_header *header;
+
+	while (!stopped(&storm->stop)) {
+		header = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, storm->fd, 0);
+		if (header == MAP_FAILED)
+			continue;
+		header->head = header->tail;
+		need(munmap(header, page) == 0);
+	}
+	return NULL;
+}
+
+static void *storm_rest(void *arg)
+{
+	struct storm *storm = arg;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", storm->fd);
+	while (!stopped(&storm->stop)) {
+		afsync_cmd_cancel(storm->fd, AFSYNC_CANCEL_ALL, 0, 0, NULL);
+		afsync_cmd_cancel(storm->fd, AFSYNC_CANCEL_FD, 0, storm->file, NULL);
+		afsync_cmd_eventfd(storm->fd, storm->event);
+		free(text_read(path));
+		afsync_cmd_eventfd(storm->fd, -1);
+	}
+	return NULL;
+}
+
+TEST(ring_is_closed_while_others_submit_wait_poll_map_and_cancel)
+{
+	static void *(*const jobs[])(void *) = {
+		storm_submit, storm_submit, storm_wait, storm_map, storm_rest,
+	};
+	struct storm storm = {
+		.file = memfd_create("afsync", MFD_CLOEXEC),
+		.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+	};
+	pthread_t threads[ARRAY_SIZE(jobs)];
+	unsigned int i, n = rounds(3000);
+	struct afsync_setup setup;
+	int fd;
+
+	storm.fd = device_open();
+	need(afsync_cmd_setup(storm.fd, 64, &setup) == 0);
+	for (i = 0; i < ARRAY_SIZE(jobs); i++)
+		threads[i] = thread_start(jobs[i], &storm);
+	for (i = 0; i < n; i++) {
+		fd = device_open();
+		if (i % 8)
+			need(afsync_cmd_setup(fd, 64, &setup) == 0);
+		/* Closes what was there before, in the midst of its use. */
+		need(dup3(fd, storm.fd, O_CLOEXEC) == storm.fd);
+		need(close(fd) == 0);
+	}
+	stop_now(&storm.stop);
+	for (i = 0; i < ARRAY_SIZE(jobs); i++)
+		thread_join(threads[i]);
+	close(storm.fd);
+	EXPECT_EQ(0, counter("in_flight"));
+	close(storm.file);
+	close(storm.event);
+}
+
+struct race {
+	int fd;
+	pthread_barrier_t barrier;
+	int ret[2];
+};
+
+static void *race_setup(void *arg)
+{
+	struct race *race = arg;
+	struct afsync_setup setup;
+
+	pthread_barrier_wait(&race->barrier);
+	race->ret[1] = afsync_cmd_setup(race->fd, 16, &setup);
+	return NULL;
+}
+
+TEST(two_threads_that_set_up_at_once_make_one_ring)
+{
+	unsigned int i, n = rounds(1000);
+	struct afsync_setup setup;
+	struct race race;
+	pthread_t thread;
+	int map_ok;
+	void *map;
+
+	for (i = 0; i < n; i++) {
+		race.fd = device_open();
+		pthread_barrier_init(&race.barrier, NULL, 2);
+		thread = thread_start(race_setup, &race);
+		pthread_barrier_wait(&race.barrier);
+		race.ret[0] = afsync_cmd_setup(race.fd, 16, &setup);
+		thread_join(thread);
+		ASSERT_EQ(-EBUSY, race.ret[0] + race.ret[1]);
+		map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, race.fd, 0);
+		map_ok = map != MAP_FAILED;
+		ASSERT_TRUE(map_ok);
+		munmap(map, 4096);
+		close(race.fd);
+	}
+}
+
+TEST_HARNESS_MAIN
