@@ -601,6 +601,23 @@ static inline void thread_wait_in(pid_t tid, long nr)
 	} while (!there);
 }
 
+/* Waits until a thread sleeps interruptibly, wherever. */
+static inline void thread_wait_asleep(pid_t tid)
+{
+	char path[64], *text, *state;
+	bool there;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	do {
+		sched_yield();
+		text = text_read(path);
+		state = strrchr(text, ')');
+		need(state && state[1] == ' ');
+		there = state[2] == 'S';
+		free(text);
+	} while (!there);
+}
+
 static inline pid_t thread_id(void)
 {
 	return syscall(SYS_gettid);
