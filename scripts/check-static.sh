@@ -18,14 +18,16 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/check-source.sh"
 . "$TOP/scripts/check-docs.sh"
+. "$TOP/scripts/check-names.sh"
 . "$TOP/scripts/check-build.sh"
 
 CHECKS=(
 	# check-source.sh
 	spdx words length no-version-ifs shellcheck checkpatch kernel-doc headers
 	# check-docs.sh
-	rst man abi doc-names doc-structs doc-fields doc-lists doc-errnos doc-paths
-	doc-promises doc-programs
+	rst man abi doc-paths doc-promises doc-programs
+	# check-names.sh
+	doc-names doc-structs doc-fields doc-lists doc-errnos
 	# check-build.sh
 	modules-6.1 modules-6.12 modules-clang user-warnings lib-symbols
 	build-clean install-uninstall

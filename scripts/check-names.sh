@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Static checks of names: every public name is documented, and every name of ours in
+# the documentation exists. Sourced by check-static.sh, after check-docs.sh.
+
+UAPI=include/uapi/linux/afsync.h
+LIBH=tools/lib/afsync/libafsync.h
+
+# The terms of the definition lists in a section of the page for programs.
+# shellcheck disable=SC2016
+rst_terms() {
+	rst_section "$1" | grep -E '^``[^ ]+``(, ``[^ ]+``)*$' | grep -oE '``[^`]+``' | tr -d '`:'
+}
+
+# man_terms SECTION: the same of afsync.4, where a term is a line ".B term" after ".TP".
+man_terms() {
+	awk -v title="$1" '/^\.S[HS] / { inside = ($2 == title) }
+		inside && last == ".TP" && /^\.B [^ ]+$/ { print $2 }
+		{ last = $0 }' "$MAN4"
+}
+
+uapi_commands() { grep -oE 'AFSYNC_IOC_[A-Z]+' $UAPI | grep -v MAGIC | sort -u; }
+uapi_structs() { sed -n 's/^struct \(afsync_[a-z_]*\) {$/\1/p' $UAPI; }
+# Fields of a struct, as declared, in a header or in the page for programs.
+struct_fields() {
+	sed -n "/^ *struct $1 {\$/,/^ *};\$/p" "$2" | grep -E ';$' | grep -v '}' | sed 's/^[ \t]*//'
+}
+field_names() { struct_fields "$1" $UAPI | sed 's/;//; s/\[.*//; s/.* //'; }
+# What the library exports, and with the macros, what a program can call.
+lib_symbols() {
+	gcc -fpreprocessed -E -P $LIBH | grep -v '^#' |
+		grep -oE '\bafsync_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u
+}
+lib_functions() {
+	lib_symbols
+	sed -n 's/^#define \(afsync_[a-z0-9_]*\)(.*/\1/p' $LIBH
+}
+
+# Every public name is documented, and every name of ours in the documentation exists.
+check_doc_names() {
+	local f name bad=0
+	docs_text >"$SCRATCH/text"
+	files | grep -vE '^(Documentation/|README\.md$)' | xargs cat |
+		grep -aoE '\b_?(AFSYNC|afsync)_[A-Za-z0-9_]+' | sort -u >"$SCRATCH/code"
+
+	for f in $RST $MAN4; do
+		man_or_cat "$f" >"$SCRATCH/page"
+		{
+			grep -oE '^#define AFSYNC_[A-Z0-9_]+' $UAPI | cut -d ' ' -f 2 | grep -vx AFSYNC_IOC_MAGIC
+			grep -oE '^'$'\t''AFSYNC_[A-Z0-9_]+' $UAPI | tr -d '\t'
+			uapi_structs
+			uapi_structs | while read -r name; do
+				field_names "$name"
+			done
+		} | while read -r name; do
+			grep -qw -- "$name" "$SCRATCH/page" || echo "$name"
+		done | none "missing in $f" || bad=1
+	done
+
+	lib_functions | while read -r name; do
+		[ -f "Documentation/man/$name.3" ] || echo "$name"
+	done | none "library functions without a man page" || bad=1
+	files 'Documentation/man/*.3' | sed 's|.*/||; s|\.3$||' | while read -r name; do
+		lib_functions | grep -x "$name" >/dev/null || echo "$name"
+	done | none "man pages of no function" || bad=1
+	files 'Documentation/man/*.3' | while read -r f; do
+		name=$(basename "$f" .3)
+		grep -q '^\.so ' "$f" && f=Documentation/$(sed -n 's/^\.so *//p' "$f" | sed 's|^man3/|man/|')
+		man_text "$f" | sed -n '/^NAME/,/^[A-Z]/p;/^SYNOPSIS/,/^DESCRIPTION/p' | grep -w "$name" >/dev/null ||
+			echo "$name"
+	done | none "functions that their man page does not name" || bad=1
+
+	# A name that ends in '_' stands for all that begin so.
+	grep -oE '\b(AFSYNC|afsync)_[A-Za-z0-9_]+' "$SCRATCH/text" | sort -u | while read -r name; do
+		case $name in
+		*_) grep -q "^$name" "$SCRATCH/code" || echo "$name" ;;
+		*) grep -qx "$name" "$SCRATCH/code" || echo "$name" ;;
+		esac
+	done | none "documented, does not exist" || bad=1
+	return $bad
+}
+
+man_or_cat() {
+	case $1 in
+	*.[0-9]) man_text "$1" ;;
+	*) cat "$1" ;;
+	esac
+}
+
+# The structs shown in the page for programs are those of the header.
+check_doc_structs() {
+	local name
+	for name in $(uapi_structs); do
+		diff -u --label "$UAPI: struct $name" --label "$RST: struct $name" \
+			<(struct_fields "$name" $UAPI) <(struct_fields "$name" "$RST")
+	done
+}
+
+# The text of a section explains each field of the structs that it shows.
+check_doc_fields() {
+	local section name
+	for section in $(uapi_commands) 'The ring'; do
+		rst_section "$section" >"$SCRATCH/section"
+		rst_terms "$section" >"$SCRATCH/terms"
+		sed -n 's/^ *struct \(afsync_[a-z_]*\) {$/\1/p' "$SCRATCH/section" | while read -r name; do
+			field_names "$name" | { grep -vxFf "$SCRATCH/terms" || :; } | sed "s/^/$section: $name./"
+		done
+	done | none "fields that are not explained"
+}
+
+# Lists of the documentation hold exactly what the sources define.
+check_doc_lists() {
+	local bad=0 source
+	source=$(cat drivers/afsync/*.c | grep -oE 'module_param(_named|_cb)?\([a-z_]+' | sed 's/.*(//')
+	same "module parameters, $RST" "$source" "$(rst_terms 'Module parameters')" || bad=1
+	same "module parameters, $MAN4" "$source" "$(man_terms PARAMETERS)" || bad=1
+
+	source=$(counters)
+	same "counters, $RST" "$source" "$(rst_terms Counters)" || bad=1
+	same "counters, $MAN4" "$source" "$(man_terms COUNTERS)" || bad=1
+	same "counters, ABI" "$source" \
+		"$(sed -n 's|^What:.*/stats/||p' Documentation/ABI/testing/sysfs-class-misc-afsync)" || bad=1
+
+	source=$(grep -oE '(TRACE_EVENT|DEFINE_EVENT\([a-z_]+,) *\(?[a-z_]+' drivers/afsync/trace.h |
+		sed 's/.*[( ]//')
+	same "tracepoints, $RST" "$source" "$(rst_terms Tracepoints)" || bad=1
+	same "tracepoints, $MAN4" "$source" "$(man_terms TRACEPOINTS)" || bad=1
+
+	source=$(grep -ohE '"(--)?[a-z0-9-]+",[[:space:]]*(no|required|optional)_argument|"--[a-z0-9-]+"' tools/afsync/*.c |
+		sed 's/"\(--\)\{0,1\}\([^"]*\)".*/--\2/')
+	same "options, afsync.1" "$source" \
+		"$(man_text Documentation/man/afsync.1 | grep -oE -- '--[a-z][a-z0-9-]+')" || bad=1
+	return $bad
+}
+
+counters() { grep -oE '&dev_attr_[a-z_]+\.attr' drivers/afsync/stats.c | sed 's/.*dev_attr_//; s/\.attr//'; }
+
+# Both pages have the same errors for each command, and each of them is provoked
+# by a test: a file that names the errno and the command, or a helper for it.
+check_doc_errnos() {
+	local cmd helper errno errnos bad=0 tests
+	for cmd in $(uapi_commands); do
+		errnos=$(rst_terms "$cmd" | grep '^E' | sort -u)
+		same "errors of $cmd, left $RST, right $MAN4" "$errnos" "$(man_terms "$cmd")" || bad=1
+		helper=${cmd#AFSYNC_IOC_}
+		helper=${helper,,}
+		[ "$helper" != submit ] || helper='(submit|queue)'
+		for errno in $errnos; do
+			tests=$(files 'selftests/afsync/*_test.c' |
+				search -lwE "$cmd|(afsync_cmd|ring)_$helper" | search -lw "$errno")
+			[ -n "$tests" ] || { echo "$cmd: no test provokes $errno"; bad=1; }
+		done
+	done
+	return $bad
+}
