@@ -158,11 +158,15 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			return ret;
 	}
 
+	/* A struct that cannot be written shall fail before anything is done. */
+	if (_IOC_DIR(cmd) & _IOC_READ && copy_to_user(uargs, &args, size))
+		return -EFAULT;
+
 	ret = command->handle(file, &args);
 
 	/*
-	 * Written back after errors too: they have fields of their own. What was
-	 * queued or cancelled is never hidden behind a struct that cannot be written.
+	 * Written back after errors too: they have fields of their own. What was queued
+	 * or cancelled is not hidden even if the struct was taken away meanwhile.
 	 */
 	if (_IOC_DIR(cmd) & _IOC_READ &&
 	    (copy_to_user(uargs, &args, size) || clear_user(uargs + size, usize - size)) &&
