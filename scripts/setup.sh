@@ -73,6 +73,7 @@ libssl-dev		builds kernels
 dwarves			BTF of modules
 "
 
+table() { awk 'NF { name = $1; $1 = ""; printf "    %-20s%s\n", name, $0 }' <<<"$1"; }
 names() { awk 'NF { print $1 }' <<<"$1"; }
 
 # Services must not start: the tests run them in the VM only. A policy that the
@@ -98,7 +99,7 @@ install_packages() {
 	[ ${#missing[@]} -gt 0 ] || { say "all packages are there"; return; }
 	say "these packages are missing and will be installed through apt:"
 	for name in "${missing[@]}"; do
-		awk -v n="$name" '$1 == n { print "    " $0 }' <<<"$1" | expand -t 28 >&2
+		table "$1" | grep -F -- "    $name " >&2
 	done
 	have apt-get || die "this is not Debian: install what corresponds to the above by hand"
 	# A source of the administrator that does not answer need not stop us.
@@ -165,7 +166,7 @@ mkdir -p "$CACHE"
 all="$BUILD_PACKAGES$CHECK_PACKAGES$VM_PACKAGES$KERNEL_PACKAGES"
 case ${1:-} in
 --list)
-	grep . <<<"$all" | expand -t 28
+	table "$all"
 	exit ;;
 --build)
 	install_packages "$BUILD_PACKAGES"
