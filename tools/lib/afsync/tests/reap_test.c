@@ -349,6 +349,9 @@ TEST(times_become_nanoseconds_and_never_overflow)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		/* Where time_t has 32 bits, the later rows do not exist. */
+		if (sizeof(time_t) == 4 && i > 2)
+			break;
 		memset(&wait, 0xcc, sizeof(wait));
 		ASSERT_EQ(0, afsync_wait_args(&wait, 7, &table[i].ts, NULL));
 		EXPECT_EQ(AFSYNC_WAIT_TIMEOUT, wait.flags);
