@@ -287,7 +287,8 @@ static FS_UNUSED long dev_flushes(const char *path)
 	int i;
 
 	need(stat(path, &st) == 0);
-	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u/stat", major(st.st_rdev), minor(st.st_rdev));
+	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u/stat", major(st.st_rdev),
+		 minor(st.st_rdev));
 	text = text_read(sys);
 	/* the sixteenth figure */
 	for (i = 0, at = text; i < 16; i++, at = rest)

@@ -130,7 +130,8 @@ static FS_UNUSED void guard_start(void)
 {
 	int end, ends[2];
 
-	guard = mmap(NULL, sizeof(*guard), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	guard = mmap(NULL, sizeof(*guard), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	need(guard != MAP_FAILED);
 	need(pipe2(ends, O_CLOEXEC) == 0);
 	if (fork() == 0) {

@@ -44,14 +44,12 @@ FIXTURE_VARIANT_ADD(writeback_errors, overlay_on_ext4) {
 
 FIXTURE_SETUP(writeback_errors)
 {
-	int i;
-
 	FS_OR_SKIP(variant->id);
 	if (variant->overlay && !fs_known("overlay"))
 		SKIP(exit(255), "no overlay filesystem");
 	own_world();
-	for (i = 0; i < FILES; i++)
-		self->plain_fd[i] = self->ours_fd[i] = -1;
+	memset(self->plain_fd, -1, sizeof(self->plain_fd));
+	memset(self->ours_fd, -1, sizeof(self->ours_fd));
 	rig_up(&self->plain, variant->id, "plain");
 	rig_up(&self->ours, variant->id, "ours");
 	if (variant->overlay) {
