@@ -76,7 +76,7 @@ check_doc_promises() {
 	local n title tests f bad=0
 	for n in {1..13}; do
 		title=$(grep -E "^P$n: " $RST) || { echo "P$n: no section"; bad=1; continue; }
-		tests=$(rst_section "$title" | tr '\n' ' ' | grep -oE 'Tests?: .*' | grep -oE '[a-z0-9_]+_test\.c')
+		tests=$(rst_section "$title" | tr '\n' ' ' | grep -oE 'Tests?: .*' | grep -oE '[a-z0-9_]+_test\.(c|sh)')
 		[ -n "$tests" ] || { echo "P$n: names no test"; bad=1; }
 		for f in $tests; do
 			[ -e "selftests/afsync/$f" ] || { echo "P$n: no test file $f"; bad=1; }
