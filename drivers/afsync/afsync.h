@@ -7,6 +7,7 @@
  *	ioctl.c		copies and checks the command
  *	submit.c	copies the array, request by request
  *	req.c		makes a request: all that can fail fails there
+ *	key.c		says in which queue it belongs
  *	fileq.c		appends it to the queue of its file; a worker takes the batch
  *	sync.c		one sync for the batch, and each open file's share of errors
  *	req.c		lets go of the files, then has the entries posted
@@ -74,12 +75,6 @@
 				 AFSYNC_WAIT_SIGMASK)
 #define AFSYNC_CANCEL_MASK	(AFSYNC_CANCEL_USER_DATA | AFSYNC_CANCEL_FD | \
 				 AFSYNC_CANCEL_ALL)
-
-/* Syncs that may run at once on one filesystem: default, and what a workqueue takes. */
-#define AFSYNC_DEFAULT_WORKERS	256
-#define AFSYNC_MAX_WORKERS	512
-/* Requests in flight that one user may have, in all rings: default. */
-#define AFSYNC_DEFAULT_USER_REQUESTS	65536
 
 /*
  * For all memory of a program's: at the limit of its cgroup it gets an error, not the
@@ -294,6 +289,12 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 				     const struct afsync_sqe *sqe);
 void afsync_reqs_complete(struct list_head *done);
 
+/* key.c */
+bool afsync_is_local(const struct file *file);
+struct afsync_key afsync_key_of(struct file *file, u32 op);
+bool afsync_key_fits(const struct afsync_key *key, const struct afsync_req *first,
+		     const struct afsync_req *req);
+
 /* fileq.c */
 int afsync_fileq_init(void);
 void afsync_fileq_exit(void);
@@ -304,9 +305,7 @@ void afsync_fileq_kick(struct list_head *kick);
 enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
 
-/* sync.c: called by fileq.c */
-bool afsync_is_local(const struct file *file);
-bool afsync_same_identity(const struct cred *a, const struct cred *b);
+/* sync.c */
 void afsync_sync_batch(enum afsync_scope scope, struct list_head *batch);
 
 /* cancel.c */

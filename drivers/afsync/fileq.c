@@ -20,13 +20,9 @@
 
 #define FILEQ_HASH_BITS	10
 
-/**
- * struct afsync_bucket - the queues whose keys hash alike
- * @lock: protects @fileqs, what struct afsync_fileq says, and the state of requests
- * @fileqs: the queues
- */
+/* The queues whose keys hash alike. */
 struct afsync_bucket {
-	spinlock_t lock;	/* @fileqs and what they hold */
+	spinlock_t lock;	/* @fileqs, their fields, the state of requests */
 	struct hlist_head fileqs;
 } ____cacheline_aligned_in_smp;
 
@@ -46,27 +42,6 @@ int afsync_fileq_init(void)
 void afsync_fileq_exit(void)
 {
 	kmem_cache_destroy(fileq_cache);
-}
-
-/*
- * Whose sync a request is. For a block device the inode is the device's, whichever
- * node it was opened through, and the device is its own domain, since the superblock
- * of all block devices is one.
- */
-static struct afsync_key file_key(struct file *file, u32 op)
-{
-	struct inode *inode = file->f_mapping->host;
-	const void *super = file_inode(file)->i_sb;
-
-	if (op == AFSYNC_OP_SYNCFS) {
-		super = file->f_path.dentry->d_sb;
-		return (struct afsync_key) { AFSYNC_SCOPE_SUPER, super, super };
-	}
-	if (S_ISBLK(inode->i_mode))
-		return (struct afsync_key) { AFSYNC_SCOPE_INODE, inode, inode };
-	if (afsync_is_local(file))
-		return (struct afsync_key) { AFSYNC_SCOPE_INODE, inode, super };
-	return (struct afsync_key) { AFSYNC_SCOPE_FILE, file, super };
 }
 
 static bool same_key(const struct afsync_key *a, const struct afsync_key *b)
@@ -128,16 +103,10 @@ static void fileq_free(struct afsync_fileq *fileq)
 	kmem_cache_free(fileq_cache, fileq);
 }
 
-/**
- * afsync_fileq_get - the queue for a request, made if there is none
- * @file: to be synced; the caller holds it
- * @op: enum afsync_op
- *
- * Return: the queue with a reference for the request, or NULL for want of memory
- */
+/* The queue for a request, made if there is none; with a reference, or NULL. */
 struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op)
 {
-	struct afsync_key key = file_key(file, op);
+	struct afsync_key key = afsync_key_of(file, op);
 	struct afsync_bucket *bucket = key_bucket(&key);
 	struct afsync_fileq *fileq, *new;
 
@@ -198,10 +167,9 @@ static void fileq_start(struct afsync_fileq *fileq)
 	}
 }
 
-/**
- * afsync_fileq_add - append a new request to the queue of its file
- * @req: in state NEW; belongs to the queue from now on
- * @kick: the submitter's list of queues to start; see afsync_fileq_kick()
+/*
+ * Appends a new request to the queue of its file, which owns it from now on, and the
+ * queue to the submitter's list @kick if it has to be started.
  *
  * A queue that is on another submitter's list is started here: that thread may not
  * get the CPU for long, and nobody shall wait for it.
@@ -247,11 +215,9 @@ void afsync_fileq_kick(struct list_head *kick)
 	}
 }
 
-/**
- * afsync_fileq_remove - cancel a request if it is still queued
- * @req: any request in flight; the caller holds ring->lock, so it stays
- *
- * Return: the state it was in; if that was QUEUED, it belongs to the caller now
+/*
+ * Cancels a request if it is still queued. Returns the state it was in: if that was
+ * QUEUED, it belongs to the caller now.
  */
 enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 {
@@ -273,13 +239,9 @@ enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 	return was;
 }
 
-/**
- * afsync_fileq_show - one line of fdinfo about a request
- * @m: fdinfo
- * @req: any request in flight; the caller holds ring->lock, so it stays
- *
- * Only a queued or running request is sure to have its file, and only as long as the
- * lock keeps it so.
+/*
+ * One line of fdinfo. Only a queued or running request is sure to have its file, and
+ * only as long as the lock keeps it so.
  */
 void afsync_fileq_show(struct seq_file *m, struct afsync_req *req)
 {
@@ -297,19 +259,6 @@ void afsync_fileq_show(struct seq_file *m, struct afsync_req *req)
 		seq_putc(m, '\n');
 	}
 	spin_unlock(&bucket->lock);
-}
-
-/*
- * May this request be served by the sync that serves @first? Where a sync acts on the
- * inode it does not matter who asks, and what syncfs() writes is written by the
- * kernel's own threads. A sync of one open file elsewhere may reach a server that looks
- * at who asks: such a batch has one identity, and the rest waits for the next.
- */
-static bool fits_batch(const struct afsync_fileq *fileq, const struct afsync_req *first,
-		       const struct afsync_req *req)
-{
-	return fileq->key.scope != AFSYNC_SCOPE_FILE ||
-	       afsync_same_identity(first->cred, req->cred);
 }
 
 /*
@@ -332,7 +281,7 @@ static bool fileq_take(struct afsync_fileq *fileq, struct list_head *batch)
 		return false;
 	}
 	list_for_each_entry(req, &fileq->waiting, link) {
-		if (!fits_batch(fileq, first, req))
+		if (!afsync_key_fits(&fileq->key, first, req))
 			break;
 		req_set_state(req, AFSYNC_RUNNING);
 	}

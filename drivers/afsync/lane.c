@@ -45,11 +45,7 @@ struct afsync_lane {
 	struct workqueue_struct *wq;
 };
 
-/**
- * struct afsync_lane_bucket - the lanes whose domains hash alike
- * @lock: protects @lanes, and what struct afsync_lane says
- * @lanes: the lanes, idle ones included
- */
+/* The lanes whose domains hash alike, idle ones included. */
 struct afsync_lane_bucket {
 	spinlock_t lock;	/* @lanes and what they hold */
 	struct hlist_head lanes;
@@ -170,7 +166,7 @@ free_lane:
 	return NULL;
 }
 
-/* The lane of @domain, or an idle one made its lane, with a reference; or NULL. */
+/* The lane of @domain, or an idle one made its lane; with a reference, or NULL. */
 static struct afsync_lane *find_and_get(struct afsync_lane_bucket *bucket,
 					const void *domain)
 {
@@ -193,12 +189,6 @@ static struct afsync_lane *find_and_get(struct afsync_lane_bucket *bucket,
 	return idle;
 }
 
-/**
- * afsync_lane_get - the lane of a filesystem or block device
- * @domain: see struct afsync_key
- *
- * Return: the lane with a reference, or NULL for want of memory
- */
 struct afsync_lane *afsync_lane_get(const void *domain)
 {
 	struct afsync_lane_bucket *bucket =
@@ -240,12 +230,9 @@ void afsync_lane_queue(struct afsync_lane *lane, struct work_struct *work)
 	queue_work(lane->wq, work);
 }
 
-/**
- * afsync_lane_cancelled - have a cancelled request completed
- * @req: in state CANCELLED; belongs to the reaper from now on
- *
- * The request keeps the lane until the lock is dropped: then a reaper that runs already
- * may complete it.
+/*
+ * Has a cancelled request completed. It keeps the lane until the lock is dropped: then a
+ * reaper that runs already may complete it.
  */
 void afsync_lane_cancelled(struct afsync_req *req)
 {

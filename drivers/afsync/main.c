@@ -18,8 +18,8 @@ static const struct kernel_param_ops _name##_ops = {				\
 	.get	= param_get_uint,						\
 }
 
-unsigned int afsync_workers_per_fs = AFSYNC_DEFAULT_WORKERS;
-CREATE_PARAM_OPS(workers_per_fs, 1, AFSYNC_MAX_WORKERS);
+unsigned int afsync_workers_per_fs = 256;
+CREATE_PARAM_OPS(workers_per_fs, 1, 512);	/* what a workqueue takes */
 module_param_cb(workers_per_fs, &workers_per_fs_ops, &afsync_workers_per_fs, 0444);
 MODULE_PARM_DESC(workers_per_fs,
 		 "Most syncs that run at once on one filesystem, 1 to 512 (default 256)");
@@ -30,7 +30,7 @@ module_param_cb(max_entries, &max_entries_ops, &afsync_max_entries, 0644);
 MODULE_PARM_DESC(max_entries,
 		 "Most entries, so requests in flight, of a new ring, 1 to 32768 (default 32768)");
 
-unsigned int afsync_max_user_requests = AFSYNC_DEFAULT_USER_REQUESTS;
+unsigned int afsync_max_user_requests = 65536;
 CREATE_PARAM_OPS(max_user_requests, 1, INT_MAX);
 module_param_cb(max_user_requests, &max_user_requests_ops,
 		&afsync_max_user_requests, 0644);

@@ -41,12 +41,7 @@ static int ring_alloc_shared(struct afsync_ring *ring)
 	return 0;
 }
 
-/**
- * afsync_ring_create - make a ring that nobody sees yet
- * @entries: 1 to AFSYNC_MAX_ENTRIES, rounded up to a power of two
- *
- * Return: the ring, or an error pointer
- */
+/* Makes a ring that nobody sees yet, or returns an error pointer. */
 struct afsync_ring *afsync_ring_create(u32 entries)
 {
 	struct afsync_ring *ring;
@@ -90,13 +85,11 @@ static void ring_free(struct afsync_ring *ring)
 	kfree(ring);
 }
 
-/**
- * afsync_ring_put - drop a request's reference, or that of the open without waiting
- * @ring: the ring
- *
- * With one reference left, release() may be waiting for that, or may have seen it and
- * freed the ring: wake_up_var() only uses the address. Pairs with the wait_var_event()
- * in afsync_ring_put_wait(). With none left, the open is long gone.
+/*
+ * Drops the reference of a request, or that of the open without waiting. With one
+ * reference left, release() may be waiting for that, or may have seen it and freed the
+ * ring: wake_up_var() only uses the address. Pairs with the wait_var_event() in
+ * afsync_ring_put_wait(). With none left, the open is long gone.
  */
 void afsync_ring_put(struct afsync_ring *ring)
 {
@@ -159,13 +152,7 @@ u32 afsync_ring_unread(struct afsync_ring *ring)
 	return unread;
 }
 
-/**
- * afsync_ring_reserve - take the slot of a request's completion
- * @ring: the ring
- * @req: its new request; found by cancel and fdinfo from now on
- *
- * Return: whether there was a free slot
- */
+/* Takes the slot of a request's completion, if one is free. */
 bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req)
 {
 	bool free;
@@ -191,12 +178,10 @@ static void count_completion(const struct afsync_req *req)
 		afsync_stat_inc(failed);
 }
 
-/**
- * afsync_ring_post - write the entry of a request into its ring
- * @req: the request; its result is set and its file is let go
- *
- * Never fails: the slot was reserved. Sets req->notify if the caller has to call
- * afsync_ring_notify() for this ring, once it has posted what it has.
+/*
+ * Writes the entry of a request into its ring. Never fails: the slot was reserved. Sets
+ * req->notify if the caller has to call afsync_ring_notify() for this ring, once it has
+ * posted what it has.
  */
 void afsync_ring_post(struct afsync_req *req)
 {
@@ -220,13 +205,11 @@ void afsync_ring_post(struct afsync_req *req)
 	spin_unlock(&ring->lock);
 }
 
-/**
- * afsync_ring_notify - tell everybody that there are entries
- * @ring: the ring; a request of the caller's keeps it
- *
- * Of several workers that post to one ring at the same time, the first to post
- * notifies, after its own entries. What another posted before ring->notify is cleared
- * is visible to those who are woken here; who posts after that notifies again.
+/*
+ * Tells everybody that there are entries; a request of the caller's keeps the ring. Of
+ * several workers that post to one ring at the same time, the first to post notifies,
+ * after its own entries. What another posted before ring->notify is cleared is visible to
+ * those who are woken here; who posts after that notifies again.
  */
 void afsync_ring_notify(struct afsync_ring *ring)
 {
@@ -239,14 +222,7 @@ void afsync_ring_notify(struct afsync_ring *ring)
 	wake_up_poll(&ring->wait, EPOLLIN | EPOLLRDNORM);
 }
 
-/**
- * afsync_ring_eventfd - register or unregister the eventfd
- * @ring: the ring
- * @fd: eventfd, or -1 to unregister
- *
- * Return: 0; -EBADF or -EINVAL for a descriptor that is no eventfd, -EBUSY when one
- *	is registered already, -ENXIO when there is none to unregister
- */
+/* Registers an eventfd, or unregisters it with -1. */
 int afsync_ring_eventfd(struct afsync_ring *ring, int fd)
 {
 	struct eventfd_ctx *new = NULL, *old;

@@ -6,7 +6,6 @@
  */
 #include <linux/ioprio.h>
 #include <linux/ktime.h>
-#include <linux/magic.h>
 #include <linux/sched.h>
 
 #include "afsync.h"
@@ -31,35 +30,6 @@ struct batch {
 	int ioprio;
 	unsigned int size;
 };
-
-/**
- * afsync_is_local - does a sync of this file act on its inode?
- * @file: the file
- *
- * So it does for files and directories of filesystems that live on a block device, and
- * there one sync serves all open files of the inode. Not on FUSE, whose sync names the
- * open file, even when it lives on a device; nor on overlay and network filesystems.
- */
-bool afsync_is_local(const struct file *file)
-{
-	const struct inode *inode = file_inode(file);
-
-	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
-		return false;
-	return inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV &&
-	       inode->i_sb->s_magic != FUSE_SUPER_MAGIC;
-}
-
-/*
- * What filesystems look at to tell who somebody is. Groups are the same if they are the
- * same object, as they are in threads and after fork(); to compare lists of them would
- * take too long under a lock.
- */
-bool afsync_same_identity(const struct cred *a, const struct cred *b)
-{
-	return a == b || (uid_eq(a->fsuid, b->fsuid) && gid_eq(a->fsgid, b->fsgid) &&
-			  a->group_info == b->group_info && a->user_ns == b->user_ns);
-}
 
 /*
  * The value compared is lower for a higher priority. A request that names none stands
@@ -168,7 +138,7 @@ static struct afsync_req *find_owner(struct list_head *owners, const struct file
 }
 
 /*
- * The first open file is synced. Then for each other open file:
+ * The first open file is synced; then for each other open file:
  *
  *	after a sync that succeeded	that one served this open file as well, but
  *					there may be an error that only this one has

@@ -10,14 +10,9 @@
 
 #include "afsync.h"
 
-/**
- * struct waiter - one thread in a wait
- * @entry: in ring->wait
- * @ring: the ring
- * @min_complete: unread entries to wait for
- */
+/* One thread that waits for so many unread entries. */
 struct waiter {
-	struct wait_queue_entry entry;
+	struct wait_queue_entry entry;	/* in ring->wait */
 	struct afsync_ring *ring;
 	u32 min_complete;
 };
@@ -92,11 +87,7 @@ static void wait_set_sigmask(u64 bits)
 	sigprocmask(SIG_SETMASK, &mask, &current->saved_sigmask);
 }
 
-/**
- * afsync_wait_check - is this a wait that can be carried out?
- * @ring: the ring
- * @wait: from the program
- */
+/* Is this a wait that can be carried out? */
 int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *wait)
 {
 	if (wait->flags & ~AFSYNC_WAIT_MASK)

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What belongs together: which requests wait in one queue, and which of them one sync can
+ * serve. Only looks at files and credentials; takes no lock.
+ */
+#include <linux/magic.h>
+
+#include "afsync.h"
+
+/*
+ * Does a sync of this file act on its inode? So it does for files and directories of
+ * filesystems that live on a block device, and there one sync serves all open files of
+ * the inode. Not on FUSE, whose sync names the open file, even when it lives on a
+ * device; nor on overlay and network filesystems.
+ */
+bool afsync_is_local(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
+		return false;
+	return inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV &&
+	       inode->i_sb->s_magic != FUSE_SUPER_MAGIC;
+}
+
+/*
+ * Whose sync a request is. For a block device the inode is the device's, whichever
+ * node it was opened through, and the device is its own domain, since the superblock
+ * of all block devices is one.
+ */
+struct afsync_key afsync_key_of(struct file *file, u32 op)
+{
+	struct inode *inode = file->f_mapping->host;
+	const void *super = file_inode(file)->i_sb;
+
+	if (op == AFSYNC_OP_SYNCFS) {
+		super = file->f_path.dentry->d_sb;
+		return (struct afsync_key) { AFSYNC_SCOPE_SUPER, super, super };
+	}
+	if (S_ISBLK(inode->i_mode))
+		return (struct afsync_key) { AFSYNC_SCOPE_INODE, inode, inode };
+	if (afsync_is_local(file))
+		return (struct afsync_key) { AFSYNC_SCOPE_INODE, inode, super };
+	return (struct afsync_key) { AFSYNC_SCOPE_FILE, file, super };
+}
+
+/*
+ * What filesystems look at to tell who somebody is. Groups are the same if they are the
+ * same object, as they are in threads and after fork(); to compare lists of them would
+ * take too long under a lock.
+ */
+static bool same_identity(const struct cred *a, const struct cred *b)
+{
+	return a == b || (uid_eq(a->fsuid, b->fsuid) && gid_eq(a->fsgid, b->fsgid) &&
+			  a->group_info == b->group_info && a->user_ns == b->user_ns);
+}
+
+/*
+ * May a request be served by the sync that serves @first, of the same queue? Where a
+ * sync acts on the inode it does not matter who asks, and what syncfs() writes is written
+ * by the kernel's own threads. A sync of one open file elsewhere may reach a server that
+ * looks at who asks: there a batch has one identity, and the rest waits for the next.
+ */
+bool afsync_key_fits(const struct afsync_key *key, const struct afsync_req *first,
+		     const struct afsync_req *req)
+{
+	return key->scope != AFSYNC_SCOPE_FILE || same_identity(first->cred, req->cred);
+}
