@@ -18,7 +18,7 @@ mandir ?= $(prefix)/share/man
 moduledir ?= /lib/modules
 INSTALL ?= install
 
-export DESTDIR prefix mandir
+export DESTDIR prefix mandir TESTS KERNEL
 
 Q := $(if $(V),,@)
 SUB := +$(Q)$(MAKE) --no-print-directory -C
@@ -55,7 +55,7 @@ check-static: setup ## only the static checks
 check-unit: setup ## only the tests that need no device
 	$(Q)scripts/check.sh unit
 
-selftests: setup ## only the selftests, on Debian's kernel (TESTS="order_test merge_test")
+selftests: setup ## only the selftests, on Debian's kernel (TESTS="order_test merge_test" KERNEL=)
 	$(Q)scripts/check.sh selftests
 
 selftests-debug: setup ## only the selftests, on the debug kernel

@@ -6,6 +6,7 @@
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests selftests-debug harness
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
+#	KERNEL=6.12.1-amd64 scripts/check.sh selftests	on another kernel than Debian's
 #
 # Each stage writes TAP to build/check/STAGE.tap; what is shown here are the results of
 # its programs, and every failure. The last line is "N passed, N failed" (and ", N
@@ -66,7 +67,7 @@ vm_tests() {
 		esac
 	done
 }
-stage_selftests() { vm_tests debian selftests; }
+stage_selftests() { vm_tests "${KERNEL:-debian}" selftests; }
 stage_selftests_debug() { vm_tests debug selftests-debug; }
 stage_harness() { "$TOP/scripts/check-harness.sh"; }
 

@@ -144,7 +144,6 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-with_lock "initramfs-$release" true
 make_initramfs
 token=$(basename "$run")-$$
 common=(-nodefaults -no-user-config -display none -nic none -no-reboot -kernel "$kdir/bzImage" -initrd "$initrd")
