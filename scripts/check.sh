@@ -4,7 +4,8 @@
 # Run the tests and count.
 #
 #	scripts/check.sh			all stages
-#	scripts/check.sh STAGE...		these: static unit selftests selftests-debug harness
+#	scripts/check.sh STAGE...		these: static unit selftests selftests-debug harness,
+#						and static-can-fail, which is not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	KERNEL=6.12.1-amd64 scripts/check.sh selftests	on another kernel than Debian's
 #
@@ -16,6 +17,8 @@
 . "$(dirname "$0")/lib.sh"
 
 STAGES=(static unit selftests selftests-debug harness)
+# Only on demand: breaks a copy of the tree to see each static check fail.
+MORE_STAGES=(static-can-fail)
 dir=$BUILD/check
 
 # show: TAP on standard input, on the terminal only what a person wants to read.
@@ -69,6 +72,7 @@ vm_tests() {
 }
 stage_selftests() { vm_tests "${KERNEL:-debian}" selftests; }
 stage_selftests_debug() { vm_tests debug selftests-debug; }
+stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
 stage_harness() { "$TOP/scripts/check-harness.sh"; }
 
 # count FILE...: "passed failed skipped", and the failures. A program that reports
@@ -91,7 +95,8 @@ count() {
 
 [ $# -gt 0 ] || set -- "${STAGES[@]}"
 for stage; do
-	[[ " ${STAGES[*]} " = *" $stage "* ]] || die "no such stage: $stage (${STAGES[*]})"
+	[[ " ${STAGES[*]} ${MORE_STAGES[*]} " = *" $stage "* ]] ||
+		die "no such stage: $stage (${STAGES[*]} ${MORE_STAGES[*]})"
 done
 mkdir -p "$dir"
 files=()
@@ -99,7 +104,12 @@ for stage; do
 	start=$SECONDS
 	echo "== $stage"
 	rm -f "$dir/$stage".*
-	"stage_${stage//-/_}" 2>"$dir/$stage.err" | tee "$dir/$stage.tap" | show || true
+	rc=0
+	"stage_${stage//-/_}" 2>"$dir/$stage.err" | tee "$dir/$stage.tap" | show || rc=$?
+	# A stage that ended in its middle must not look like one that passed.
+	if [ $rc != 0 ] && ! grep -qE '^(# )*not ok ' "$dir/$stage.tap"; then
+		echo "not ok 0 - $stage: ended with status $rc; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
+	fi
 	if [ "$(count "$dir/$stage.tap" | tail -n 1)" = "COUNT 0 0 0" ]; then
 		echo "not ok 0 - $stage: no test ran; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
 		tail -n 20 "$dir/$stage.err"
