@@ -32,14 +32,13 @@
 #include <linux/fs.h>
 #include <linux/loop.h>
 
-#define FS_UNUSED	__attribute__((unused))
 #define MIB		(1024LL * 1024)
 #define PAGE		4096
 #define SECTOR		512
 
 /* Programs */
 
-static FS_UNUSED int run_program(const char *const argv[])
+static inline int run_program(const char *const argv[])
 {
 	pid_t pid = fork();
 	int status;
@@ -68,7 +67,7 @@ static FS_UNUSED int run_program(const char *const argv[])
 #define RUN(...) run_program((const char *const[]){ __VA_ARGS__, NULL })
 
 /* Built-in drivers have no module to load, so a failure means nothing. */
-static FS_UNUSED void load_module(const char *name)
+static inline void load_module(const char *name)
 {
 	char path[80];
 
@@ -79,7 +78,7 @@ static FS_UNUSED void load_module(const char *name)
 
 /* Small files of sysfs, procfs, cgroupfs */
 
-static FS_UNUSED int write_file(const char *path, const char *fmt, ...)
+static inline int write_file(const char *path, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -108,7 +107,7 @@ static FS_UNUSED int write_file(const char *path, const char *fmt, ...)
 
 /* Memory images */
 
-static FS_UNUSED int image_new(off_t size)
+static inline int image_new(off_t size)
 {
 	int fd = memfd_create("afsync-test", MFD_CLOEXEC);
 
@@ -121,7 +120,7 @@ static FS_UNUSED int image_new(off_t size)
 	return fd;
 }
 
-static FS_UNUSED off_t image_size(int fd)
+static inline off_t image_size(int fd)
 {
 	struct stat st;
 
@@ -129,9 +128,9 @@ static FS_UNUSED off_t image_size(int fd)
 }
 
 /* Calls fn for each piece of the image that is not a hole; stops when fn returns non-zero. */
-static FS_UNUSED int image_for_each(int fd, size_t chunk,
-				    int (*fn)(const char *data, size_t len, off_t at, void *arg),
-				    void *arg)
+static inline int image_for_each(int fd, size_t chunk,
+				 int (*fn)(const char *data, size_t len, off_t at, void *arg),
+				 void *arg)
 {
 	off_t end, at = 0;
 	char *buf;
@@ -158,13 +157,13 @@ static FS_UNUSED int image_for_each(int fd, size_t chunk,
 	return ret;
 }
 
-static FS_UNUSED int image_copy_piece(const char *data, size_t len, off_t at, void *arg)
+static inline int image_copy_piece(const char *data, size_t len, off_t at, void *arg)
 {
 	return pwrite(*(int *)arg, data, len, at) == (ssize_t)len ? 0 : -ENOSPC;
 }
 
 /* A copy of the image as it is now: what a power cut would leave. */
-static FS_UNUSED int image_copy(int fd)
+static inline int image_copy(int fd)
 {
 	int ret, to = image_new(image_size(fd));
 
@@ -178,7 +177,7 @@ static FS_UNUSED int image_copy(int fd)
 	return to;
 }
 
-static FS_UNUSED int image_punch_piece(const char *data, size_t len, off_t at, void *arg)
+static inline int image_punch_piece(const char *data, size_t len, off_t at, void *arg)
 {
 	static const char zero[PAGE];
 
@@ -192,7 +191,7 @@ struct image_needle {
 	size_t len;
 };
 
-static FS_UNUSED int image_find_piece(const char *data, size_t len, off_t at, void *arg)
+static inline int image_find_piece(const char *data, size_t len, off_t at, void *arg)
 {
 	const struct image_needle *needle = arg;
 	size_t i;
@@ -205,7 +204,7 @@ static FS_UNUSED int image_find_piece(const char *data, size_t len, off_t at, vo
 }
 
 /* Is there a sector of the image that starts with the text? */
-static FS_UNUSED bool image_has(int fd, const char *text)
+static inline bool image_has(int fd, const char *text)
 {
 	struct image_needle needle = { text, strlen(text) };
 
@@ -221,7 +220,7 @@ struct memdev {
 };
 
 /* Takes over the image, also when it fails. */
-static FS_UNUSED int memdev_open(struct memdev *d, int image)
+static inline int memdev_open(struct memdev *d, int image)
 {
 	struct loop_config config = {
 		.info.lo_flags = LO_FLAGS_AUTOCLEAR,
@@ -269,7 +268,7 @@ err_image:
 	return ret;
 }
 
-static FS_UNUSED void memdev_close(struct memdev *d)
+static inline void memdev_close(struct memdev *d)
 {
 	if (d->image < 0)
 		return;
@@ -279,7 +278,7 @@ static FS_UNUSED void memdev_close(struct memdev *d)
 }
 
 /* Flush requests that the block device has got so far. */
-static FS_UNUSED long dev_flushes(const char *path)
+static inline long dev_flushes(const char *path)
 {
 	char sys[64], *text, *at, *rest;
 	struct stat st;
@@ -312,7 +311,7 @@ struct fs_type {
  * No lazy initialisation: a thread that writes on its own would be one more
  * player. nouuid: copies of one image are mounted side by side.
  */
-static const struct fs_type fs_types[FS_COUNT] FS_UNUSED = {
+static const struct fs_type fs_types[FS_COUNT] = {
 	[FS_EXT4] = { "ext4", { "mkfs.ext4", "-q", "-F", "-b", "4096", "-E",
 		"nodiscard,lazy_itable_init=0,lazy_journal_init=0" }, "", 48 * MIB },
 	[FS_XFS] = { "xfs", { "mkfs.xfs", "-q", "-f", "-K" }, "nouuid", 304 * MIB },
@@ -323,21 +322,33 @@ static const struct fs_type fs_types[FS_COUNT] FS_UNUSED = {
 };
 
 /* One freshly made filesystem of each type that the program asked for; copied for each use. */
-static int fs_templates[FS_COUNT] FS_UNUSED;
-static const char *fs_missing[FS_COUNT] FS_UNUSED;
+static int fs_templates[FS_COUNT];
+static const char *fs_missing[FS_COUNT];
 
-static FS_UNUSED bool fs_known(const char *name)
+static inline bool fs_known(const char *name)
 {
 	load_module(name);
 	return filesystem_known(name);
 }
 
-static FS_UNUSED void fs_prepare(enum fs_id id)
+/* Makes the filesystem on a device or in an image. */
+static inline int fs_make(enum fs_id id, const char *path)
+{
+	const char *argv[16];
+	int i;
+
+	for (i = 0; fs_types[id].mkfs[i]; i++)
+		argv[i] = fs_types[id].mkfs[i];
+	argv[i++] = path;
+	argv[i] = NULL;
+	return run_program(argv);
+}
+
+static inline void fs_prepare(enum fs_id id)
 {
 	const struct fs_type *type = &fs_types[id];
-	const char *argv[16];
 	char path[64];
-	int i, ret, fd;
+	int ret, fd;
 
 	if (fs_templates[id] || fs_missing[id])
 		return;
@@ -351,11 +362,7 @@ static FS_UNUSED void fs_prepare(enum fs_id id)
 		return;
 	}
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
-	for (i = 0; type->mkfs[i]; i++)
-		argv[i] = type->mkfs[i];
-	argv[i++] = path;
-	argv[i] = NULL;
-	ret = run_program(argv);
+	ret = fs_make(id, path);
 	if (ret) {
 		fs_missing[id] = ret == -ENOENT ? "its mkfs is not installed" : "its mkfs failed";
 		close(fd);
@@ -366,14 +373,14 @@ static FS_UNUSED void fs_prepare(enum fs_id id)
 }
 
 /* A fresh image with that filesystem. */
-static FS_UNUSED int fs_image(enum fs_id id)
+static inline int fs_image(enum fs_id id)
 {
 	if (fs_missing[id] || !fs_templates[id])
 		return -ENOENT;
 	return image_copy(fs_templates[id]);
 }
 
-static FS_UNUSED int fs_mount(enum fs_id id, const char *dev, const char *dir)
+static inline int fs_mount(enum fs_id id, const char *dev, const char *dir)
 {
 	if (mkdir(dir, 0755) && errno != EEXIST)
 		return -errno;
@@ -400,14 +407,14 @@ static void __attribute__((constructor)) prepare_filesystems(void)		\
 }										\
 TEST_HARNESS_MAIN
 
-/* Shut the filesystem down as a device that went away would: no log, no flush. */
+/* Shuts the filesystem down as a device that went away would: no log, no flush. */
 #define FS_IOC_GOINGDOWN	_IOR('X', 125, uint32_t)
 #define FS_GOING_NOLOGFLUSH	2U
 
 /* Files */
 
 /* Fills a page so that each of its sectors starts with the text. */
-static FS_UNUSED void fill_page(char page[PAGE], const char *text)
+static inline void fill_page(char page[PAGE], const char *text)
 {
 	int i;
 
@@ -416,7 +423,7 @@ static FS_UNUSED void fill_page(char page[PAGE], const char *text)
 		memcpy(page + i, text, strlen(text));
 }
 
-static FS_UNUSED int write_page(int fd, int nr, const char *text)
+static inline int write_page(int fd, int nr, const char *text)
 {
 	char page[PAGE];
 
@@ -427,7 +434,7 @@ static FS_UNUSED int write_page(int fd, int nr, const char *text)
 }
 
 /* Where on the device the bytes are: negative errno, -ESTALE if not in one piece and written. */
-static FS_UNUSED int64_t file_physical(int fd, off_t at, size_t len)
+static inline int64_t file_physical(int fd, off_t at, size_t len)
 {
 	union {
 		struct fiemap map;
@@ -451,7 +458,7 @@ static FS_UNUSED int64_t file_physical(int fd, off_t at, size_t len)
 /* Requests */
 
 /* One request from submit to completion: its result. */
-static FS_UNUSED int sync_one(struct ring *ring, int fd, __u32 op)
+static inline int sync_one(struct ring *ring, int fd, __u32 op)
 {
 	int ret = ring_queue(ring, fd, op, 0);
 
@@ -459,7 +466,7 @@ static FS_UNUSED int sync_one(struct ring *ring, int fd, __u32 op)
 }
 
 /* Lines of the ring's fdinfo that say that a request is in this state; at most 64. */
-static FS_UNUSED int ring_pending(const struct ring *ring, const char *state)
+static inline int ring_pending(const struct ring *ring, const char *state)
 {
 	char path[64], *text, *at;
 	int n = 0;

@@ -39,8 +39,8 @@ struct dm_request {
 	char data[3072];
 };
 
-static FS_UNUSED int dm_request_run(unsigned long cmd, struct dm_request *r,
-				    const char *name, uint32_t flags)
+static inline int dm_request_run(unsigned long cmd, struct dm_request *r,
+				 const char *name, uint32_t flags)
 {
 	int ret, fd;
 
@@ -59,8 +59,8 @@ static FS_UNUSED int dm_request_run(unsigned long cmd, struct dm_request *r,
 	return ret;
 }
 
-static FS_UNUSED void dm_add(struct dm_table *t, uint64_t start, uint64_t length,
-			     const char *type, const char *fmt, ...)
+static inline void dm_add(struct dm_table *t, uint64_t start, uint64_t length,
+			  const char *type, const char *fmt, ...)
 {
 	struct dm_line *l = &t->lines[t->nr];
 	va_list ap;
@@ -77,7 +77,7 @@ static FS_UNUSED void dm_add(struct dm_table *t, uint64_t start, uint64_t length
 }
 
 /* Put a table in the inactive slot; dm_resume() makes it the live one. */
-static FS_UNUSED int dm_load(struct dmdev *d, const struct dm_table *t)
+static inline int dm_load(struct dmdev *d, const struct dm_table *t)
 {
 	struct dm_request r = { .io.target_count = t->nr };
 	char *at = r.data;
@@ -112,9 +112,9 @@ struct guard {
 	char suspended[GUARDED][64];	/* names of dm devices */
 };
 
-static struct guard *guard FS_UNUSED;
+static struct guard *guard;
 
-static FS_UNUSED void guard_resume_all(void)
+static inline void guard_resume_all(void)
 {
 	int i;
 
@@ -126,7 +126,7 @@ static FS_UNUSED void guard_resume_all(void)
 	}
 }
 
-static FS_UNUSED void guard_start(void)
+static inline void guard_start(void)
 {
 	int end, ends[2];
 
@@ -155,7 +155,7 @@ static FS_UNUSED void guard_start(void)
  * First in FIXTURE_SETUP: the mounts of this process are its own from here on,
  * and /mnt is an empty tmpfs.
  */
-static FS_UNUSED void own_world(void)
+static inline void own_world(void)
 {
 	struct rlimit files;
 
@@ -169,7 +169,7 @@ static FS_UNUSED void own_world(void)
 }
 
 /* Tell the guard what to resume should this process die. */
-static FS_UNUSED void dm_guard(struct dmdev *d, bool suspended)
+static inline void dm_guard(struct dmdev *d, bool suspended)
 {
 	int i;
 
@@ -186,7 +186,7 @@ static FS_UNUSED void dm_guard(struct dmdev *d, bool suspended)
 }
 
 /* Requests are kept from now on, dirty data stays dirty. */
-static FS_UNUSED int dm_suspend(struct dmdev *d)
+static inline int dm_suspend(struct dmdev *d)
 {
 	struct dm_request r = { 0 };
 	int ret = dm_request_run(DM_DEV_SUSPEND, &r, d->name,
@@ -198,7 +198,7 @@ static FS_UNUSED int dm_suspend(struct dmdev *d)
 }
 
 /* As dmsetup suspend does by default: the filesystem on top is frozen first. */
-static FS_UNUSED int dm_suspend_frozen(struct dmdev *d)
+static inline int dm_suspend_frozen(struct dmdev *d)
 {
 	struct dm_request r = { 0 };
 	int ret = dm_request_run(DM_DEV_SUSPEND, &r, d->name, DM_SUSPEND_FLAG);
@@ -208,7 +208,7 @@ static FS_UNUSED int dm_suspend_frozen(struct dmdev *d)
 	return ret;
 }
 
-static FS_UNUSED int dm_resume(struct dmdev *d)
+static inline int dm_resume(struct dmdev *d)
 {
 	struct dm_request r = { 0 };
 	int ret = dm_request_run(DM_DEV_SUSPEND, &r, d->name, 0);
@@ -218,7 +218,7 @@ static FS_UNUSED int dm_resume(struct dmdev *d)
 	return ret;
 }
 
-static FS_UNUSED int dm_message(struct dmdev *d, const char *text)
+static inline int dm_message(struct dmdev *d, const char *text)
 {
 	struct dm_request r = { 0 };
 	struct dm_target_msg *msg = (void *)r.data;
@@ -231,7 +231,7 @@ static FS_UNUSED int dm_message(struct dmdev *d, const char *text)
  * Asks for removal at the last close, so that whoever dies with the device open
  * leaves nothing behind. To be called once it is in use.
  */
-static FS_UNUSED int dm_remove_when_unused(struct dmdev *d)
+static inline int dm_remove_when_unused(struct dmdev *d)
 {
 	struct dm_request r = { 0 };
 
@@ -239,7 +239,7 @@ static FS_UNUSED int dm_remove_when_unused(struct dmdev *d)
 }
 
 /* Waits until the device is gone, which is when nobody has it open any more. */
-static FS_UNUSED void dm_gone(struct dmdev *d)
+static inline void dm_gone(struct dmdev *d)
 {
 	int ret;
 
@@ -258,7 +258,7 @@ static FS_UNUSED void dm_gone(struct dmdev *d)
 	d->made = false;
 }
 
-static FS_UNUSED int dm_create(struct dmdev *d, const char *what, const struct dm_table *t)
+static inline int dm_create(struct dmdev *d, const char *what, const struct dm_table *t)
 {
 	struct dm_request r = { 0 };
 	int ret;
@@ -280,7 +280,7 @@ static FS_UNUSED int dm_create(struct dmdev *d, const char *what, const struct d
 }
 
 /* One piece of the device below. */
-static FS_UNUSED struct dm_table dm_linear(const char *below, uint64_t sectors)
+static inline struct dm_table dm_linear(const char *below, uint64_t sectors)
 {
 	struct dm_table t = { 0 };
 

@@ -48,8 +48,8 @@ struct fuse_server {
 	struct { uint64_t unique; int error; } held[64];
 };
 
-static FS_UNUSED void fuse_answer(struct fuse_server *s, uint64_t unique, int error,
-				  const void *body, size_t size)
+static inline void fuse_answer(struct fuse_server *s, uint64_t unique, int error,
+			       const void *body, size_t size)
 {
 	struct fuse_out_header head = {
 		.len = sizeof(head) + (error ? 0 : size),
@@ -66,7 +66,7 @@ static FS_UNUSED void fuse_answer(struct fuse_server *s, uint64_t unique, int er
 		return;
 }
 
-static FS_UNUSED struct fuse_attr fuse_attr_of(const struct fuse_server *s, uint64_t ino)
+static inline struct fuse_attr fuse_attr_of(const struct fuse_server *s, uint64_t ino)
 {
 	struct fuse_attr attr = {
 		.ino = ino,
@@ -79,8 +79,8 @@ static FS_UNUSED struct fuse_attr fuse_attr_of(const struct fuse_server *s, uint
 	return attr;
 }
 
-static FS_UNUSED void fuse_sync(struct fuse_server *s, const struct fuse_in_header *in,
-				const struct fuse_fsync_in *arg)
+static inline void fuse_sync(struct fuse_server *s, const struct fuse_in_header *in,
+			     const struct fuse_fsync_in *arg)
 {
 	struct fuse_state *state = s->state;
 	unsigned int nr = arg->fh % FUSE_HANDLES;
@@ -99,8 +99,8 @@ static FS_UNUSED void fuse_sync(struct fuse_server *s, const struct fuse_in_head
 	fuse_answer(s, in->unique, state->error[nr], NULL, 0);
 }
 
-static FS_UNUSED void fuse_write(struct fuse_server *s, const struct fuse_in_header *in,
-				 const struct fuse_write_in *arg)
+static inline void fuse_write(struct fuse_server *s, const struct fuse_in_header *in,
+			      const struct fuse_write_in *arg)
 {
 	struct fuse_state *state = s->state;
 	struct fuse_write_out out = { .size = arg->size };
@@ -115,7 +115,7 @@ static FS_UNUSED void fuse_write(struct fuse_server *s, const struct fuse_in_hea
 	fuse_answer(s, in->unique, 0, &out, sizeof(out));
 }
 
-static FS_UNUSED void fuse_init(struct fuse_server *s, const struct fuse_in_header *in)
+static inline void fuse_init(struct fuse_server *s, const struct fuse_in_header *in)
 {
 	struct fuse_init_out out = {
 		.major = FUSE_KERNEL_VERSION,
@@ -128,7 +128,7 @@ static FS_UNUSED void fuse_init(struct fuse_server *s, const struct fuse_in_head
 }
 
 /* One request of the kernel. */
-static FS_UNUSED void fuse_serve(struct fuse_server *s, const struct fuse_in_header *in)
+static inline void fuse_serve(struct fuse_server *s, const struct fuse_in_header *in)
 {
 	const void *arg = in + 1;
 	struct fuse_entry_out entry = { .nodeid = FUSE_FILE, .attr = fuse_attr_of(s, FUSE_FILE) };
@@ -181,7 +181,7 @@ static FS_UNUSED void fuse_serve(struct fuse_server *s, const struct fuse_in_hea
 	}
 }
 
-static FS_UNUSED void fuse_server_run(struct fuse_state *state, int dev, int control)
+static inline void fuse_server_run(struct fuse_state *state, int dev, int control)
 {
 	static char buffer[FUSE_DATA + PAGE];
 	struct fuse_server s = { .state = state, .dev = dev };
@@ -213,7 +213,7 @@ static FS_UNUSED void fuse_server_run(struct fuse_state *state, int dev, int con
 }
 
 /* Mounts it under /mnt/NAME. Before any ring is set up: the server must not hold one. */
-static FS_UNUSED void fuse_up(struct fuse_fs *f, const char *name)
+static inline void fuse_up(struct fuse_fs *f, const char *name)
 {
 	int dev, ends[2];
 	char options[96];
@@ -247,14 +247,14 @@ static FS_UNUSED void fuse_up(struct fuse_fs *f, const char *name)
 }
 
 /* Answers the syncs that are held, and holds no more. */
-static FS_UNUSED void fuse_let_go(struct fuse_fs *f)
+static inline void fuse_let_go(struct fuse_fs *f)
 {
 	f->state->hold = false;
 	need(write(f->control, "", 1) == 1);
 }
 
 /* Ends the filesystem; every descriptor on it is closed. */
-static FS_UNUSED void fuse_down(struct fuse_fs *f)
+static inline void fuse_down(struct fuse_fs *f)
 {
 	int status;
 

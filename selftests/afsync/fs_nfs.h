@@ -27,7 +27,7 @@ struct nfs {
 };
 
 /* Why there is no NFS here, or NULL. */
-static FS_UNUSED const char *nfs_missing(void)
+static inline const char *nfs_missing(void)
 {
 	load_module("nfsd");
 	load_module("nfsv4");
@@ -38,7 +38,7 @@ static FS_UNUSED const char *nfs_missing(void)
 	return NULL;
 }
 
-static FS_UNUSED void nfs_tell(const char *cache, const char *fmt, ...)
+static inline void nfs_tell(const char *cache, const char *fmt, ...)
 {
 	char path[96], text[256];
 	va_list ap;
@@ -50,7 +50,7 @@ static FS_UNUSED void nfs_tell(const char *cache, const char *fmt, ...)
 	need(text_write(path, text) == 0);
 }
 
-static FS_UNUSED void nfs_own_network(void)
+static inline void nfs_own_network(void)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 	int fd;
@@ -62,7 +62,7 @@ static FS_UNUSED void nfs_own_network(void)
 }
 
 /* A listening socket for the server, on loopback; the server keeps it. */
-static FS_UNUSED void nfs_listen(void)
+static inline void nfs_listen(void)
 {
 	struct sockaddr_in at = {
 		.sin_family = AF_INET,
@@ -79,7 +79,7 @@ static FS_UNUSED void nfs_listen(void)
 }
 
 /* Serves the directory and mounts it under /mnt/NAME. */
-static FS_UNUSED void nfs_up(struct nfs *n, const char *export, const char *name)
+static inline void nfs_up(struct nfs *n, const char *export, const char *name)
 {
 	static const char * const served[] = { "-2\n", "-3\n", "+4\n", "+4.1\n" };
 	static const char * const versions[] = { "4.1", "4.0" };
@@ -121,7 +121,7 @@ static FS_UNUSED void nfs_up(struct nfs *n, const char *export, const char *name
  * Ends client and server, and unmounts what was served. The server lets go of that
  * a moment after it has ended.
  */
-static FS_UNUSED void nfs_down(struct nfs *n, const char *export)
+static inline void nfs_down(struct nfs *n, const char *export)
 {
 	static const char * const caches[] = { "nfsd.fh", "nfsd.export", "auth.unix.ip" };
 	char path[96];

@@ -25,7 +25,7 @@ struct rig {
 };
 
 /* A fresh filesystem under /mnt/NAME. */
-static FS_UNUSED void rig_up(struct rig *r, enum fs_id id, const char *name)
+static inline void rig_up(struct rig *r, enum fs_id id, const char *name)
 {
 	memset(r, 0, sizeof(*r));
 	r->id = id;
@@ -40,7 +40,7 @@ static FS_UNUSED void rig_up(struct rig *r, enum fs_id id, const char *name)
 }
 
 /* Mounts an overlay on the rig; the file is reached through it. */
-static FS_UNUSED void rig_overlay(struct rig *r)
+static inline void rig_overlay(struct rig *r)
 {
 	char path[64], options[256];
 	static const char * const dirs[] = { "lower", "upper", "work" };
@@ -58,7 +58,7 @@ static FS_UNUSED void rig_overlay(struct rig *r)
 	snprintf(r->file, sizeof(r->file), "%s/file", r->overlay);
 }
 
-static FS_UNUSED int rig_open(const struct rig *r)
+static inline int rig_open(const struct rig *r)
 {
 	int fd = open(r->file, O_RDWR | O_CLOEXEC);
 
@@ -67,7 +67,7 @@ static FS_UNUSED int rig_open(const struct rig *r)
 }
 
 /* The file, with all of its blocks allocated and written, and what breaks half of it. */
-static FS_UNUSED void rig_make_file(struct rig *r)
+static inline void rig_make_file(struct rig *r)
 {
 	char path[128];
 	int64_t start, bad, end;
@@ -101,7 +101,7 @@ static FS_UNUSED void rig_make_file(struct rig *r)
 }
 
 /* Changes the table of a device, suspended or not; afterwards it runs. */
-static FS_UNUSED void rig_table(struct rig *r, const struct dm_table *table)
+static inline void rig_table(struct rig *r, const struct dm_table *table)
 {
 	if (!r->dm.suspended)
 		need(dm_suspend(&r->dm) == 0);
@@ -109,18 +109,18 @@ static FS_UNUSED void rig_table(struct rig *r, const struct dm_table *table)
 	need(dm_resume(&r->dm) == 0);
 }
 
-static FS_UNUSED void rig_break(struct rig *r)
+static inline void rig_break(struct rig *r)
 {
 	rig_table(r, &r->broken);
 }
 
-static FS_UNUSED void rig_repair(struct rig *r)
+static inline void rig_repair(struct rig *r)
 {
 	rig_table(r, &r->whole);
 }
 
 /* Ends all that belongs to the rig; every descriptor on it is closed. */
-static FS_UNUSED void rig_down(struct rig *r)
+static inline void rig_down(struct rig *r)
 {
 	if (!r->dm.made)
 		return;
