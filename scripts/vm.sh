@@ -128,6 +128,21 @@ accel() {
 	cat "$answer"
 }
 
+# The clock of an emulated machine: see tsc_khz.c.
+clock() {
+	local file khz
+	[ "$accel" = tcg ] || return 0
+	file=$BUILD/vm/tsc_khz-$(cut -c 1-8 /proc/sys/kernel/random/boot_id)
+	if [ ! -s "$file" ]; then
+		khz=$(mktemp "$BUILD/vm/new.XXXXXX")
+		gcc -O2 -o "$khz" "$TOP/selftests/qemu/tsc_khz.c"
+		"$khz" >"$khz.out"
+		mv "$khz.out" "$file"
+		rm -f "$khz"
+	fi
+	echo "tsc=reliable tsc_early_khz=$(cat "$file")"
+}
+
 mkdir -p "$BUILD/vm"
 run=$(mktemp -d "$BUILD/vm/run.XXXXXX")
 log=$run/console.log
@@ -179,7 +194,7 @@ qemu=(qemu-system-x86_64 -machine pc -accel "$accel" -smp "$cpus" -m "$mem" "${c
 	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap
 	-device virtio-9p-pci,fsdev=host,mount_tag=host
 	-device virtio-rng-pci -device virtio-serial-pci "${disks[@]}"
-	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers \
+	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers $(clock) \
 $([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.cache=$CACHE afsync.kernel=$kdir $append")
 
 ended=0
@@ -224,7 +239,7 @@ if [ "$word $said" != "afsync-vm $token" ]; then
 	case $ended in
 	124|137) failed "time was up after ${timeout:-1800} s" 124 ;;
 	esac
-	failed "the VM ended without a word" 125
+	failed "the VM ended without a word (status of QEMU: $ended)" 125
 elif [ "$verdict" != clean ]; then
 	failed "the kernel complained (the command's own status was $status)" 125
 fi
