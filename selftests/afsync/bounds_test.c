@@ -88,6 +88,24 @@ TEST_F(bounds, requests_of_one_user_do_not_count_for_another)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
+TEST_F(bounds, requests_count_for_the_user_who_made_the_ring)
+{
+	pid_t pid;
+
+	parameter_set("max_user_requests", 10);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(4, queue_until_refused(&self->s.ring, self->s.file, 4));
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		need(setresuid(1000, 1000, 1000) == 0);
+		need(queue_until_refused(&self->s.ring, self->s.file, 20) == 6);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(0, queue_until_refused(&self->s.ring, self->s.file, 1));
+}
+
 TEST_F(bounds, cancelled_requests_and_ended_rings_do_not_count)
 {
 	struct ring other;

@@ -236,4 +236,35 @@ TEST_F(share, ring_lost_with_a_socket_ends)
 	EXPECT_LE(counter("cancelled"), cancelled + 1);
 }
 
+TEST_F(share, service_of_another_user_that_was_sent_a_ring_does_not_wait_for_its_syncs)
+{
+	int sockets[2];
+	pid_t pid;
+
+	need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		/* The mapping and the descriptor that fork brought do not count here. */
+		ring_close(&self->s.ring);
+		need(setresuid(1000, 1000, 1000) == 0);
+		close(receive_fd(sockets[1]));
+		_exit(0);
+	}
+	send_fd(sockets[0], self->s.ring.fd);
+	ring_close(&self->s.ring);
+	/* The child had the last descriptor, and the sync is still held. */
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(0, sim_stats(self->s.ctl).finished[SIM_GATE_FSYNC]);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	/* Nobody is told when it ends; the files are let go before this counts down. */
+	while (counter("in_flight"))
+		sched_yield();
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
 TEST_HARNESS_MAIN
