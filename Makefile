@@ -18,7 +18,9 @@ mandir ?= $(prefix)/share/man
 moduledir ?= /lib/modules
 INSTALL ?= install
 
-export DESTDIR prefix mandir TESTS KERNEL
+# Only there: the tests install with a prefix of their own.
+install uninstall: export DESTDIR prefix mandir
+check selftests selftests-debug: export TESTS KERNEL
 
 Q := $(if $(V),,@)
 SUB := +$(Q)$(MAKE) --no-print-directory -C
