@@ -19,8 +19,11 @@ moduledir ?= /lib/modules
 INSTALL ?= install
 
 # Only there: the tests install with a prefix of their own.
-install uninstall: export DESTDIR prefix mandir
-check selftests selftests-debug: export TESTS KERNEL
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export prefix := $(prefix)
+install uninstall: export mandir := $(mandir)
+check selftests selftests-debug: export TESTS := $(TESTS)
+check selftests selftests-debug: export KERNEL := $(KERNEL)
 
 Q := $(if $(V),,@)
 SUB := +$(Q)$(MAKE) --no-print-directory -C
@@ -46,7 +49,7 @@ setup: ## install the packages that are missing, fetch the kernels (asks nothing
 
 demo: setup tools ## see it work: Debian's kernel in QEMU, thousands of files and a log made durable
 	+$(Q)scripts/build-modules.sh debian >/dev/null
-	$(Q)scripts/vm.sh --no-sim --name demo --kernel debian scripts/demo.sh
+	$(Q)scripts/demo.sh
 
 check: setup ## run all tests on Debian's kernel and on a debug kernel (STAGES=, TESTS=)
 	$(Q)scripts/check.sh $(STAGES)
