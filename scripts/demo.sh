@@ -6,7 +6,7 @@
 #
 #	scripts/demo.sh
 #
-# 1. Several thousand files of an installed package are copied to an ext4 filesystem
+# 1. Several thousand files of an installed package are unpacked on an ext4 filesystem
 #    and made durable: with fsync() on one after the other, with sync(1), with afsync.
 # 2. 64 producers append records to one write-ahead log, and each goes on when its
 #    record is durable: with fdatasync() one after the other, with fdatasync() in all
@@ -146,12 +146,12 @@ print_table() {
 	echo
 }
 
-# copy_files WAY: a copy that is not durable yet, in a folder that is.
-copy_files() {
+# unpack_files WAY: files that are not durable yet, in a folder that is.
+unpack_files() {
 	dir=$MNT/$1
 	mkdir "$dir"
 	sync -f "$MNT"
-	cp -r "$SOURCE/." "$dir"
+	tar -C "$dir" -xf "$TMP/files.tar"
 }
 
 same_files() { diff -r "$SOURCE" "$dir" || die "$1: files are lost"; }
@@ -159,7 +159,7 @@ same_files() { diff -r "$SOURCE" "$dir" || die "$1: files are lost"; }
 # If the check after a power cut cannot fail, it says nothing.
 control() {
 	local lost
-	copy_files control
+	unpack_files control
 	power_cut
 	lost=$({ diff -rq "$SOURCE" "$dir" || :; } | wc -l)
 	[ "$lost" -gt 0 ] || die "files that nobody synced outlived the power cut: it was none"
@@ -170,7 +170,7 @@ files_job() {
 	local way asked run merged
 	job="$(grouped "$FILES") files"
 	for way in fsync sync afsync; do
-		copy_files "$way"
+		unpack_files "$way"
 		mark
 		case $way in
 		fsync)
@@ -236,13 +236,15 @@ guest_part() {
 		say "packing $FILES files inside the VM, which is slow: start this script on the host"
 		ARCHIVE=$TMP/files.tar
 		pack_files
+	else
+		cp "$ARCHIVE" "$TMP/files.tar"
 	fi
-	tar -C "$SOURCE" -xf "$ARCHIVE"
+	tar -C "$SOURCE" -xf "$TMP/files.tar"
 	equal "files in the archive" "$FILES" "$(find "$SOURCE" -type f | wc -l)"
 	NAMES=$(find "$SOURCE" | wc -l)
 
 	echo "$(grouped "$FILES") files and $(grouped $((NAMES - FILES))) folders of $(<"$ARCHIVE.tree")" \
-		"($(du -sm --apparent-size "$SOURCE" | cut -f 1) MB), copied to ext4 and made durable:"
+		"($(du -sm --apparent-size "$SOURCE" | cut -f 1) MB), unpacked on ext4 and made durable:"
 	control
 	files_job
 	echo "A write-ahead log, $PRODUCERS producers with $RECORDS records each:"
@@ -251,7 +253,7 @@ guest_part() {
 	cat <<-'END'
 	syncs run  by the module's own count; for the other ways each call is one
 	flushes    flushes of its cache that the disk was sent
-	time       making it durable, without the copying; in this VM
+	time       making it durable, without the unpacking; in this VM
 	speed      against the first way of the same job
 	Read back after each power cut: every file equals its original, and every
 	record that was acknowledged is in the log.
