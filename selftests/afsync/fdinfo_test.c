@@ -122,11 +122,12 @@ TEST_F(look, fdinfo_lists_64_requests_and_counts_the_rest)
 	EXPECT_EQ(100, fdinfo_number(self->s.ring.fd, "in_flight"));
 }
 
-TEST_F(look, fdinfo_can_be_read_before_the_setup)
+TEST_F(look, fdinfo_has_no_lines_of_a_ring_before_the_setup)
 {
 	int fd = device_open();
 
-	EXPECT_EQ(0, fdinfo_number(fd, "entries"));
+	EXPECT_EQ(-1, fdinfo_number(fd, "entries"));
+	EXPECT_EQ(-1, fdinfo_number(fd, "in_flight"));
 	EXPECT_EQ(0, fdinfo_lines(fd, "pending:"));
 	close(fd);
 }
