@@ -234,85 +234,118 @@ TEST_F(bounds, memory_of_rings_and_requests_is_charged_to_the_cgroup)
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
-#define FAILSLAB "/sys/kernel/debug/failslab/"
+/* --- memory that cannot be had --- */
+
+#define FAULTS	"/sys/kernel/debug/"
 
 /*
- * Makes the nth allocation of this thread fail from here on; 0 turns it off. Returns
- * what was left: 0 says that one has failed.
+ * /proc/thread-self/fail-nth, opened in time: while it is set to n, the nth allocation or
+ * copy of this thread fails, also one that would open or write this very file.
  */
-static int fail_nth(int n)
-{
-	char text[16] = "";
-	int fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC), left;
+static int fail_nth_fd = -1;
 
-	need(fd >= 0);
-	need(read(fd, text, sizeof(text) - 1) > 0);
-	left = atoi(text);
-	snprintf(text, sizeof(text), "%d", n);
-	need(pwrite(fd, text, strlen(text), 0) > 0);
-	close(fd);
-	return left;
+/* Opens it and makes allocations that may sleep fail as well; false: no such kernel. */
+static bool faults_ready(void)
+{
+	static const char * const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
+	char path[128];
+	unsigned int i;
+
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (fail_nth_fd < 0 || text_write(FAULTS "failslab/ignore-gfp-wait", "N"))
+		return false;
+	text_write(FAULTS "fail_page_alloc/ignore-gfp-wait", "N");
+	/* Each that fails would print a trace. */
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		snprintf(path, sizeof(path), FAULTS "%s/verbose", kinds[i]);
+		text_write(path, "0");
+	}
+	return true;
 }
 
-static bool failslab_ready(void)
+static void fault_set(unsigned int nth)
 {
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	return !access("/proc/thread-self/fail-nth", W_OK) &&
-	       !text_write(FAILSLAB "ignore-gfp-wait", "N");
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", nth);
+	/* While one is set, it may be this copy that fails. */
+	while (pwrite(fail_nth_fd, text, strlen(text), 0) < 0)
+		;
+}
+
+/* Turns it off; false if it has not failed anything before. */
+static bool fault_happened(void)
+{
+	char text[16] = "";
+	bool happened;
+
+	happened = pread(fail_nth_fd, text, sizeof(text) - 1, 0) > 0 && !atoi(text);
+	fault_set(0);
+	return happened;
+}
+
+/* What a command may say to a failing step of its own. */
+static bool is_fault(int ret, int expected)
+{
+	return ret == expected || ret == -EFAULT;
 }
 
 TEST_F(bounds, every_allocation_of_a_submit_that_fails_is_EAGAIN_and_queues_nothing)
 {
 	long long submitted = counter("submitted");
-	int nth, ret, left, failed = 0;
+	unsigned int nth, again = 0, queued = 0;
+	bool happened;
+	int ret;
 
-	if (!failslab_ready())
+	if (!faults_ready())
 		SKIP(return, "no failslab in this kernel");
-	/* Fail the first, then the second ... until there is none to fail. */
-	for (nth = 1; nth < 100; nth++) {
-		fail_nth(nth);
+	/* Fail the first step, then the second ... until there is none left to fail. */
+	for (nth = 1, happened = true; happened; nth++) {
+		ASSERT_LT(nth, 100);
+		fault_set(nth);
 		ret = ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, nth);
-		left = fail_nth(0);
+		happened = fault_happened();
 		if (ret == 1) {
+			/* Either nothing failed, or something that can be done without. */
 			EXPECT_EQ(nth, ring_next(&self->s.ring).user_data);
-			if (left)
-				break;
+			queued++;
 			continue;
 		}
-		EXPECT_EQ(-EAGAIN, ret);
-		failed++;
+		EXPECT_TRUE(happened && is_fault(ret, -EAGAIN))
+			TH_LOG("step %u: %d", nth, ret);
+		again += ret == -EAGAIN;
 	}
-	EXPECT_LT(nth, 100);
-	EXPECT_NE(0, failed);
-	EXPECT_EQ(submitted + nth - failed, counter("submitted"));
+	EXPECT_NE(0, again);
+	EXPECT_EQ(submitted + queued, counter("submitted"));
 	EXPECT_EQ(0, counter("in_flight"));
 }
 
 TEST_F(bounds, every_allocation_of_a_setup_that_fails_is_ENOMEM_and_makes_no_ring)
 {
-	int fd = device_open(), nth, ret, left, failed = 0;
+	unsigned int nth, nomem = 0;
 	struct afsync_setup setup;
+	bool happened;
+	int fd, ret;
 
-	if (!failslab_ready())
+	if (!faults_ready())
 		SKIP(return, "no failslab in this kernel");
-	for (nth = 1; nth < 100; nth++) {
-		fail_nth(nth);
+	for (nth = 1, happened = true; happened; nth++) {
+		ASSERT_LT(nth, 100);
+		fd = device_open();
+		fault_set(nth);
 		ret = afsync_cmd_setup(fd, 64, &setup);
-		left = fail_nth(0);
-		if (!ret) {
-			if (left)
-				break;
-			close(fd);
-			fd = device_open();
-			continue;
+		happened = fault_happened();
+		if (ret)
+			EXPECT_TRUE(happened && is_fault(ret, -ENOMEM))
+				TH_LOG("step %u: %d", nth, ret);
+		if (ret == -ENOMEM) {
+			EXPECT_EQ(-ENXIO, afsync_cmd_wait(fd, 0, 0, 0, 0));
+			nomem++;
 		}
-		EXPECT_EQ(-ENOMEM, ret);
-		EXPECT_EQ(-ENXIO, afsync_cmd_wait(fd, 0, 0, 0, 0));
-		failed++;
+		close(fd);
 	}
-	EXPECT_LT(nth, 100);
-	EXPECT_NE(0, failed);
-	close(fd);
+	EXPECT_NE(0, nomem);
 }
 
 TEST_HARNESS_MAIN
