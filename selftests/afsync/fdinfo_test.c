@@ -21,7 +21,7 @@ FIXTURE_TEARDOWN(look)
 	stage_close(&self->s);
 }
 
-static char *fdinfo(int fd)
+static char *fdinfo_read(int fd)
 {
 	char path[64];
 
@@ -32,7 +32,7 @@ static char *fdinfo(int fd)
 /* The number behind "name:", or -1 if there is no such line. */
 static long long fdinfo_number(int fd, const char *name)
 {
-	char *text = fdinfo(fd), start[32], *line;
+	char *text = fdinfo_read(fd), start[32], *line;
 	long long number = -1;
 
 	snprintf(start, sizeof(start), "\n%s:\t", name);
@@ -45,7 +45,7 @@ static long long fdinfo_number(int fd, const char *name)
 
 static unsigned int fdinfo_lines(int fd, const char *start)
 {
-	char *text = fdinfo(fd), *line, *rest = text;
+	char *text = fdinfo_read(fd), *line, *rest = text;
 	unsigned int count = 0;
 
 	while ((line = strsep(&rest, "\n")))
