@@ -97,21 +97,28 @@ TEST_F(identity, ring_inherited_by_another_user_runs_as_that_user)
 	EXPECT_EQ(2000, sim_call(self->s.ctl, 0).fsgid);
 }
 
-TEST_F(identity, sync_of_its_own_after_a_failed_batch_runs_as_the_first_too)
+TEST_F(identity, sync_of_its_own_after_a_failed_one_runs_as_who_queued_it)
 {
 	int other = world_open(&self->s.world, "file", O_RDWR);
-	struct afsync_sqe sqes[2] = {
-		sqe_of(self->s.file, AFSYNC_OP_FSYNC, 0),
-		sqe_of(other, AFSYNC_OP_FSYNC, 1),
-	};
 
-	sim_fail(self->s.ctl, SIM_GATE_FSYNC, EIO, 1);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 0));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	setfsuid(1000);
-	ASSERT_EQ(2, ring_submit(&self->s.ring, sqes, 2, NULL));
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
+	setfsuid(1001);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, other, AFSYNC_OP_FSYNC, 2));
 	setfsuid(0);
-	ring_wait(&self->s.ring, 2);
-	EXPECT_EQ(1000, sim_call(self->s.ctl, 0).fsuid);
+	/* These two are one batch, whose first sync fails. */
+	sim_step(self->s.ctl, SIM_GATE_FSYNC, 1);
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 2);
+	sim_fail(self->s.ctl, SIM_GATE_FSYNC, EIO, 1);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	EXPECT_EQ(-EIO, ring_next(&self->s.ring).res);
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
 	EXPECT_EQ(1000, sim_call(self->s.ctl, 1).fsuid);
+	EXPECT_EQ(1001, sim_call(self->s.ctl, 2).fsuid);
 	close(other);
 }
 
