@@ -326,6 +326,7 @@ struct afsync_ring *afsync_ring_create(u32 entries);
 void afsync_ring_put(struct afsync_ring *ring);
 void afsync_ring_put_wait(struct afsync_ring *ring);
 int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
+u32 __afsync_ring_unread(struct afsync_ring *ring);
 u32 afsync_ring_unread(struct afsync_ring *ring);
 bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req);
 void afsync_ring_post(struct afsync_req *req);

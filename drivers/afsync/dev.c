@@ -97,8 +97,7 @@ static void afsync_show_fdinfo(struct seq_file *m, struct file *file)
 	spin_lock(&ring->lock);
 	seq_printf(m, "entries:\t%u\n", ring->entries);
 	seq_printf(m, "in_flight:\t%u\n", ring->in_flight);
-	seq_printf(m, "unread:\t%u\n",
-		   min(ring->tail - READ_ONCE(ring->shared->head), ring->entries));
+	seq_printf(m, "unread:\t%u\n", __afsync_ring_unread(ring));
 	seq_printf(m, "eventfd:\t%d\n", !!ring->eventfd);
 	list_for_each_entry(req, &ring->requests, ring_link) {
 		if (!left--) {

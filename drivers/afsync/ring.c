@@ -135,7 +135,7 @@ int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma)
  * honest head cannot be ahead of the tail; one that is outside the ring counts as a
  * full ring.
  */
-static u32 ring_unread(struct afsync_ring *ring)
+u32 __afsync_ring_unread(struct afsync_ring *ring)
 {
 	lockdep_assert_held(&ring->lock);
 	return min(ring->tail - READ_ONCE(ring->shared->head), ring->entries);
@@ -147,7 +147,7 @@ u32 afsync_ring_unread(struct afsync_ring *ring)
 	u32 unread;
 
 	spin_lock(&ring->lock);
-	unread = ring_unread(ring);
+	unread = __afsync_ring_unread(ring);
 	spin_unlock(&ring->lock);
 	return unread;
 }
@@ -158,7 +158,7 @@ bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req)
 	bool free;
 
 	spin_lock(&ring->lock);
-	free = ring->in_flight + ring_unread(ring) < ring->entries;
+	free = ring->in_flight + __afsync_ring_unread(ring) < ring->entries;
 	if (free) {
 		ring->in_flight++;
 		atomic_inc(&ring->live);
