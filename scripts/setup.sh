@@ -63,6 +63,16 @@ util-linux		mount, losetup, unshare, fsfreeze
 iproute2		the loopback interface
 procps			ps and pkill
 "
+PROGRAM_PACKAGES="
+libaio-dev		libaio's header, for tests and the drop-in
+libaio1			what the drop-in stands in for
+fio			real program: posixaio and libaio
+stress-ng		real program: aio
+glusterfs-server	real program: a brick with linux-aio
+attr			looks at what the brick has stored
+dpkg-dev		unpacks the source packages of the test suites
+patch			applies the patches in them
+"
 KERNEL_PACKAGES="
 linux-source-6.1	kernel sources: debug kernel, kselftest, checkpatch
 bc			builds kernels
@@ -163,7 +173,7 @@ fetch_headers() {
 }
 
 mkdir -p "$CACHE"
-all="$BUILD_PACKAGES$CHECK_PACKAGES$VM_PACKAGES$KERNEL_PACKAGES"
+all="$BUILD_PACKAGES$CHECK_PACKAGES$VM_PACKAGES$PROGRAM_PACKAGES$KERNEL_PACKAGES"
 case ${1:-} in
 --list)
 	table "$all"
