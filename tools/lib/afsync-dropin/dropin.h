@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What the drop-in libraries libafsync-posix and libafsync-libaio share. It is no
+ * library of its own: both compile ring.c and report.c in.
+ *
+ * ring.c opens, maps and closes a ring. report.c says on standard error what a
+ * library does, if AFSYNC_VERBOSE asks for it, and counts what programs asked for
+ * in a page that `afsync exec --stats` makes and reads.
+ *
+ * Nothing here changes errno.
+ */
+#ifndef _AFSYNC_DROPIN_H
+#define _AFSYNC_DROPIN_H
+
+#include <stddef.h>
+#include <linux/afsync.h>
+
+#define DROPIN_DEVICE	"/dev/afsync"
+
+/* ring.c */
+
+struct dropin_ring {
+	int fd;
+	__u32 entries;
+	size_t size;		/* of the mapping */
+	struct afsync_ring_header *header;
+	struct afsync_cqe *cqes;
+};
+
+/*
+ * Returns 0 or -errno; -ENOSYS if the module cannot hold requests. Where the module
+ * allows fewer @entries, there will be fewer.
+ */
+int dropin_ring_open(struct dropin_ring *ring, __u32 entries);
+
+/* Also for a descriptor that the program has closed, or uses for a file of its own. */
+void dropin_ring_close(struct dropin_ring *ring);
+
+/* report.c */
+
+/*
+ * If AFSYNC_VERBOSE is set, and not to nothing or 0, writes one line:
+ *	@error 0:	"LIBRARY: TEXT"
+ *	else		"LIBRARY: no /dev/afsync (ERROR): TEXT"; @error may be negative
+ */
+void dropin_say(const char *library, const char *text, int error);
+
+/* What a program asked for. A new one goes before DROPIN_NR. */
+enum dropin_counter {
+	/* aio_fsync() with O_SYNC and O_DSYNC, and what became of them on the device */
+	DROPIN_POSIX_FSYNC,
+	DROPIN_POSIX_FDATASYNC,
+	DROPIN_POSIX_READ,
+	DROPIN_POSIX_WRITE,
+	DROPIN_POSIX_MERGED,
+	DROPIN_POSIX_CANCELLED,
+	DROPIN_POSIX_FAILED,
+	/* iocbs of io_submit() */
+	DROPIN_LIBAIO_FSYNC,
+	DROPIN_LIBAIO_FDSYNC,
+	DROPIN_LIBAIO_OTHER,
+	DROPIN_LIBAIO_CANCELLED,
+	/* syncs that went to glibc or to kernel AIO for want of the device */
+	DROPIN_ELSEWHERE,
+	DROPIN_NR
+};
+
+void dropin_count(enum dropin_counter counter, __u64 n);
+
+/*
+ * The file that AFSYNC_STATS names. It belongs to the one who made it; processes add
+ * to the counters with atomic operations, and never initialise or remove it. Shared
+ * memory, so that what a killed process counted is there, too.
+ */
+#define DROPIN_STATS_MAGIC	0x73746174736661ULL
+
+struct dropin_stats {
+	__u64 magic;
+	__u64 counters[DROPIN_NR];
+};
+
+#endif /* _AFSYNC_DROPIN_H */
