@@ -27,6 +27,7 @@ check selftests selftests-debug: export KERNEL := $(KERNEL)
 
 Q := $(if $(V),,@)
 SUB := +$(Q)$(MAKE) --no-print-directory -C
+LIBS := tools/lib/afsync $(patsubst %/Makefile,%,$(wildcard tools/lib/afsync-*/Makefile))
 MAN4 := $(wildcard Documentation/man/*.4)
 LOAD := $(DESTDIR)$(prefix)/lib/modules-load.d/afsync.conf
 
@@ -35,8 +36,11 @@ all: modules lib tools ## build the module, the library and the command
 modules: ## build afsync.ko (KVER=, KDIR=, LLVM=1)
 	+$(Q)scripts/build-modules.sh $(or $(KDIR),$(KVER)) >/dev/null
 
-lib: ## build libafsync
-	$(SUB) tools/lib/afsync all
+lib: $(LIBS:%=%/all) ## build libafsync and the drop-in libraries
+
+$(LIBS:%=%/all) $(LIBS:%=%/install) $(LIBS:%=%/uninstall):
+	$(SUB) $(@D) $(@F)
+$(LIBS:%=%/install): %/install: %/all
 
 tools: lib ## build the afsync command and the demo's programs
 	$(SUB) tools/afsync all
@@ -76,8 +80,7 @@ vm: setup ## a shell in a VM with the module loaded; CMD='...' runs that (ADD= D
 		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(foreach path,$(ADD),--add $(path)) \
 		-- $(if $(VM_CMD),"$$VM_CMD")
 
-install: lib tools install-module ## install below $(DESTDIR)$(prefix), the module below $(DESTDIR)/lib/modules
-	$(SUB) tools/lib/afsync install
+install: lib tools install-module $(LIBS:%=%/install) ## install below $(DESTDIR)$(prefix), the module below $(DESTDIR)/lib/modules
 	$(SUB) tools/afsync install
 	$(Q)$(INSTALL) -d $(DESTDIR)$(mandir)/man4 $(dir $(LOAD))
 	$(Q)$(if $(MAN4),$(INSTALL) -m 644 $(MAN4) $(DESTDIR)$(mandir)/man4)
@@ -91,8 +94,7 @@ install-module: ## install only the module
 		$(INSTALL) -m 644 "$$out/drivers/afsync/afsync.ko" "$(DESTDIR)$(moduledir)/$$release/extra/" \
 		$(if $(DESTDIR),,&& depmod "$$release")
 
-uninstall: ## remove what install put there, the module for every kernel
-	$(SUB) tools/lib/afsync uninstall
+uninstall: $(LIBS:%=%/uninstall) ## remove what install put there, the module for every kernel
 	$(SUB) tools/afsync uninstall
 	$(Q)rm -f $(LOAD) $(patsubst Documentation/man/%,$(DESTDIR)$(mandir)/man4/%,$(MAN4))
 	$(Q)for ko in $(DESTDIR)$(moduledir)/*/extra/afsync.ko; do \
@@ -111,5 +113,6 @@ help: ## list the targets
 	@echo "Variables: see the top of the Makefile."
 
 .PHONY: all modules lib tools tests setup demo check check-static check-unit selftests \
-	selftests-debug vm install install-module uninstall clean help
+	selftests-debug vm install install-module uninstall clean help \
+	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

@@ -13,6 +13,9 @@ copy_tree() {
 	git -C "$tree" -c user.name=check -c user.email=check commit -q -m copy
 }
 
+# The libraries: tools/lib/afsync-dropin is none, it has no Makefile.
+lib_folders() { files 'tools/lib/*/Makefile' | sed 's|/Makefile$||'; }
+
 # headers_of VERSION: a folder of kernel headers, the newest of that version.
 headers_of() {
 	local dir
@@ -52,8 +55,10 @@ warnings() {
 
 # The kernel's test harness is not free of clang's warnings.
 check_user_warnings() {
-	warnings gcc tools/lib/afsync tools/afsync selftests
-	warnings clang tools/lib/afsync tools/afsync
+	local libs
+	mapfile -t libs < <(lib_folders)
+	warnings gcc "${libs[@]}" tools/afsync selftests
+	warnings clang "${libs[@]}" tools/afsync
 }
 
 # The library exports what its header declares, and nothing else is global in it.
@@ -88,7 +93,10 @@ check_install_uninstall() {
 		compgen -G "$dest/$f*" >/dev/null || { echo "not installed: $f"; return 1; }
 	done
 	find "$dest" -name 'afsync.ko*' | grep . >/dev/null || { echo "not installed: afsync.ko"; return 1; }
-	find "$dest" -name 'libafsync.so.1' | grep . >/dev/null || { echo "not installed: libafsync.so.1"; return 1; }
+	for f in $(lib_folders); do
+		f=lib${f##*/}.so.1
+		find "$dest" -name "$f" | grep . >/dev/null || { echo "not installed: $f"; return 1; }
+	done
 	find "$dest" -name '*sim*' | none "installed, but only for tests"
 	make -s -C "$tree" uninstall DESTDIR="$dest" prefix=/usr >/dev/null
 	find "$dest" ! -type d | none "left by 'make uninstall'"

@@ -36,6 +36,7 @@ break_doc_fields() { sed -i 's/^``cqes_offset``$/x/; s/, ``cqes_offset``//' $RST
 break_doc_lists() { sed -i 's/^``merged``$/``joined``/' $RST; }
 break_doc_errnos() { sed -i 's/^``EALREADY``$/``EILSEQ``/' $RST; }
 break_doc_paths() { echo 'scripts/no-such-file.sh' >>README.md; }
+break_doc_tests() { echo 'no_such_test.c' >>README.md; }
 break_doc_promises() { sed -i 's/^P7: /P77: /' $RST; }
 break_doc_programs() { sed -i 's/AFSYNC_IOC_SETUP, &setup/AFSYNC_IOC_SETUP, setup/' $RST README.md; sed -i 's/afsync_submit/afsync_submitt/' README.md; }
 break_modules() { sed -i 's/^static int __init afsync_init/int __init afsync_init/' drivers/afsync/main.c; }
@@ -45,7 +46,7 @@ break_modules_clang() { sed -i 's/^static int __init afsync_init(void)$/&;\nstat
 break_user_warnings() { sed -i '0,/^{/s//{\n\tint unused_variable;/' tools/afsync/main.c; }
 break_lib_symbols() { echo 'int stray_symbol;' >>tools/lib/afsync/setup.c; }
 break_build_clean() { sed -i 's|^/build/$||' .gitignore; }
-break_install_uninstall() { sed -i 's/^\(un\)\{0,1\}install:.*/&\n\t@:/; s/rm -f/: rm -f/' Makefile tools/lib/afsync/Makefile tools/afsync/Makefile; }
+break_install_uninstall() { sed -i 's/^\(un\)\{0,1\}install:.*/&\n\t@:/; s/rm -f/: rm -f/' Makefile tools/lib/*/Makefile tools/afsync/Makefile; }
 
 if [ $# = 0 ]; then
 	mapfile -t names < <("$TOP/scripts/check-static.sh" --list)

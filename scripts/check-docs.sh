@@ -71,6 +71,14 @@ check_doc_paths() {
 		done | none "no such file"
 }
 
+# Every test that the documentation names exists.
+check_doc_tests() {
+	local f
+	docs_text | grep -oE '[a-z0-9_]+_test\.(c|sh)' | sort -u | while read -r f; do
+		files "selftests/afsync/$f" "tools/*/tests/$f" | grep . >/dev/null || echo "$f"
+	done | none "no such test"
+}
+
 # Each promise P1 to P13 has a section that names the test files that prove it.
 check_doc_promises() {
 	local n title tests f bad=0

@@ -29,7 +29,9 @@ stage_static() { "$TOP/scripts/check-static.sh"; }
 # Tests that need no device, on this machine.
 stage_unit() {
 	local part
-	for part in tools/lib/afsync tools/afsync; do
+	for part in "$TOP"/tools/lib/*/Makefile "$TOP/tools/afsync/Makefile"; do
+		part=${part#"$TOP/"}
+		part=${part%/Makefile}
 		echo "# $part"
 		make -s -C "$TOP/$part" check || echo "not ok 0 - $part: 'make check' ended with an error"
 	done
