@@ -14,8 +14,8 @@
  *	ring.c		writes the entries into shared memory and notifies
  *	wait.c		those who wait in an ioctl
  *
- * Beside the way: dev.c (one open of the device), cancel.c (takes queued requests
- * back), lane.c (the workqueue of a filesystem), user.c (limit of requests a user),
+ * Beside the way: dev.c (one open of the device), hold.c (requests that wait to be
+ * started), attach.c (completion by kernel AIO), cancel.c (takes queued requests back), lane.c (the workqueue of a filesystem), user.c (limit of requests a user),
  * stats.c (counters), main.c (the module).
  *
  * Locks, outer before inner. All are spinlocks: nobody sleeps under them, and no
@@ -27,6 +27,8 @@
  *	  bucket->lock (fileq.c)	the queues of the files that hash there, and
  *					the state of their requests
  *	  the eventfd's own lock	eventfd_signal() takes it
+ *	  ctx_lock of kernel AIO	kiocb_set_cancel_fn() takes it; interrupts do, too,
+ *					so nothing of ours may be taken under it
  *
  *	ring->wait.lock			pollers and waiters
  *	  ring->lock			they count the entries
@@ -40,6 +42,8 @@
  *					the requests
  *	request -> ring			ring->live, from its slot on until nothing of the
  *					request is left
+ *	abort of an AIO -> request	req->refs, beside the one of its life
+ *	attached AIO -> open		the kernel's own, until ki_complete()
  *	request -> file, credentials	from creation until just before its entry is
  *					posted
  *	request -> queue of the file	fileq->refs, as long as the request lives
@@ -61,7 +65,9 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/percpu.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -70,7 +76,8 @@
 
 #define AFSYNC_OPS_MASK		(BIT(AFSYNC_OP_FSYNC) | BIT(AFSYNC_OP_FDATASYNC) | \
 				 BIT(AFSYNC_OP_SYNCFS))
-#define AFSYNC_SQE_MASK		(AFSYNC_SQE_DRAIN | AFSYNC_SQE_WRITABLE)
+#define AFSYNC_SQE_MASK		(AFSYNC_SQE_DRAIN | AFSYNC_SQE_WRITABLE | \
+				 AFSYNC_SQE_HOLD)
 #define AFSYNC_WAIT_MASK	(AFSYNC_WAIT_TIMEOUT | AFSYNC_WAIT_ABSTIME | \
 				 AFSYNC_WAIT_SIGMASK)
 #define AFSYNC_CANCEL_MASK	(AFSYNC_CANCEL_USER_DATA | AFSYNC_CANCEL_FD | \
@@ -82,6 +89,7 @@
  */
 #define AFSYNC_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+struct afsync_fileq;
 struct afsync_lane;
 struct afsync_user;
 struct attribute_group;
@@ -107,6 +115,7 @@ struct seq_file;
  *	exceeds @entries: that is the slot reserved for each request.
  * @notify: an entry was posted and whoever set this will notify
  * @eventfd: to signal, or NULL
+ * @held: requests in state HELD, oldest first
  * @requests: all requests in flight, oldest first
  * @live: one for the open, and one for each request of which anything is left; atomic.
  *	See afsync_ring_put().
@@ -126,6 +135,7 @@ struct afsync_ring {
 	u32 in_flight;
 	bool notify;
 	struct eventfd_ctx *eventfd;
+	struct list_head held;
 	struct list_head requests;
 
 	atomic_t live;
@@ -135,7 +145,9 @@ struct afsync_ring {
 /**
  * enum afsync_state - where a request is; moved by req_set_state() under the lock of
  *	its queue's bucket
- * @AFSYNC_NEW: being submitted; owned by the submitter; next QUEUED
+ * @AFSYNC_NEW: being submitted or started; owned by who does that; next QUEUED or HELD
+ * @AFSYNC_HELD: on the ring's list of held requests, owned by it, and moved under the
+ *	ring's lock as well; next NEW or CANCELLED
  * @AFSYNC_QUEUED: on the list of its queue, owned by it; next RUNNING or CANCELLED
  * @AFSYNC_RUNNING: in the batch of the worker, owned by it; next DONE
  * @AFSYNC_CANCELLED: on its way to, or in, its lane's list of cancelled requests,
@@ -144,6 +156,7 @@ struct afsync_ring {
  */
 enum afsync_state {
 	AFSYNC_NEW,
+	AFSYNC_HELD,
 	AFSYNC_QUEUED,
 	AFSYNC_RUNNING,
 	AFSYNC_CANCELLED,
@@ -165,6 +178,10 @@ enum afsync_state {
  * @op: enum afsync_op; set once
  * @flags: AFSYNC_SQE_*; set once
  * @ioprio: I/O priority, 0 = none named; set once
+ * @refs: one for its life, one while an abort of its AIO is on the way; atomic
+ * @kiocb: the kernel AIO that its end completes instead of an entry, or NULL; set once,
+ *	in state HELD under ring->lock
+ * @abort_node: in the list of aborts of attach.c
  * @notify: this request stands for its ring until the ring is notified; the
  *	completing worker only
  * @state: enum afsync_state; under the lock of the queue's bucket
@@ -182,6 +199,9 @@ struct afsync_req {
 	u64 user_data;
 	loff_t start;
 	loff_t end;
+	struct kiocb *kiocb;
+	struct llist_node abort_node;
+	refcount_t refs;
 	u32 op;
 	u32 flags;
 	u16 ioprio;
@@ -189,62 +209,6 @@ struct afsync_req {
 	u8 state;
 	int res;
 	u32 cqe_flags;
-};
-
-/**
- * enum afsync_scope - what the requests of one queue have in common
- * @AFSYNC_SCOPE_INODE: the inode; one sync serves all its open files
- * @AFSYNC_SCOPE_FILE: the open file; one sync serves only that
- * @AFSYNC_SCOPE_SUPER: the filesystem; SYNCFS
- */
-enum afsync_scope {
-	AFSYNC_SCOPE_INODE,
-	AFSYNC_SCOPE_FILE,
-	AFSYNC_SCOPE_SUPER,
-};
-
-/**
- * struct afsync_key - which queue a request belongs to; addresses are only compared
- * @scope: what @object is
- * @object: the inode, open file or superblock
- * @domain: what may get stuck as a whole: the superblock, or for a block device its
- *	inode; picks the lane
- */
-struct afsync_key {
-	enum afsync_scope scope;
-	const void *object;
-	const void *domain;
-};
-
-/**
- * struct afsync_fileq - the ordered queue of one file; exists while it has requests
- * @node: in its bucket, under the bucket's lock
- * @bucket: where it hashes to; set once
- * @key: whose queue it is; set once
- * @lane: where its work runs; set once
- * @work: takes and runs the batches. It never runs twice at once, and that is what
- *	keeps the requests of a file in order.
- * @refs: requests, one while @active, one while in a list of afsync_fileq_kick();
- *	under the bucket's lock
- * @active: @work has to run; under the bucket's lock
- * @kicked: @work was queued since @active was set; under the bucket's lock
- * @waiting: requests in state QUEUED, oldest first; under the bucket's lock
- * @kicker: the submitter's list that @kick_link is in, or NULL; only compared; under the
- *	bucket's lock
- * @kick_link: in that list; the submitter's
- */
-struct afsync_fileq {
-	struct hlist_node node;
-	struct afsync_bucket *bucket;
-	struct afsync_key key;
-	struct afsync_lane *lane;
-	struct work_struct work;
-	unsigned int refs;
-	bool active;
-	bool kicked;
-	struct list_head waiting;
-	const struct list_head *kicker;
-	struct list_head kick_link;
 };
 
 /* One counter each CPU; see Documentation/ABI/testing/sysfs-class-misc-afsync. */
@@ -281,35 +245,27 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* submit.c */
 int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args);
+void afsync_queue(struct list_head *created);
+
+/* hold.c */
+void afsync_hold(struct afsync_req *req);
+int afsync_start(struct afsync_ring *ring, const struct afsync_start *args);
+
+/* attach.c */
+ssize_t afsync_write_iter(struct kiocb *iocb, struct iov_iter *from);
+void afsync_attach_exit(void);
 
 /* req.c */
 int afsync_req_init(void);
 void afsync_req_exit(void);
 struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 				     const struct afsync_sqe *sqe);
+void afsync_req_put(struct afsync_req *req);
 void afsync_reqs_complete(struct list_head *done);
-
-/* key.c */
-bool afsync_is_local(const struct file *file);
-struct afsync_key afsync_key_of(struct file *file, u32 op);
-bool afsync_key_fits(const struct afsync_key *key, const struct afsync_req *first,
-		     const struct afsync_req *req);
-
-/* fileq.c */
-int afsync_fileq_init(void);
-void afsync_fileq_exit(void);
-struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op);
-void afsync_fileq_put(struct afsync_fileq *fileq);
-void afsync_fileq_add(struct afsync_req *req, struct list_head *kick);
-void afsync_fileq_kick(struct list_head *kick);
-enum afsync_state afsync_fileq_remove(struct afsync_req *req);
-void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
-
-/* sync.c */
-void afsync_sync_batch(enum afsync_scope scope, struct list_head *batch);
 
 /* cancel.c */
 int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args);
+void afsync_cancel_one(struct afsync_req *req);
 void afsync_cancel_all(struct afsync_ring *ring);
 
 /* lane.c */
@@ -330,6 +286,7 @@ u32 __afsync_ring_unread(struct afsync_ring *ring);
 u32 afsync_ring_unread(struct afsync_ring *ring);
 bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req);
 void afsync_ring_post(struct afsync_req *req);
+void afsync_ring_unreserve(struct afsync_req *req);
 void afsync_ring_notify(struct afsync_ring *ring);
 int afsync_ring_eventfd(struct afsync_ring *ring, int fd);
 

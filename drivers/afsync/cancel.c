@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking requests back. Only those still queued can be: they leave the queue of their
- * file here, and their lane's reaper lets go of their files and completes them, since a
+ * Taking requests back. Only those still held or queued can be: they leave the list
+ * that they are in here, and their lane's reaper lets go of their files and completes them, since a
  * program's thread could do that only on its way out of the kernel, after the entry.
  */
 #include <linux/file.h>
 
 #include "afsync.h"
+#include "fileq.h"
 
 static bool matches(const struct afsync_req *req, const struct afsync_cancel *args,
 		    const struct file *file)
 {
 	if (args->match & AFSYNC_CANCEL_USER_DATA && req->user_data != args->user_data)
 		return false;
-	/* If the address belonged to another file before, the request is not QUEUED now. */
+	/* If the address belonged to another file before, the request has ended now. */
 	if (args->match & AFSYNC_CANCEL_FD && req->file != file)
 		return false;
 	return true;
@@ -50,7 +51,7 @@ static int take_matching(struct afsync_ring *ring, struct afsync_cancel *args,
 		if (!matches(req, args, file))
 			continue;
 		was = afsync_fileq_remove(req);
-		if (was == AFSYNC_QUEUED) {
+		if (was == AFSYNC_QUEUED || was == AFSYNC_HELD) {
 			list_add_tail(&req->link, cancelled);
 			count++;
 		} else if (was == AFSYNC_RUNNING) {
@@ -101,7 +102,22 @@ int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args)
 	return args->running ? -EALREADY : -ENOENT;
 }
 
-/* For the end of a ring: whatever is queued. */
+/* For a request that is known, by a reference. */
+void afsync_cancel_one(struct afsync_req *req)
+{
+	enum afsync_state was;
+
+	spin_lock(&req->ring->lock);
+	was = afsync_fileq_remove(req);
+	if (was == AFSYNC_QUEUED || was == AFSYNC_HELD)
+		INIT_LIST_HEAD(&req->link);
+	spin_unlock(&req->ring->lock);
+
+	if (was == AFSYNC_QUEUED || was == AFSYNC_HELD)
+		afsync_lane_cancelled(req);
+}
+
+/* For the end of a ring: whatever is held or queued. */
 void afsync_cancel_all(struct afsync_ring *ring)
 {
 	struct afsync_cancel args = { .match = AFSYNC_CANCEL_ALL };

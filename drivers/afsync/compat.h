@@ -7,6 +7,7 @@
 #define _AFSYNC_COMPAT_H
 
 #include <linux/eventfd.h>
+#include <linux/fs.h>
 
 /*
  * eventfd_signal() takes the number to add up to 6.7 and always adds one since 6.8.
@@ -22,6 +23,14 @@ static inline void afsync_eventfd_signal(struct eventfd_ctx *eventfd)
 {
 	eventfd_signal(eventfd);
 }
+#endif
+
+/*
+ * Kernels before 6.1.80 do not say whether a kiocb is kernel AIO's; there none can be
+ * attached. Delete when nobody runs those any more.
+ */
+#ifndef IOCB_AIO_RW
+#define IOCB_AIO_RW	0
 #endif
 
 #endif /* _AFSYNC_COMPAT_H */

@@ -11,6 +11,7 @@
 #include <linux/seq_file.h>
 
 #include "afsync.h"
+#include "fileq.h"
 
 /* Requests that fdinfo lists; it only counts the others. */
 #define AFSYNC_FDINFO_REQUESTS	64
@@ -27,9 +28,10 @@ static int afsync_open(struct inode *inode, struct file *file)
  * ioctl and poll hold the file, and so does every mapping. Who may still use the ring,
  * and why each ends:
  *
- *	queued requests		cancelled here; the reaper lets go of their files
+ *	held, queued requests	cancelled here; the reaper lets go of their files
  *	cancelled requests	the reaper is on its way to them
  *	running requests	their sync ends when the filesystem says so
+ *	attached AIO		holds the open: there is none
  *	workers			use the ring only while they have a request of it
  *
  * A descriptor can travel, though: a kernel thread may drop it with a socket that it
@@ -114,6 +116,7 @@ const struct file_operations afsync_fops = {
 	.owner		= THIS_MODULE,
 	.open		= afsync_open,
 	.release	= afsync_release,
+	.write_iter	= afsync_write_iter,
 	.unlocked_ioctl	= afsync_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.mmap		= afsync_mmap,

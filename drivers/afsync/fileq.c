@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "afsync.h"
+#include "fileq.h"
 #include "trace.h"
 
 /*
@@ -153,7 +154,8 @@ void afsync_fileq_put(struct afsync_fileq *fileq)
 static void req_set_state(struct afsync_req *req, enum afsync_state state)
 {
 	lockdep_assert_held(&req->fileq->bucket->lock);
-	req->state = state;
+	/* attach_cancel() reads it without the lock. */
+	WRITE_ONCE(req->state, state);
 }
 
 /* Starts the work of a queue that has some, once. */
@@ -177,8 +179,6 @@ static void fileq_start(struct afsync_fileq *fileq)
 void afsync_fileq_add(struct afsync_req *req, struct list_head *kick)
 {
 	struct afsync_fileq *fileq = req->fileq;
-
-	afsync_stat_inc(submitted);
 
 	spin_lock(&fileq->bucket->lock);
 	trace_afsync_submit(req);
@@ -215,9 +215,32 @@ void afsync_fileq_kick(struct list_head *kick)
 	}
 }
 
+/* A new request becomes a held one. */
+void afsync_fileq_hold(struct afsync_req *req)
+{
+	lockdep_assert_held(&req->ring->lock);
+
+	spin_lock(&req->fileq->bucket->lock);
+	trace_afsync_hold(req);
+	req_set_state(req, AFSYNC_HELD);
+	list_add_tail(&req->link, &req->ring->held);
+	spin_unlock(&req->fileq->bucket->lock);
+}
+
+/* A held request becomes a new one again, and the caller's, who queues it. */
+void afsync_fileq_unhold(struct afsync_req *req)
+{
+	lockdep_assert_held(&req->ring->lock);
+
+	spin_lock(&req->fileq->bucket->lock);
+	list_del(&req->link);
+	req_set_state(req, AFSYNC_NEW);
+	spin_unlock(&req->fileq->bucket->lock);
+}
+
 /*
- * Cancels a request if it is still queued. Returns the state it was in: if that was
- * QUEUED, it belongs to the caller now.
+ * Cancels a request if it is still held or queued. Returns the state it was in: if that
+ * was HELD or QUEUED, it belongs to the caller now.
  */
 enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 {
@@ -228,7 +251,7 @@ enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 
 	spin_lock(&bucket->lock);
 	was = req->state;
-	if (was == AFSYNC_QUEUED) {
+	if (was == AFSYNC_QUEUED || was == AFSYNC_HELD) {
 		list_del(&req->link);
 		req_set_state(req, AFSYNC_CANCELLED);
 		req->res = -ECANCELED;
@@ -240,21 +263,24 @@ enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 }
 
 /*
- * One line of fdinfo. Only a queued or running request is sure to have its file, and
- * only as long as the lock keeps it so.
+ * One line of fdinfo. Only in these states a request is sure to have its file, and only
+ * as long as the lock keeps it so.
  */
 void afsync_fileq_show(struct seq_file *m, struct afsync_req *req)
 {
 	static const char * const ops[] = { "fsync", "fdatasync", "syncfs" };
+	static const char * const states[] = {
+		[AFSYNC_HELD]		= "held",
+		[AFSYNC_QUEUED]		= "queued",
+		[AFSYNC_RUNNING]	= "running",
+	};
 	struct afsync_bucket *bucket = req->fileq->bucket;
 
 	lockdep_assert_held(&req->ring->lock);
 
 	spin_lock(&bucket->lock);
-	if (req->state == AFSYNC_QUEUED || req->state == AFSYNC_RUNNING) {
-		seq_printf(m, "pending:\t%s %s ",
-			   req->state == AFSYNC_QUEUED ? "queued" : "running",
-			   ops[req->op]);
+	if (req->state < ARRAY_SIZE(states) && states[req->state]) {
+		seq_printf(m, "pending:\t%s %s ", states[req->state], ops[req->op]);
 		seq_path(m, &req->file->f_path, " \t\n\\");
 		seq_putc(m, '\n');
 	}

@@ -16,6 +16,7 @@ union afsync_args {
 	struct afsync_wait wait;
 	struct afsync_cancel cancel;
 	struct afsync_eventfd eventfd;
+	struct afsync_start start;
 };
 
 /*
@@ -32,6 +33,8 @@ static_assert(sizeof(struct afsync_submit) == 56);
 static_assert(sizeof(struct afsync_wait) == 24);
 static_assert(sizeof(struct afsync_cancel) == 24);
 static_assert(sizeof(struct afsync_eventfd) == 8);
+static_assert(sizeof(struct afsync_start) == 16);
+static_assert(sizeof(struct afsync_attach) == 16);
 
 static long ioctl_info(struct file *file, union afsync_args *args)
 {
@@ -111,6 +114,13 @@ static long ioctl_eventfd(struct file *file, union afsync_args *args)
 	return afsync_ring_eventfd(ring, args->eventfd.fd);
 }
 
+static long ioctl_start(struct file *file, union afsync_args *args)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+
+	return ring ? afsync_start(ring, &args->start) : -ENXIO;
+}
+
 struct afsync_command {
 	unsigned int cmd;
 	long (*handle)(struct file *file, union afsync_args *args);
@@ -123,6 +133,7 @@ static const struct afsync_command commands[] = {
 	{ AFSYNC_IOC_WAIT,	ioctl_wait },
 	{ AFSYNC_IOC_CANCEL,	ioctl_cancel },
 	{ AFSYNC_IOC_EVENTFD,	ioctl_eventfd },
+	{ AFSYNC_IOC_START,	ioctl_start },
 };
 
 /* A command is known by all but its size: that is how its struct may grow. */

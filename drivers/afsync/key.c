@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 
 #include "afsync.h"
+#include "fileq.h"
 
 /*
  * Does a sync of this file act on its inode? So it does for files and directories of

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 
 #include "afsync.h"
+#include "fileq.h"
 
 #define LANE_HASH_BITS	5
 

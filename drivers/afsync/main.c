@@ -7,6 +7,7 @@
 #include <linux/module.h>
 
 #include "afsync.h"
+#include "fileq.h"
 
 #define CREATE_PARAM_OPS(_name, _min, _max)					\
 static int _name##_set(const char *val, const struct kernel_param *kp)		\
@@ -77,6 +78,7 @@ exit_fileq:
 static void __exit afsync_exit(void)
 {
 	misc_deregister(&afsync_miscdev);
+	afsync_attach_exit();
 	afsync_lane_exit();
 	afsync_req_exit();
 	afsync_fileq_exit();

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "afsync.h"
+#include "fileq.h"
 #include "trace.h"
 
 static struct kmem_cache *req_cache;
@@ -152,6 +153,7 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 		.flags		= sqe->flags,
 		.ioprio		= sqe->ioprio,
 		.state		= AFSYNC_NEW,
+		.refs		= REFCOUNT_INIT(1),
 	};
 	req->fileq = afsync_fileq_get(file, sqe->op);
 	if (!req->fileq)
@@ -160,6 +162,8 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 		goto put_fileq;
 	if (!afsync_ring_reserve(ring, req))
 		goto uncharge_user;
+
+	afsync_stat_inc(submitted);
 	return req;
 
 uncharge_user:
@@ -174,14 +178,32 @@ put_file:
 	return ERR_PTR(ret);
 }
 
-/* Frees what is left of a request whose entry was posted. The ring goes last. */
-static void req_free(struct afsync_req *req)
+/* Frees what is left of a request that has ended. The ring goes last. */
+void afsync_req_put(struct afsync_req *req)
 {
 	struct afsync_ring *ring = req->ring;
 
+	if (!refcount_dec_and_test(&req->refs))
+		return;
 	afsync_fileq_put(req->fileq);
 	kmem_cache_free(req_cache, req);
 	afsync_ring_put(ring);
+}
+
+/*
+ * Tells whoever waits for the request. The slot of one that kernel AIO completes is free
+ * before its event can be seen.
+ */
+static void req_deliver(struct afsync_req *req)
+{
+	trace_afsync_complete(req);
+	afsync_user_uncharge(req->ring->user);
+	if (req->kiocb) {
+		afsync_ring_unreserve(req);
+		req->kiocb->ki_complete(req->kiocb, req->res);
+	} else {
+		afsync_ring_post(req);
+	}
 }
 
 /**
@@ -211,9 +233,7 @@ void afsync_reqs_complete(struct list_head *done)
 	}
 
 	list_for_each_entry(req, done, link) {
-		trace_afsync_complete(req);
-		afsync_user_uncharge(req->ring->user);
-		afsync_ring_post(req);
+		req_deliver(req);
 		cond_resched();
 	}
 
@@ -221,7 +241,7 @@ void afsync_reqs_complete(struct list_head *done)
 		list_del(&req->link);
 		if (req->notify)
 			afsync_ring_notify(req->ring);
-		req_free(req);
+		afsync_req_put(req);
 		cond_resched();
 	}
 }

@@ -56,6 +56,7 @@ struct afsync_ring *afsync_ring_create(u32 entries)
 	ring->owner = get_pid(task_tgid(current));
 	atomic_set(&ring->live, 1);
 	spin_lock_init(&ring->lock);
+	INIT_LIST_HEAD(&ring->held);
 	INIT_LIST_HEAD(&ring->requests);
 	init_waitqueue_head(&ring->wait);
 
@@ -178,6 +179,24 @@ static void count_completion(const struct afsync_req *req)
 		afsync_stat_inc(failed);
 }
 
+/* The request is in flight no more; what becomes of its slot, the caller knows. */
+static void end_request(struct afsync_req *req)
+{
+	lockdep_assert_held(&req->ring->lock);
+
+	count_completion(req);
+	req->ring->in_flight--;
+	list_del(&req->ring_link);
+}
+
+/* Gives back the slot of a request that ends without an entry. */
+void afsync_ring_unreserve(struct afsync_req *req)
+{
+	spin_lock(&req->ring->lock);
+	end_request(req);
+	spin_unlock(&req->ring->lock);
+}
+
 /*
  * Writes the entry of a request into its ring. Never fails: the slot was reserved. Sets
  * req->notify if the caller has to call afsync_ring_notify() for this ring, once it has
@@ -194,12 +213,10 @@ void afsync_ring_post(struct afsync_req *req)
 	WRITE_ONCE(cqe->res, req->res);
 	WRITE_ONCE(cqe->flags, req->cqe_flags);
 	ring->tail++;
-	count_completion(req);
+	end_request(req);
 	/* Pairs with the load_acquire() of the program that reads the entry. */
 	smp_store_release(&ring->shared->tail, ring->tail);
 
-	ring->in_flight--;
-	list_del(&req->ring_link);
 	req->notify = !ring->notify;
 	ring->notify = true;
 	spin_unlock(&ring->lock);

@@ -8,6 +8,7 @@
 #include <linux/uaccess.h>
 
 #include "afsync.h"
+#include "fileq.h"
 
 /*
  * Makes requests of the array until one fails or all are made. Returns how many;
@@ -39,10 +40,10 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 }
 
 /*
- * Nothing fails from here on. All requests are in the queues of their files before the
- * first worker starts, so that what is submitted together is synced together.
+ * Queues requests in state NEW; nothing can fail. All are in the queues of their files
+ * before the first worker starts, so that what is submitted together is synced together.
  */
-static void queue_requests(struct list_head *created)
+void afsync_queue(struct list_head *created)
 {
 	struct afsync_req *req, *next;
 	LIST_HEAD(kick);
@@ -53,6 +54,20 @@ static void queue_requests(struct list_head *created)
 		cond_resched();
 	}
 	afsync_fileq_kick(&kick);
+}
+
+/* Those to be held leave the list, in their order. */
+static void hold_requests(struct list_head *created)
+{
+	struct afsync_req *req, *next;
+
+	list_for_each_entry_safe(req, next, created, link) {
+		if (!(req->flags & AFSYNC_SQE_HOLD))
+			continue;
+		list_del(&req->link);
+		afsync_hold(req);
+		cond_resched();
+	}
 }
 
 static void submit_wait(struct afsync_ring *ring, struct afsync_submit *args,
@@ -90,7 +105,7 @@ static int submit_check(const struct afsync_submit *args)
  * @ring: gets the completions
  * @args: see struct afsync_submit; its out fields are set
  *
- * Return: number of requests queued; with none of them, the error of the first. With
+ * Return: number of requests queued or held; with none of them, the error of the first. With
  *	nothing to queue, as afsync_wait().
  */
 int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
@@ -122,7 +137,8 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 	}
 
 	count = create_requests(ring, args, &created);
-	queue_requests(&created);
+	hold_requests(&created);
+	afsync_queue(&created);
 	if (!count)
 		return args->error;
 

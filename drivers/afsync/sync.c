@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 
 #include "afsync.h"
+#include "fileq.h"
 #include "trace.h"
 
 /**

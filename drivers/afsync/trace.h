@@ -20,8 +20,7 @@
 		{ AFSYNC_OP_FDATASYNC,	"fdatasync" },	\
 		{ AFSYNC_OP_SYNCFS,	"syncfs" })
 
-/* A request was accepted and is in the queue of its file. */
-TRACE_EVENT(afsync_submit,
+DECLARE_EVENT_CLASS(afsync_request,
 	TP_PROTO(const struct afsync_req *req),
 	TP_ARGS(req),
 	TP_STRUCT__entry(
@@ -50,6 +49,18 @@ TRACE_EVENT(afsync_submit,
 		  __entry->ring, __entry->user_data, MAJOR(__entry->dev),
 		  MINOR(__entry->dev), __entry->ino, show_afsync_op(__entry->op),
 		  __entry->flags, __entry->start, __entry->end)
+);
+
+/* A request was accepted, or started if it was held, and is in the queue of its file. */
+DEFINE_EVENT(afsync_request, afsync_submit,
+	TP_PROTO(const struct afsync_req *req),
+	TP_ARGS(req)
+);
+
+/* A request was accepted and waits to be started. */
+DEFINE_EVENT(afsync_request, afsync_hold,
+	TP_PROTO(const struct afsync_req *req),
+	TP_ARGS(req)
 );
 
 /* A worker is about to sync a file for a batch of requests. */
@@ -126,7 +137,7 @@ DEFINE_EVENT(afsync_result, afsync_complete,
 	TP_ARGS(req)
 );
 
-/* A queued request was cancelled; it completes once its file is let go. */
+/* A held or queued request was cancelled; it completes once its file is let go. */
 DEFINE_EVENT(afsync_result, afsync_cancel,
 	TP_PROTO(const struct afsync_req *req),
 	TP_ARGS(req)

@@ -69,6 +69,14 @@ FIELD(afsync_cancel, reserved, 20);
 LAYOUT(afsync_eventfd, 8);
 FIELD(afsync_eventfd, fd, 0);
 FIELD(afsync_eventfd, flags, 4);
+LAYOUT(afsync_start, 16);
+FIELD(afsync_start, user_data, 0);
+FIELD(afsync_start, flags, 8);
+FIELD(afsync_start, reserved, 12);
+LAYOUT(afsync_attach, 16);
+FIELD(afsync_attach, user_data, 0);
+FIELD(afsync_attach, flags, 8);
+FIELD(afsync_attach, reserved, 12);
 
 _Static_assert(AFSYNC_IOC_INFO == 0x8020af40, "AFSYNC_IOC_INFO");
 _Static_assert(AFSYNC_IOC_SETUP == 0xc010af41, "AFSYNC_IOC_SETUP");
@@ -76,6 +84,7 @@ _Static_assert(AFSYNC_IOC_SUBMIT == 0xc038af42, "AFSYNC_IOC_SUBMIT");
 _Static_assert(AFSYNC_IOC_WAIT == 0xc018af43, "AFSYNC_IOC_WAIT");
 _Static_assert(AFSYNC_IOC_CANCEL == 0xc018af44, "AFSYNC_IOC_CANCEL");
 _Static_assert(AFSYNC_IOC_EVENTFD == 0x4008af45, "AFSYNC_IOC_EVENTFD");
+_Static_assert(AFSYNC_IOC_START == 0x4010af46, "AFSYNC_IOC_START");
 
 /* A valid struct of each command, and what it returns. */
 struct abi_case {
@@ -94,6 +103,7 @@ static const struct abi_case cases[] = {
 	{ "wait", AFSYNC_IOC_WAIT, 24, true, true, 0 },
 	{ "cancel", AFSYNC_IOC_CANCEL, 24, true, true, -ENOENT },
 	{ "eventfd", AFSYNC_IOC_EVENTFD, 8, true, true, 0 },
+	{ "start", AFSYNC_IOC_START, 16, true, true, -ENOENT },
 };
 
 /* What the pointers and descriptors in the structs mean. */
@@ -128,6 +138,9 @@ static void fill_valid(const struct abi_case *c, struct abi_env *env, void *to)
 		break;
 	case AFSYNC_IOC_EVENTFD:
 		memcpy(to, &event, sizeof(event));
+		break;
+	case AFSYNC_IOC_START:
+		memset(to, 0, c->min);
 		break;
 	}
 }
@@ -303,14 +316,14 @@ TEST(unknown_commands_are_ENOTTY)
 
 	ring_open(&ring, 8);
 	for (nr = 0; nr < 256; nr++) {
-		if (nr >= 0x40 && nr <= 0x45)
+		if (nr >= 0x40 && nr <= 0x46)
 			continue;
 		for (dir = 0; dir < 4; dir++)
 			EXPECT_EQ(-ENOTTY, command(ring.fd, _IOC(dir, AFSYNC_IOC_MAGIC, nr, 24),
 						   buffer));
 	}
 	/* A known number with another direction or another letter. */
-	for (nr = 0x40; nr <= 0x45; nr++) {
+	for (nr = 0x40; nr <= 0x46; nr++) {
 		EXPECT_EQ(-ENOTTY, command(ring.fd, _IOC(0, AFSYNC_IOC_MAGIC, nr, 24), buffer));
 		EXPECT_EQ(-ENOTTY, command(ring.fd, _IOC(3, AFSYNC_IOC_MAGIC + 1, nr, 24),
 					   buffer));
@@ -329,7 +342,7 @@ TEST(info_describes_the_interface)
 	EXPECT_EQ(AFSYNC_VERSION, info.version);
 	EXPECT_EQ(1 << AFSYNC_OP_FSYNC | 1 << AFSYNC_OP_FDATASYNC | 1 << AFSYNC_OP_SYNCFS,
 		  info.ops);
-	EXPECT_EQ(AFSYNC_SQE_DRAIN | AFSYNC_SQE_WRITABLE, info.sqe_flags);
+	EXPECT_EQ(AFSYNC_SQE_DRAIN | AFSYNC_SQE_WRITABLE | AFSYNC_SQE_HOLD, info.sqe_flags);
 	EXPECT_EQ(AFSYNC_WAIT_TIMEOUT | AFSYNC_WAIT_ABSTIME | AFSYNC_WAIT_SIGMASK,
 		  info.wait_flags);
 	EXPECT_EQ(AFSYNC_CANCEL_USER_DATA | AFSYNC_CANCEL_FD | AFSYNC_CANCEL_ALL,

@@ -151,7 +151,7 @@ TEST_F(request, unknown_operations_and_flags_are_EINVAL)
 	sqe.op = ~0U;
 	EXPECT_EQ(-EINVAL, submit_refused(&self->s.ring, &sqe));
 	sqe.op = AFSYNC_OP_FSYNC;
-	for (bit = 2; bit < 32; bit++) {
+	for (bit = 3; bit < 32; bit++) {
 		sqe.flags = 1U << bit;
 		EXPECT_EQ(-EINVAL, submit_refused(&self->s.ring, &sqe));
 		sqe.flags |= AFSYNC_SQE_DRAIN;

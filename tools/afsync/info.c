@@ -29,6 +29,7 @@ static const struct bit_name ops[] = {
 static const struct bit_name sqe_flags[] = {
 	{ AFSYNC_SQE_DRAIN,		"drain" },
 	{ AFSYNC_SQE_WRITABLE,		"writable" },
+	{ AFSYNC_SQE_HOLD,		"hold" },
 	{ 0, NULL },
 };
 

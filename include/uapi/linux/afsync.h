@@ -14,6 +14,10 @@
  *	AFSYNC_IOC_WAIT		wait for completions
  *	AFSYNC_IOC_CANCEL	take queued requests back
  *	AFSYNC_IOC_EVENTFD	register or unregister the eventfd
+ *	AFSYNC_IOC_START	queue requests that were submitted held
+ *
+ * A program that uses Linux kernel AIO can have the end of a held request delivered
+ * there instead of in the ring: struct afsync_attach.
  *
  * Every struct is the same for 32-bit and 64-bit programs and may grow at its
  * end: a kernel takes a longer one as long as the part it does not know is zero
@@ -67,9 +71,14 @@ enum afsync_op {
  * AFSYNC_SQE_DRAIN	first wait until direct I/O already in flight on the file
  *			has finished (EOPNOTSUPP where the kernel cannot tell)
  * AFSYNC_SQE_WRITABLE	refuse (EBADF) a descriptor that is not open for writing
+ * AFSYNC_SQE_HOLD	take the request, and find all its errors, now, but queue it
+ *			only when AFSYNC_IOC_START says so. What is written before
+ *			the start is covered, and its place in the order is that of
+ *			the start.
  */
 #define AFSYNC_SQE_DRAIN	(1U << 0)
 #define AFSYNC_SQE_WRITABLE	(1U << 1)
+#define AFSYNC_SQE_HOLD		(1U << 2)
 
 /**
  * struct afsync_sqe - one request, an element of the array that is submitted
@@ -273,6 +282,39 @@ struct afsync_eventfd {
 	__u32 flags;
 };
 
+/**
+ * struct afsync_start - AFSYNC_IOC_START: queue held requests
+ * @user_data: [in] of the requests; all held ones of the ring that have it are queued
+ * @flags: [in] must be 0
+ * @reserved: must be 0
+ */
+struct afsync_start {
+	__aligned_u64 user_data;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* Flag of an attach: queue the request as well. */
+#define AFSYNC_ATTACH_START	(1U << 0)
+
+/**
+ * struct afsync_attach - what a kernel AIO write to the ring's descriptor carries
+ * @user_data: [in] of a held request; of several the oldest not attached yet
+ * @flags: [in] AFSYNC_ATTACH_*
+ * @reserved: must be 0
+ *
+ * An io_submit(2) of IOCB_CMD_PWRITE of exactly this struct, at any offset, takes over
+ * the completion of a held request: the write ends when the request does, and the res
+ * of its event is the result, 0 or a negative errno. The ring gets no entry. A write that
+ * was refused ends with ENOENT when there is no such request, with EINVAL when
+ * the struct is wrong, and write(2) and io_uring always get EINVAL.
+ */
+struct afsync_attach {
+	__aligned_u64 user_data;
+	__u32 flags;
+	__u32 reserved;
+};
+
 #define AFSYNC_IOC_MAGIC	0xAF
 
 #define AFSYNC_IOC_INFO		_IOR(AFSYNC_IOC_MAGIC, 0x40, struct afsync_info)
@@ -281,5 +323,6 @@ struct afsync_eventfd {
 #define AFSYNC_IOC_WAIT		_IOWR(AFSYNC_IOC_MAGIC, 0x43, struct afsync_wait)
 #define AFSYNC_IOC_CANCEL	_IOWR(AFSYNC_IOC_MAGIC, 0x44, struct afsync_cancel)
 #define AFSYNC_IOC_EVENTFD	_IOW(AFSYNC_IOC_MAGIC, 0x45, struct afsync_eventfd)
+#define AFSYNC_IOC_START	_IOW(AFSYNC_IOC_MAGIC, 0x46, struct afsync_start)
 
 #endif /* _UAPI_LINUX_AFSYNC_H */

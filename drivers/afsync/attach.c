@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Completion by kernel AIO: an AIO write to the ring's descriptor names a held request
+ * and ends when that does, with its result, so that a program reaps syncs together with
+ * its other AIO.
+ *
+ * The AIO holds the ring's open file, and it may be the program's end that ends it:
+ * exit_aio() and io_destroy(2) wait for every AIO, so a held request must be cancelled for
+ * them, and a queued one is. They say so through ki_cancel, under a lock that interrupts
+ * take, too; none of ours can be taken there. It only leaves the request in a list, with
+ * a reference, and a work item cancels it. The request is there for that reference: its
+ * AIO is in the list of those that can be cancelled until ki_complete() has taken the
+ * same lock, and the last reference is dropped after that.
+ */
+#include <linux/aio.h>
+#include <linux/uio.h>
+
+#include "afsync.h"
+#include "compat.h"
+#include "fileq.h"
+
+static LLIST_HEAD(aborts);
+
+static void abort_requests(struct work_struct *work)
+{
+	struct afsync_req *req, *next;
+
+	llist_for_each_entry_safe(req, next, llist_del_all(&aborts), abort_node) {
+		afsync_cancel_one(req);
+		afsync_req_put(req);
+		cond_resched();
+	}
+}
+static DECLARE_WORK(abort_work, abort_requests);
+
+/* The last request is gone with its ring, but the work may be about to return. */
+void afsync_attach_exit(void)
+{
+	flush_work(&abort_work);
+}
+
+/*
+ * Called at most once for an AIO. Returns 0 where the request may still be cancelled; its
+ * event says whether it was.
+ */
+static int attach_cancel(struct kiocb *iocb)
+{
+	struct afsync_req *req = iocb->private;
+
+	if (READ_ONCE(req->state) >= AFSYNC_RUNNING)
+		return -EAGAIN;
+
+	refcount_inc(&req->refs);
+	llist_add(&req->abort_node, &aborts);
+	schedule_work(&abort_work);
+	return 0;
+}
+
+static struct afsync_req *find_held(struct afsync_ring *ring, u64 user_data)
+{
+	struct afsync_req *req;
+
+	lockdep_assert_held(&ring->lock);
+
+	list_for_each_entry(req, &ring->held, link)
+		if (req->user_data == user_data && !req->kiocb)
+			return req;
+	return NULL;
+}
+
+/*
+ * The lock keeps the request held until it is attached. As soon as it is dropped the
+ * request may end, and the AIO with it.
+ */
+static int attach(struct afsync_ring *ring, const struct afsync_attach *args,
+		  struct kiocb *iocb)
+{
+	struct afsync_req *req;
+	LIST_HEAD(started);
+
+	spin_lock(&ring->lock);
+	req = find_held(ring, args->user_data);
+	if (req) {
+		iocb->private = req;
+		req->kiocb = iocb;
+		kiocb_set_cancel_fn(iocb, attach_cancel);
+	}
+	if (req && args->flags & AFSYNC_ATTACH_START) {
+		afsync_fileq_unhold(req);
+		list_add_tail(&req->link, &started);
+	}
+	spin_unlock(&ring->lock);
+
+	afsync_queue(&started);
+	return req ? -EIOCBQUEUED : -ENOENT;
+}
+
+ssize_t afsync_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct afsync_ring *ring = afsync_file_ring(iocb->ki_filp);
+	struct afsync_attach args;
+
+	/* Not from kernel AIO, which is what can be told of a cancellation. */
+	if (!(iocb->ki_flags & IOCB_AIO_RW))
+		return -EINVAL;
+	if (!ring)
+		return -ENXIO;
+	if (iov_iter_count(from) != sizeof(args))
+		return -EINVAL;
+	if (!copy_from_iter_full(&args, sizeof(args), from))
+		return -EFAULT;
+	if (args.flags & ~AFSYNC_ATTACH_START || args.reserved)
+		return -EINVAL;
+
+	return attach(ring, &args, iocb);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Requests that were accepted and wait to be started. Everything that can fail has been
+ * done: the file, who asks, the slot and the memory are there. They are in no queue yet,
+ * so they keep nobody waiting, and their place in the order is that of the start.
+ */
+#include "afsync.h"
+#include "fileq.h"
+
+/* Holds a request in state NEW. */
+void afsync_hold(struct afsync_req *req)
+{
+	spin_lock(&req->ring->lock);
+	afsync_fileq_hold(req);
+	spin_unlock(&req->ring->lock);
+}
+
+/**
+ * afsync_start - queue held requests of a ring
+ * @ring: the ring
+ * @args: see struct afsync_start
+ *
+ * Return: number of requests queued, or -ENOENT
+ */
+int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
+{
+	struct afsync_req *req, *next;
+	LIST_HEAD(started);
+	int count = 0;
+
+	if (args->flags || args->reserved)
+		return -EINVAL;
+
+	spin_lock(&ring->lock);
+	list_for_each_entry_safe(req, next, &ring->held, link) {
+		if (req->user_data != args->user_data)
+			continue;
+		afsync_fileq_unhold(req);
+		list_add_tail(&req->link, &started);
+		count++;
+	}
+	spin_unlock(&ring->lock);
+
+	afsync_queue(&started);
+	return count ?: -ENOENT;
+}

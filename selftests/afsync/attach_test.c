@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Completion by kernel AIO: an AIO write of struct afsync_attach to the ring's descriptor
+ * ends when the held request that it names does, with its result, and nothing else that
+ * ends an AIO is held up by it.
+ *
+ * Needs afsync_sim.
+ */
+#include "common.h"
+
+#include <linux/aio_abi.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+FIXTURE(attach) {
+	struct stage s;
+	aio_context_t ctx;
+	struct afsync_attach args;
+	struct iocb iocb;
+};
+
+FIXTURE_SETUP(attach)
+{
+	STAGE_SETUP(&self->s, "afsync_sim", 8);
+	self->ctx = 0;
+	need(syscall(SYS_io_setup, 64, &self->ctx) == 0);
+}
+
+FIXTURE_TEARDOWN(attach)
+{
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	if (self->ctx)
+		need(syscall(SYS_io_destroy, self->ctx) == 0);
+	stage_close(&self->s);
+}
+
+static int hold(struct ring *ring, int fd, __u64 user_data)
+{
+	struct afsync_sqe sqe = sqe_of(fd, AFSYNC_OP_FSYNC, user_data);
+
+	sqe.flags = AFSYNC_SQE_HOLD;
+	return ring_submit(ring, &sqe, 1, NULL);
+}
+
+static int start(struct ring *ring, __u64 user_data)
+{
+	struct afsync_start start = { .user_data = user_data };
+
+	return command(ring->fd, AFSYNC_IOC_START, &start);
+}
+
+static void prepare(struct iocb *iocb, struct afsync_attach *args, int ring,
+		    __u64 user_data, __u32 flags)
+{
+	*args = (struct afsync_attach) { .user_data = user_data, .flags = flags };
+	*iocb = (struct iocb) {
+		.aio_data = user_data + 1000,
+		.aio_lio_opcode = IOCB_CMD_PWRITE,
+		.aio_fildes = ring,
+		.aio_buf = (uintptr_t)args,
+		.aio_nbytes = sizeof(*args),
+	};
+}
+
+/* 1, or -errno. */
+static int submit(aio_context_t ctx, struct iocb *iocb)
+{
+	int ret = syscall(SYS_io_submit, ctx, 1, &iocb);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static int attach(struct __test_metadata *_metadata, FIXTURE_DATA(attach) *self,
+		  __u64 user_data, __u32 flags)
+{
+	(void)_metadata;
+	prepare(&self->iocb, &self->args, self->s.ring.fd, user_data, flags);
+	return submit(self->ctx, &self->iocb);
+}
+
+static struct io_event event_next(aio_context_t ctx)
+{
+	struct io_event event;
+	int ret;
+
+	do {
+		ret = syscall(SYS_io_getevents, ctx, 1, 1, &event, NULL);
+	} while (ret < 0 && errno == EINTR);
+	need(ret == 1);
+	return event;
+}
+
+/* Is there an event now? */
+static bool event_ready(aio_context_t ctx)
+{
+	struct timespec zero = {};
+	struct io_event event;
+
+	return syscall(SYS_io_getevents, ctx, 0, 1, &event, &zero) == 1;
+}
+
+#define attach_to(user_data, flags) attach(_metadata, self, user_data, flags)
+
+TEST_F(attach, event_comes_when_the_sync_is_done_and_the_ring_has_no_entry)
+{
+	struct io_event event;
+
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, 0));
+	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+	ASSERT_EQ(1, start(&self->s.ring, 1));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	EXPECT_FALSE(event_ready(self->ctx));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+
+	event = event_next(self->ctx);
+	EXPECT_EQ(0, event.res);
+	EXPECT_EQ(0, event.res2);
+	EXPECT_EQ(1001, event.data);
+	EXPECT_EQ((uintptr_t)&self->iocb, event.obj);
+	EXPECT_EQ(0, ring_ready(&self->s.ring));
+}
+
+TEST_F(attach, attach_can_start_it_as_well)
+{
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, AFSYNC_ATTACH_START));
+	EXPECT_EQ(0, event_next(self->ctx).res);
+	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+}
+
+TEST_F(attach, error_of_the_sync_is_the_result)
+{
+	sim_fail(self->s.ctl, SIM_GATE_FSYNC, ENOSPC, 1);
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, AFSYNC_ATTACH_START));
+	EXPECT_EQ(-ENOSPC, (int)event_next(self->ctx).res);
+}
+
+TEST_F(attach, slot_is_free_when_the_event_is_there)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		ASSERT_EQ(1, hold(&self->s.ring, self->s.file, i));
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(1, attach_to(i, AFSYNC_ATTACH_START));
+		EXPECT_EQ(0, event_next(self->ctx).res);
+		ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 100 + i));
+	}
+	EXPECT_EQ(-EAGAIN, hold(&self->s.ring, self->s.file, 200));
+}
+
+TEST_F(attach, of_several_the_oldest_is_attached_first)
+{
+	struct afsync_attach args;
+	struct iocb iocb;
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, 0));
+	prepare(&iocb, &args, self->s.ring.fd, 1, 0);
+	ASSERT_EQ(1, submit(self->ctx, &iocb));
+	prepare(&iocb, &args, self->s.ring.fd, 1, 0);
+	EXPECT_EQ(1, submit(self->ctx, &iocb));
+	/* The third finds none. */
+	EXPECT_EQ(-ENOENT, (int)event_next(self->ctx).res);
+	EXPECT_EQ(2, start(&self->s.ring, 1));
+	EXPECT_EQ((uintptr_t)&self->iocb, event_next(self->ctx).obj);
+	EXPECT_EQ((uintptr_t)&iocb, event_next(self->ctx).obj);
+}
+
+TEST_F(attach, what_is_not_held_cannot_be_attached)
+{
+	ASSERT_EQ(1, attach_to(1, 0));
+	EXPECT_EQ(-ENOENT, (int)event_next(self->ctx).res);
+
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	ASSERT_EQ(1, start(&self->s.ring, 2));
+	ASSERT_EQ(1, attach_to(2, 0));
+	EXPECT_EQ(-ENOENT, (int)event_next(self->ctx).res);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(2, ring_next(&self->s.ring).user_data);
+}
+
+TEST_F(attach, bad_attach_is_refused_and_leaves_the_request_held)
+{
+	int fresh = device_open();
+	struct iovec iov = { &self->args, sizeof(self->args) };
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, 2));
+	EXPECT_EQ(-EINVAL, (int)event_next(self->ctx).res);
+
+	prepare(&self->iocb, &self->args, self->s.ring.fd, 1, 0);
+	self->args.reserved = 1;
+	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
+	EXPECT_EQ(-EINVAL, (int)event_next(self->ctx).res);
+
+	prepare(&self->iocb, &self->args, self->s.ring.fd, 1, 0);
+	self->iocb.aio_nbytes--;
+	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
+	EXPECT_EQ(-EINVAL, (int)event_next(self->ctx).res);
+
+	prepare(&self->iocb, (void *)&self->args, self->s.ring.fd, 1, 0);
+	self->iocb.aio_buf = 8;
+	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
+	EXPECT_EQ(-EFAULT, (int)event_next(self->ctx).res);
+
+	prepare(&self->iocb, &self->args, fresh, 1, 0);
+	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
+	EXPECT_EQ(-ENXIO, (int)event_next(self->ctx).res);
+	close(fresh);
+
+	prepare(&self->iocb, &self->args, self->s.ring.fd, 1, 0);
+	EXPECT_EQ(-1, write(self->s.ring.fd, &self->args, sizeof(self->args)));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, writev(self->s.ring.fd, &iov, 1));
+	EXPECT_EQ(EINVAL, errno);
+
+	EXPECT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
+}
+
+TEST_F(attach, cancel_of_the_ring_ends_the_aio)
+{
+	__u32 running;
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, 0));
+	ASSERT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 1, 0,
+				       &running));
+	EXPECT_EQ(-ECANCELED, (int)event_next(self->ctx).res);
+	EXPECT_EQ(0, ring_ready(&self->s.ring));
+}
+
+static int kernel_cancel(aio_context_t ctx, struct iocb *iocb)
+{
+	struct io_event event;
+
+	return syscall(SYS_io_cancel, ctx, iocb, &event) < 0 ? -errno : 0;
+}
+
+TEST_F(attach, io_cancel_ends_held_and_queued_requests)
+{
+	struct afsync_attach args;
+	struct iocb iocb;
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, 0));
+	EXPECT_EQ(-EINPROGRESS, kernel_cancel(self->ctx, &self->iocb));
+	EXPECT_EQ(-ECANCELED, (int)event_next(self->ctx).res);
+	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 5));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	prepare(&iocb, &args, self->s.ring.fd, 2, AFSYNC_ATTACH_START);
+	ASSERT_EQ(1, submit(self->ctx, &iocb));
+	EXPECT_EQ(-EINPROGRESS, kernel_cancel(self->ctx, &iocb));
+	EXPECT_EQ(-ECANCELED, (int)event_next(self->ctx).res);
+}
+
+TEST_F(attach, io_cancel_of_a_running_request_says_so)
+{
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, AFSYNC_ATTACH_START));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	EXPECT_EQ(-EAGAIN, kernel_cancel(self->ctx, &self->iocb));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, event_next(self->ctx).res);
+}
+
+TEST_F(attach, io_destroy_does_not_wait_for_what_is_held)
+{
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, attach_to(1, 0));
+	ASSERT_EQ(0, syscall(SYS_io_destroy, self->ctx));
+	self->ctx = 0;
+	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+TEST_F(attach, exit_does_not_wait_for_what_is_held)
+{
+	long long in_flight = counter("in_flight");
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct afsync_attach args;
+		aio_context_t ctx = 0;
+		struct iocb iocb;
+		struct ring ring;
+
+		ring_open(&ring, 4);
+		need(syscall(SYS_io_setup, 4, &ctx) == 0);
+		need(hold(&ring, self->s.file, 1) == 1);
+		prepare(&iocb, &args, ring.fd, 1, 0);
+		need(submit(ctx, &iocb) == 1);
+		/* The AIO alone keeps the ring open now. */
+		ring_close(&ring);
+		_exit(7);
+	}
+	EXPECT_EQ(7, child_wait(pid));
+	EXPECT_EQ(in_flight, counter("in_flight"));
+	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+TEST_F(attach, eventfd_of_the_aio_is_signalled)
+{
+	int event = eventfd(0, 0);
+	__u64 count;
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	prepare(&self->iocb, &self->args, self->s.ring.fd, 1, AFSYNC_ATTACH_START);
+	self->iocb.aio_flags = IOCB_FLAG_RESFD;
+	self->iocb.aio_resfd = event;
+	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
+	ASSERT_EQ(sizeof(count), read(event, &count, sizeof(count)));
+	EXPECT_EQ(1, count);
+	EXPECT_TRUE(event_ready(self->ctx));
+	close(event);
+}
+
+struct racer {
+	struct ring *ring;
+	aio_context_t ctx;
+	struct iocb *iocbs;
+	unsigned int count;
+};
+
+static void *start_each(void *arg)
+{
+	struct racer *racer = arg;
+	unsigned int i;
+
+	for (i = 0; i < racer->count; i++)
+		start(racer->ring, i);
+	return NULL;
+}
+
+static void *cancel_each(void *arg)
+{
+	struct racer *racer = arg;
+	__u32 running;
+	unsigned int i;
+
+	for (i = 0; i < racer->count; i++) {
+		kernel_cancel(racer->ctx, &racer->iocbs[i]);
+		afsync_cmd_cancel(racer->ring->fd, AFSYNC_CANCEL_USER_DATA, i, 0, &running);
+	}
+	return NULL;
+}
+
+/* Attach, start, both cancels and the destruction of the context, all at once. */
+TEST_F(attach, every_request_ends_once_whoever_wins)
+{
+	struct racer racer = { .count = 200 };
+	struct afsync_attach args[200];
+	struct iocb iocbs[200];
+	unsigned int round, i;
+	__u32 running;
+	pthread_t starter, canceller;
+	struct afsync_cqe cqe;
+	struct ring ring;
+
+	ring_open(&ring, 256);
+	racer.ring = &ring;
+	racer.iocbs = iocbs;
+	for (round = 0; round < rounds(100); round++) {
+		racer.ctx = 0;
+		ASSERT_EQ(0, syscall(SYS_io_setup, 256, &racer.ctx));
+		for (i = 0; i < racer.count; i++) {
+			ASSERT_EQ(1, hold(&ring, self->s.file, i));
+			prepare(&iocbs[i], &args[i], ring.fd, i, 0);
+		}
+		starter = thread_start(start_each, &racer);
+		canceller = thread_start(cancel_each, &racer);
+		for (i = 0; i < racer.count; i++)
+			ASSERT_EQ(1, submit(racer.ctx, &iocbs[i]));
+		ASSERT_EQ(0, syscall(SYS_io_destroy, racer.ctx));
+		thread_join(starter);
+		thread_join(canceller);
+		/* What nobody got hold of is held still. */
+		afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_ALL, 0, 0, &running);
+		while (counter("in_flight") > 0)
+			sched_yield();
+		while (ring_take(&ring, &cqe))
+			EXPECT_TRUE(cqe.res == 0 || cqe.res == -ECANCELED);
+	}
+	ring_close(&ring);
+	EXPECT_EQ(0, counter("in_flight"));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Held requests: with AFSYNC_SQE_HOLD a request is accepted at once, with its file, its
+ * slot and every error, and runs only when AFSYNC_IOC_START says so. It covers what was
+ * written before the start.
+ *
+ * Needs afsync_sim.
+ */
+#include "common.h"
+
+FIXTURE(hold) {
+	struct stage s;
+};
+
+FIXTURE_SETUP(hold)
+{
+	STAGE_SETUP(&self->s, "afsync_sim", 8);
+}
+
+FIXTURE_TEARDOWN(hold)
+{
+	stage_close(&self->s);
+}
+
+static int hold(struct ring *ring, int fd, __u64 user_data)
+{
+	struct afsync_sqe sqe = sqe_of(fd, AFSYNC_OP_FSYNC, user_data);
+
+	sqe.flags = AFSYNC_SQE_HOLD;
+	return ring_submit(ring, &sqe, 1, NULL);
+}
+
+static int start(struct ring *ring, __u64 user_data)
+{
+	struct afsync_start start = { .user_data = user_data };
+
+	return command(ring->fd, AFSYNC_IOC_START, &start);
+}
+
+/* All that is queued for this file has completed. */
+static void pass_through(struct ring *ring, int fd)
+{
+	need(ring_queue(ring, fd, AFSYNC_OP_FSYNC, 99) == 1);
+	need(ring_next(ring).user_data == 99);
+}
+
+TEST_F(hold, held_request_neither_runs_nor_delays_others)
+{
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	pass_through(&self->s.ring, self->s.file);
+	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+	EXPECT_EQ(0, ring_ready(&self->s.ring));
+
+	ASSERT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+TEST_F(hold, sync_covers_what_was_written_before_the_start)
+{
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, write(self->s.file, "x", 1));
+	pass_through(&self->s.ring, self->s.file);
+	ASSERT_EQ(1, write(self->s.file, "x", 1));
+	ASSERT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	EXPECT_EQ(2, sim_call(self->s.ctl, 1).writes);
+}
+
+TEST_F(hold, its_place_in_the_order_is_that_of_the_start)
+{
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 2));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 3));
+	ASSERT_EQ(1, start(&self->s.ring, 1));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+
+	EXPECT_EQ(2, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(3, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
+}
+
+TEST_F(hold, started_requests_are_merged)
+{
+	long long syncs = counter("syncs");
+	struct afsync_sqe sqes[4];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		sqes[i] = sqe_of(self->s.file, AFSYNC_OP_FSYNC, 7);
+		sqes[i].flags = AFSYNC_SQE_HOLD;
+	}
+	ASSERT_EQ(4, ring_submit(&self->s.ring, sqes, 4, NULL));
+	EXPECT_EQ(4, start(&self->s.ring, 7));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(i ? AFSYNC_CQE_MERGED : 0, ring_next(&self->s.ring).flags);
+	EXPECT_EQ(syncs + 1, counter("syncs"));
+}
+
+TEST_F(hold, only_those_that_were_asked_for_start)
+{
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	EXPECT_EQ(1, start(&self->s.ring, 2));
+	EXPECT_EQ(2, ring_next(&self->s.ring).user_data);
+	pass_through(&self->s.ring, self->s.file);
+	EXPECT_EQ(0, ring_ready(&self->s.ring));
+	EXPECT_EQ(-ENOENT, start(&self->s.ring, 2));
+	EXPECT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
+}
+
+TEST_F(hold, errors_are_found_when_it_is_submitted)
+{
+	int reader = world_open(&self->s.world, "file", O_RDONLY);
+	struct afsync_sqe sqe = sqe_of(reader, AFSYNC_OP_FSYNC, 1);
+	int pipes[2];
+
+	ASSERT_EQ(0, pipe(pipes));
+	EXPECT_EQ(-EBADF, hold(&self->s.ring, -1, 1));
+	EXPECT_EQ(-EINVAL, hold(&self->s.ring, pipes[1], 1));
+	sqe.flags = AFSYNC_SQE_HOLD | AFSYNC_SQE_WRITABLE;
+	EXPECT_EQ(-EBADF, ring_submit(&self->s.ring, &sqe, 1, NULL));
+	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+	close(reader);
+}
+
+TEST_F(hold, held_requests_have_their_slots)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		ASSERT_EQ(1, hold(&self->s.ring, self->s.file, i));
+	EXPECT_EQ(-EAGAIN, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 8));
+	EXPECT_EQ(1, start(&self->s.ring, 0));
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	EXPECT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 8));
+	EXPECT_EQ(8, ring_next(&self->s.ring).user_data);
+}
+
+TEST_F(hold, the_file_is_that_of_the_submit)
+{
+	int file = world_open(&self->s.world, "first", O_RDWR);
+	int again = world_open(&self->s.world, "first", O_RDWR);
+	int other = world_open(&self->s.world, "second", O_RDWR);
+
+	ASSERT_EQ(1, hold(&self->s.ring, file, 1));
+	ASSERT_EQ(file, dup2(other, file));
+	ASSERT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	EXPECT_EQ(1, sim_started(again, SIM_GATE_FSYNC));
+	EXPECT_EQ(0, sim_started(other, SIM_GATE_FSYNC));
+	close(file);
+	close(again);
+	close(other);
+}
+
+TEST_F(hold, held_request_can_be_cancelled)
+{
+	__u32 running;
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 1, 0,
+				       &running));
+	EXPECT_EQ(-ECANCELED, ring_next(&self->s.ring).res);
+	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_FD, 0, self->s.file,
+				       &running));
+	EXPECT_EQ(-ECANCELED, ring_next(&self->s.ring).res);
+	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+TEST_F(hold, closing_the_ring_ends_held_requests_without_a_sync)
+{
+	long long in_flight = counter("in_flight");
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	EXPECT_EQ(in_flight + 2, counter("in_flight"));
+	ring_close(&self->s.ring);
+	EXPECT_EQ(in_flight, counter("in_flight"));
+	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+	/* For the teardown, whose unmount shows that the files were let go. */
+	ring_open(&self->s.ring, 8);
+}
+
+TEST_F(hold, fdinfo_shows_held_requests)
+{
+	char path[64], *text;
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->s.ring.fd);
+	text = text_read(path);
+	EXPECT_NE(NULL, strstr(text, "in_flight:\t1\n"));
+	EXPECT_NE(NULL, strstr(text, "pending:\theld fsync "));
+	free(text);
+	EXPECT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+}
+
+TEST_F(hold, bad_start_is_refused_and_starts_nothing)
+{
+	struct afsync_start args = { .user_data = 1, .flags = 1 };
+	int fresh = device_open();
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	EXPECT_EQ(-EINVAL, command(self->s.ring.fd, AFSYNC_IOC_START, &args));
+	args.flags = 0;
+	args.reserved = 1;
+	EXPECT_EQ(-EINVAL, command(self->s.ring.fd, AFSYNC_IOC_START, &args));
+	EXPECT_EQ(-EFAULT, command(self->s.ring.fd, AFSYNC_IOC_START, NULL));
+	args.reserved = 0;
+	EXPECT_EQ(-ENXIO, command(fresh, AFSYNC_IOC_START, &args));
+	close(fresh);
+	EXPECT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+}
+
+/* Each is started or cancelled, never both or neither. */
+struct race {
+	struct ring *ring;
+	unsigned int count;
+	unsigned int won;
+};
+
+static void *cancel_each(void *arg)
+{
+	struct race *race = arg;
+	__u32 running;
+	unsigned int i;
+
+	for (i = 0; i < race->count; i++)
+		if (afsync_cmd_cancel(race->ring->fd, AFSYNC_CANCEL_USER_DATA, i, 0,
+				      &running) == 1)
+			race->won++;
+	return NULL;
+}
+
+TEST_F(hold, start_against_cancel_ends_each_once)
+{
+	struct race race = { .count = rounds(2000) };
+	unsigned int i, cancelled = 0;
+	struct afsync_cqe cqe;
+	struct ring ring;
+	pthread_t thread;
+
+	ring_open(&ring, race.count);
+	race.ring = &ring;
+	for (i = 0; i < race.count; i++)
+		ASSERT_EQ(1, hold(&ring, self->s.file, i));
+	thread = thread_start(cancel_each, &race);
+	for (i = 0; i < race.count; i++)
+		start(&ring, i);
+	thread_join(thread);
+	ring_wait(&ring, race.count);
+	for (i = 0; i < race.count; i++) {
+		ASSERT_TRUE(ring_take(&ring, &cqe));
+		if (cqe.res == -ECANCELED)
+			cancelled++;
+		else
+			EXPECT_EQ(0, cqe.res);
+	}
+	EXPECT_FALSE(ring_take(&ring, &cqe));
+	EXPECT_EQ(race.won, cancelled);
+	ring_close(&ring);
+}
+
+TEST_HARNESS_MAIN
