@@ -20,7 +20,11 @@
 #define SIM_GATE_RELEASE	1
 /* syncfs of the filesystem; only the call that waits is held and counted */
 #define SIM_GATE_SYNCFS		2
-#define SIM_NR_GATES		3
+/* reads of the file, before they take anything; not those of directories or mappings */
+#define SIM_GATE_READ		3
+/* writes to the file, before they take the inode's lock or change anything */
+#define SIM_GATE_WRITE		4
+#define SIM_NR_GATES		5
 
 /* Calls that are remembered for each inode. */
 #define SIM_NR_CALLS		64
@@ -46,7 +50,8 @@ struct sim_gate_arg {
  * @ended_ns: CLOCK_MONOTONIC when it returned, 0 while it runs
  * @start: first byte of the range
  * @end: last byte of the range
- * @writes: writes to the inode that had finished when it was called
+ * @writes: writes to the inode that had finished when it was called, those that
+ *	SIM_IOC_FAIL made fail not counted
  * @datasync: 1 for fdatasync
  * @fsuid: user of the credentials it ran with
  * @fsgid: group of the credentials it ran with

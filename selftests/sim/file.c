@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An open file or directory of the test filesystems: fsync that stops at a gate and
- * records what it saw, write that is counted, and the commands of a test.
+ * An open file or directory of the test filesystems: fsync, read and write that stop at
+ * gates, fsync that records what it saw, and the commands of a test.
  *
  * What a descriptor holds is let go by ->flush of the process that held it: that runs for
  * all descriptors of a dying process before any ->release does, and a ->release (of a
@@ -161,11 +161,23 @@ static int sim_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 	return ret;
 }
 
+static ssize_t sim_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct sim_inode *si = file_inode(iocb->ki_filp)->i_private;
+	ssize_t ret = sim_gate_pass(&si->read);
+
+	return ret ?: generic_file_read_iter(iocb, to);
+}
+
 static ssize_t sim_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct sim_inode *si = file_inode(iocb->ki_filp)->i_private;
-	ssize_t ret = generic_file_write_iter(iocb, from);
+	ssize_t ret;
 
+	ret = sim_gate_pass(&si->write);
+	if (ret)
+		return ret;
+	ret = generic_file_write_iter(iocb, from);
 	spin_lock(&si->lock);
 	si->writes++;
 	spin_unlock(&si->lock);
@@ -212,7 +224,7 @@ const struct file_operations sim_file_operations = {
 	.flush		= sim_flush,
 	.release	= sim_release,
 	.llseek		= generic_file_llseek,
-	.read_iter	= generic_file_read_iter,
+	.read_iter	= sim_read_iter,
 	.write_iter	= sim_write_iter,
 	.mmap		= generic_file_mmap,
 	.fsync		= sim_fsync,

@@ -43,6 +43,10 @@ struct sim_gate *sim_gate_find(struct inode *inode, u32 which)
 		return &si->release;
 	case SIM_GATE_SYNCFS:
 		return &ss->syncfs;
+	case SIM_GATE_READ:
+		return &si->read;
+	case SIM_GATE_WRITE:
+		return &si->write;
 	default:
 		return NULL;
 	}
@@ -59,6 +63,8 @@ static struct inode *sim_inode_new(struct super_block *sb, umode_t mode)
 	}
 	sim_gate_init(&si->fsync);
 	sim_gate_init(&si->release);
+	sim_gate_init(&si->read);
+	sim_gate_init(&si->write);
 	spin_lock_init(&si->lock);
 	inode->i_private = si;
 	inode->i_ino = get_next_ino();

@@ -3,7 +3,7 @@
  * afsync_sim: what its files share
  *
  *	fs.c	the filesystems: mounting, names, inodes; the module
- *	file.c	an open file: fsync, write, close, and the commands of a test
+ *	file.c	an open file: fsync, read, write, close, and the commands of a test
  *	gate.c	places where calls stop
  */
 #ifndef _SIM_H
@@ -37,6 +37,8 @@ struct sim_gate {
 struct sim_inode {
 	struct sim_gate fsync;
 	struct sim_gate release;
+	struct sim_gate read;
+	struct sim_gate write;
 	spinlock_t lock;		/* all fields below */
 	struct sim_holder dio_holder;	/* valid while dio is not 0 */
 	u32 dio;
