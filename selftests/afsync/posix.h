@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests of libafsync-posix share: control blocks, and waiting for them. The
+ * functions queue and wait with nothing but <aio.h>, so that the same test runs against
+ * glibc (preload.h).
+ *
+ * The comment above a test names the sentence that it shows: "AIX", "illumos" and
+ * "NetBSD" are their manual pages of aio_fsync; libafsync-posix(7) has the table.
+ */
+#ifndef _AFSYNC_SELFTEST_POSIX_H
+#define _AFSYNC_SELFTEST_POSIX_H
+
+#define PRELOAD_LIBRARY "libafsync-posix.so.1"
+#include "preload.h"
+
+#include <aio.h>
+
+/* A control block as a program makes it: cleared, and no notification. */
+static inline struct aiocb block_of(int fd)
+{
+	struct aiocb block;
+
+	memset(&block, 0, sizeof(block));
+	block.aio_fildes = fd;
+	block.aio_sigevent.sigev_notify = SIGEV_NONE;
+	return block;
+}
+
+static inline struct aiocb transfer_of(int fd, void *buffer, size_t size, off_t offset)
+{
+	struct aiocb block = block_of(fd);
+
+	block.aio_buf = buffer;
+	block.aio_nbytes = size;
+	block.aio_offset = offset;
+	return block;
+}
+
+/* The calls with their result as -errno. */
+static inline int sync_queue(int op, struct aiocb *block)
+{
+	return aio_fsync(op, block) ? -errno : 0;
+}
+
+static inline int write_queue(struct aiocb *block)
+{
+	return aio_write(block) ? -errno : 0;
+}
+
+static inline int read_queue(struct aiocb *block)
+{
+	return aio_read(block) ? -errno : 0;
+}
+
+/* Waits for the end of what was queued; its error status, 0 for success. */
+static inline int block_wait(const struct aiocb *block)
+{
+	const struct aiocb *list[] = { block };
+	int error;
+
+	while ((error = aio_error(block)) == EINPROGRESS)
+		need(aio_suspend(list, 1, NULL) == 0 || errno == EINTR);
+	return error;
+}
+
+/* Waits, and takes the result: as the call itself would give it, or -errno. */
+static inline ssize_t block_end(struct aiocb *block)
+{
+	int error = block_wait(block);
+	ssize_t ret = aio_return(block);
+
+	return ret == -1 ? -error : ret;
+}
+
+/* Queues a sync, waits for it and takes the result. */
+static inline int sync_now(int op, int fd)
+{
+	struct aiocb block = block_of(fd);
+	int ret = sync_queue(op, &block);
+
+	return ret ? ret : block_end(&block);
+}
+
+/*
+ * True if the sync does not end although a sync that is queued after it, on the same
+ * file, by the raw commands, does: what the device has of one file is done in order. A
+ * peer is given a moment in which to be wrong; no right answer depends on its length.
+ */
+static inline bool block_stays(const struct aiocb *block, struct ring *ring, int file)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	const struct aiocb *list[] = { block };
+
+	need(ring_queue(ring, file, AFSYNC_OP_FSYNC, 0) == 1);
+	ring_next(ring);
+	return aio_suspend(list, 1, &moment) == -1 && errno == EAGAIN &&
+	       aio_error(block) == EINPROGRESS;
+}
+
+/* The last call of fsync that the test filesystem saw. */
+static inline struct sim_call sim_last_call(int fd)
+{
+	return sim_call(fd, sim_started(fd, SIM_GATE_FSYNC) - 1);
+}
+
+#endif /* _AFSYNC_SELFTEST_POSIX_H */
