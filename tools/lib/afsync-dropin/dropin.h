@@ -17,6 +17,9 @@
 
 #define DROPIN_DEVICE	"/dev/afsync"
 
+/* Both libraries can be in one program: each uses its own. */
+#pragma GCC visibility push(hidden)
+
 /* ring.c */
 
 struct dropin_ring {
@@ -78,5 +81,7 @@ struct dropin_stats {
 	__u64 magic;
 	__u64 counters[DROPIN_NR];
 };
+
+#pragma GCC visibility pop
 
 #endif /* _AFSYNC_DROPIN_H */
