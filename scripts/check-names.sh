@@ -129,7 +129,7 @@ check_doc_lists() {
 	source=$(grep -ohE '"(--)?[a-z0-9-]+",[[:space:]]*(no|required|optional)_argument|"--[a-z0-9-]+"' tools/afsync/*.c |
 		sed 's/"\(--\)\{0,1\}\([^"]*\)".*/--\2/')
 	same "options, afsync.1" "$source" \
-		"$(man_text Documentation/man/afsync.1 | grep -oE -- '--[a-z][a-z0-9-]+')" || bad=1
+		"$(man_text Documentation/man/afsync.1 | sed '/^EXAMPLES/q' | grep -oE -- '--[a-z][a-z0-9-]+')" || bad=1
 	return $bad
 }
 

@@ -7,6 +7,8 @@
  * of what happened (stats.c), which progress.c shows. The loop that joins them is
  * in engine.c. One thread; SIGINT and SIGTERM are blocked but in waits
  * (interrupt.c), so nothing here has to expect a signal anywhere else.
+ *
+ * `afsync info` (info.c) and `afsync exec` (exec.c, exec_stats.c) stand beside that.
  */
 #ifndef AFSYNC_COMMAND_H
 #define AFSYNC_COMMAND_H
@@ -20,14 +22,21 @@
 
 #define PROGRAM		"afsync"
 #define DEVICE		"/dev/afsync"
+#define COUNTERS	"/sys/class/misc/afsync/stats/"
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* Exit status; documented in afsync(1). An interrupted run adds the signal. */
+/*
+ * Exit status; documented in afsync(1). An interrupted run adds the signal. Those of
+ * `afsync exec` keep out of the way of its program's, as those of env(1) do.
+ */
 enum exit_status {
 	STATUS_OK		= 0,
 	STATUS_FAILED		= 1,
 	STATUS_USAGE		= 2,
+	STATUS_EXEC		= 125,
+	STATUS_CANNOT_RUN	= 126,
+	STATUS_NOT_FOUND	= 127,
 	STATUS_SIGNAL		= 128,
 };
 
@@ -66,6 +75,7 @@ void stats_init(struct stats *st, bool keep_latencies);
 void stats_free(struct stats *st);
 void stats_complete(struct stats *st, int res, bool merged, uint64_t ns);
 uint64_t percentile(const uint64_t *sorted, size_t nr, unsigned int percent);
+void print_ms(FILE *out, const char *label, uint64_t ns);
 void stats_print(struct stats *st, FILE *out);
 
 /* progress.c */
@@ -186,6 +196,14 @@ struct engine *ring_engine(struct session *s, int *error);
 struct engine *plain_engine(struct session *s);
 
 /* info.c */
+int read_counter(const char *name, uint64_t *value);
 int info_main(int argc, char **argv);
+
+/* exec.c */
+int exec_main(int argc, char **argv);
+int exec_failed(const char *program, int error);
+
+/* exec_stats.c */
+int exec_with_stats(char **argv, const char *name);
 
 #endif /* AFSYNC_COMMAND_H */

@@ -12,8 +12,6 @@
 #include "afsync.h"
 #include "libafsync.h"
 
-#define COUNTERS	"/sys/class/misc/afsync/stats/"
-
 struct bit_name {
 	uint32_t bit;
 	const char *name;
@@ -29,6 +27,7 @@ static const struct bit_name ops[] = {
 static const struct bit_name sqe_flags[] = {
 	{ AFSYNC_SQE_DRAIN,		"drain" },
 	{ AFSYNC_SQE_WRITABLE,		"writable" },
+	{ AFSYNC_SQE_HOLD,		"hold" },
 	{ AFSYNC_SQE_HOLD,		"hold" },
 	{ 0, NULL },
 };
@@ -95,7 +94,8 @@ static void print_bits(struct style *style, const char *key, uint32_t bits,
 	putchar(style->json ? ']' : '\n');
 }
 
-static int read_counter(const char *name, uint64_t *value)
+/* Complains and returns -1 if there is no such number. */
+int read_counter(const char *name, uint64_t *value)
 {
 	char path[sizeof(COUNTERS) + NAME_MAX];
 	FILE *file;

@@ -2,8 +2,8 @@
 /*
  * afsync - make many files durable at once
  *
- * main() chooses between syncing and `afsync info`, and turns what happened into
- * an exit status.
+ * main() chooses between syncing, `afsync exec` and `afsync info`, and turns what
+ * happened into an exit status.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -50,6 +50,8 @@ int main(int argc, char **argv)
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	if (argc > 1 && !strcmp(argv[1], "info")) {
 		status = info_main(argc - 1, argv + 1);
+	} else if (argc > 1 && !strcmp(argv[1], "exec")) {
+		status = exec_main(argc - 1, argv + 1);
 	} else {
 		status = options_parse(&opt, argc, argv);
 		if (status < 0)

@@ -90,7 +90,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void print_ms(FILE *out, const char *label, uint64_t ns)
+void print_ms(FILE *out, const char *label, uint64_t ns)
 {
 	fprintf(out, "%-18s%8" PRIu64 ".%03u ms\n", label, ns / 1000000,
 		(unsigned int)(ns / 1000 % 1000));

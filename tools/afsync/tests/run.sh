@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Runs the command's tests that need no device: the unit tests and the tests of the
-# command line and of the way without a device. Prints one TAP report; exit status 1
+# command line, of the way without a device and of `afsync exec`. Prints one TAP report; exit status 1
 # if something failed.
 #
 # Usage: run.sh BUILD-FOLDER
@@ -16,7 +16,7 @@ failed=0
 
 echo "TAP version 13"
 for test in "$build"/tests/stats_test "$build"/tests/progress_test \
-	"$here/command_line_test.sh"; do
+	"$here/command_line_test.sh" "$here/exec_test.sh"; do
 	echo "# $(basename "$test")"
 	status=0
 	output=$("$test" "$build/afsync") || status=$?

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * afsync exec: runs a program under the drop-in libraries. Finds them, puts them first
+ * in LD_PRELOAD and becomes the program. With --stats, exec_stats.c runs it as a child.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "afsync.h"
+
+#define LIBDIR_VARIABLE	"AFSYNC_LIBDIR"
+
+static const char help[] =
+"Usage: afsync exec [--stats[=F]] [--] PROGRAM [ARG]...\n"
+"Run PROGRAM so that the syncs it queues with aio_fsync(3) or libaio go through\n"
+DEVICE ". It need not be changed, and runs on as it is where there is no\n"
+"such device.\n"
+"\n"
+"      --stats[=F]        print at its end what it asked for, to standard error or\n"
+"                           to file F\n"
+"      --help             print this and exit\n"
+"\n"
+"Exit status: that of PROGRAM, 128+N if signal N killed it; 125 if afsync itself\n"
+"failed, 126 if PROGRAM could not be run, 127 if it was not found.\n";
+
+static int usage(void)
+{
+	fputs("Try 'afsync exec --help' for more information.\n", stderr);
+	return STATUS_EXEC;
+}
+
+/*
+ * Where libraries may be: the build tree that this command is in, the installation
+ * that it is in, the installation that it was built for. The first two are below
+ * @exe_dir.
+ */
+static const char * const places[] = {
+	"%s/../lib/afsync-%s",
+	"%s/../lib",
+	LIBDIR,
+};
+
+static bool try_place(char *path, const char *dir, const char *name)
+{
+	char file[PATH_MAX];
+
+	if (snprintf(file, sizeof(file), "%s/libafsync-%s.so.1", dir, name) >= PATH_MAX)
+		return false;
+	/* Absolute: the program may go to another directory before it starts others. */
+	return realpath(file, path) && !access(path, R_OK);
+}
+
+/* @path has room for PATH_MAX bytes. Complains if there is no such library. */
+static int find_library(char *path, const char *name)
+{
+	const char *given = getenv(LIBDIR_VARIABLE);
+	char exe[PATH_MAX] = ".", dir[PATH_MAX + 64], *slash;
+	ssize_t n;
+	size_t i;
+
+	if (given && *given) {
+		if (try_place(path, given, name))
+			return 0;
+		complain(LIBDIR_VARIABLE ": no libafsync-%s.so.1 in '%s'", name, given);
+		return -1;
+	}
+	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (n > 0)
+		exe[n] = '\0';
+	slash = strrchr(exe, '/');
+	if (slash)
+		*slash = '\0';
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(dir, sizeof(dir), places[i], exe, name);
+		if (try_place(path, dir, name))
+			return 0;
+	}
+	complain("no libafsync-%s.so.1: 'make lib', install it, or set " LIBDIR_VARIABLE,
+		 name);
+	return -1;
+}
+
+/* Puts both libraries first in LD_PRELOAD. Returns 0 or -1. */
+static int set_preload(void)
+{
+	static const char * const names[] = { "posix", "libaio" };
+	const char *old = getenv("LD_PRELOAD");
+	char paths[ARRAY_SIZE(names)][PATH_MAX], *value;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (find_library(paths[i], names[i]))
+			return -1;
+		if (strpbrk(paths[i], ": ")) {
+			complain("%s: LD_PRELOAD takes no path with a space or a colon",
+				 paths[i]);
+			return -1;
+		}
+	}
+	if (asprintf(&value, "%s:%s%s%s", paths[0], paths[1], old && *old ? ":" : "",
+		     old ? old : "") < 0) {
+		complain("%s", strerror(ENOMEM));
+		return -1;
+	}
+	ret = setenv("LD_PRELOAD", value, 1);
+	free(value);
+	if (ret)
+		complain("%s", strerror(errno));
+	return ret;
+}
+
+/* The status for a program that could not be run, as env(1) and a shell have it. */
+int exec_failed(const char *program, int error)
+{
+	char *shown = escape_name(program);
+
+	complain("%s: %s", shown ? shown : "(no memory for the name)", strerror(error));
+	free(shown);
+	return error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN;
+}
+
+/* @argv[0] is "exec". */
+int exec_main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "stats",	optional_argument,	NULL, 's' },
+		{ "help",	no_argument,		NULL, 'h' },
+		{ NULL,		0,			NULL, 0 },
+	};
+	static char program[] = PROGRAM;
+	const char *stats_file = NULL;
+	bool stats = false;
+	int c;
+
+	argv[0] = program;
+	/* Options behind PROGRAM are those of PROGRAM. */
+	while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			stats = true;
+			stats_file = optarg;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return STATUS_OK;
+		default:
+			return usage();
+		}
+	}
+	argv += optind;
+	if (!*argv) {
+		complain("exec: no PROGRAM given");
+		return usage();
+	}
+	if (set_preload())
+		return STATUS_EXEC;
+	if (stats)
+		return exec_with_stats(argv, stats_file);
+	execvp(*argv, argv);
+	return exec_failed(*argv, errno);
+}
