@@ -15,8 +15,9 @@
  *	wait.c		those who wait in an ioctl
  *
  * Beside the way: dev.c (one open of the device), hold.c (requests that wait to be
- * started), attach.c (completion by kernel AIO), cancel.c (takes queued requests back), lane.c (the workqueue of a filesystem), user.c (limit of requests a user),
- * stats.c (counters), main.c (the module).
+ * started), attach.c (completion by kernel AIO), cancel.c (takes queued requests back),
+ * lane.c (the workqueue of a filesystem), user.c (limit of requests a user), stats.c
+ * (counters), main.c (the module).
  *
  * Locks, outer before inner. All are spinlocks: nobody sleeps under them, and no
  * interrupt takes them.

@@ -31,6 +31,7 @@ static void abort_requests(struct work_struct *work)
 		cond_resched();
 	}
 }
+
 static DECLARE_WORK(abort_work, abort_requests);
 
 /* The last request is gone with its ring, but the work may be about to return. */

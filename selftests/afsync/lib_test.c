@@ -733,6 +733,19 @@ TEST_F(lib, cancel_takes_back_what_is_queued_and_says_what_runs)
 
 /* --- event loops --- */
 
+TEST_F(lib, held_request_runs_when_it_is_started)
+{
+	struct afsync_sqe *sqe = prepare(self->ring, self->fd, 5);
+
+	afsync_sqe_set_flags(sqe, AFSYNC_SQE_HOLD);
+	ASSERT_EQ(1, LIB(afsync_submit(self->ring)));
+	EXPECT_EQ(-ENOENT, LIB(afsync_start(self->ring, 6)));
+	EXPECT_EQ(0, sim_started(self->fd, SIM_GATE_FSYNC));
+	EXPECT_EQ(1, LIB(afsync_start(self->ring, 5)));
+	EXPECT_EQ(5, next_cqe(self->ring).user_data);
+	EXPECT_EQ(1, sim_started(self->fd, SIM_GATE_FSYNC));
+}
+
 TEST_F(lib, eventfd_and_epoll_tell_of_completions)
 {
 	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

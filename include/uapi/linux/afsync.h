@@ -48,7 +48,7 @@
 #include <linux/types.h>
 
 /* Version of this interface, as AFSYNC_IOC_INFO returns it. */
-#define AFSYNC_VERSION		1
+#define AFSYNC_VERSION		2
 
 /* The most entries that a ring can ever have. */
 #define AFSYNC_MAX_ENTRIES	32768

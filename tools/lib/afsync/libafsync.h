@@ -69,7 +69,7 @@ extern "C" {
 
 /* Version of this header; afsync_version() is that of the library. */
 #define LIBAFSYNC_VERSION_MAJOR	1
-#define LIBAFSYNC_VERSION_MINOR	0
+#define LIBAFSYNC_VERSION_MINOR	1
 #define LIBAFSYNC_VERSION_PATCH	0
 
 /*
@@ -591,6 +591,26 @@ int afsync_cancel_fd(struct afsync_ring *ring, int fd);
  * Return: as afsync_cancel()
  */
 int afsync_cancel_all(struct afsync_ring *ring);
+
+/*
+ * Held requests: submitted with AFSYNC_SQE_HOLD, so taken with every error, but queued
+ * only by this.
+ */
+
+/**
+ * afsync_start() - queue held requests
+ * @ring: the ring
+ * @user_data: all held requests that have it, as in afsync_sqe_set_data64()
+ *
+ * The sync covers what was written before this call.
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: number of requests queued, 1 or more, or
+ *	-ENOENT		no held request has it
+ *	-ENOTTY		the module is older than this function
+ */
+int afsync_start(struct afsync_ring *ring, uint64_t user_data);
 
 /*
  * Event loops

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The submitter's side: the array of prepared requests, submitting it, and
- * cancelling. Never touches the completions.
+ * The submitter's side: the array of prepared requests, submitting it,
+ * cancelling, and starting what is held. Never touches the completions.
  *
  * The first nr_sqes elements of the array are prepared. A submit queues from the
  * front; what is left is moved to the front. So the kernel gets one plain array,
@@ -197,4 +197,11 @@ AFSYNC_API int afsync_cancel_all(struct afsync_ring *ring)
 	return cancel(ring, (struct afsync_cancel) {
 		.match = AFSYNC_CANCEL_ALL,
 	});
+}
+
+AFSYNC_API int afsync_start(struct afsync_ring *ring, uint64_t user_data)
+{
+	struct afsync_start arg = { .user_data = user_data };
+
+	return afsync_sys_ioctl(ring->fd, AFSYNC_IOC_START, &arg);
 }

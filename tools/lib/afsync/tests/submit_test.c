@@ -168,6 +168,7 @@ TEST_F(submit, calls_on_a_dead_descriptor_say_so)
 	EXPECT_EQ(-EBADF, afsync_cancel(self->ring, 1));
 	EXPECT_EQ(-EBADF, afsync_cancel_fd(self->ring, 0));
 	EXPECT_EQ(-EBADF, afsync_cancel_all(self->ring));
+	EXPECT_EQ(-EBADF, afsync_start(self->ring, 1));
 	EXPECT_EQ(-EBADF, afsync_register_eventfd(self->ring, 0));
 	EXPECT_EQ(-EBADF, afsync_unregister_eventfd(self->ring));
 	EXPECT_EQ(-1, afsync_ring_fd(self->ring));
