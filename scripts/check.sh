@@ -37,12 +37,20 @@ stage_unit() {
 	done
 }
 
+# timed FILE: passes TAP of kselftest on; the file gets "seconds program" for each.
+timed() {
+	awk -v file="$1" '{ print; fflush() }
+		/^# selftests: / { name = $NF; begun = systime() }
+		/^(not )?ok [0-9]+ selftests: / { print systime() - begun, name >>file; fflush(file) }'
+}
+
 # vm_tests KERNEL NAME: run the selftests in the VM. A test that brings the VM down has
 # failed; the others then go on in a new VM.
 vm_tests() {
 	local kernel=$1 name=$2 left round=0 rc done_before part bad
 	"$TOP/scripts/build-modules.sh" "$kernel" >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
 	# Here, not in the VM: there it would take many times as long.
+	make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
 	make -s -C "$TOP/selftests" all >&2 || { echo "not ok 0 - the selftests build"; return; }
 	left=${TESTS:-$(make -s -C "$TOP/selftests" emit_tests | sed 's/.*://')}
 	while [ -n "$left" ]; do
@@ -52,7 +60,7 @@ vm_tests() {
 		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$name-$round" --timeout 3000 \
 			--env "KSRC=$KSRC" \
 			"make -s -C '$TOP/selftests' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
-			tee "$part" || rc=$?
+			timed "$dir/$name.times" | tee "$part" || rc=$?
 		done_before=$left
 		# shellcheck disable=SC2086 # a list
 		left=$(printf '%s\n' $left | grep -vxF -f <(sed -nE \
@@ -120,6 +128,8 @@ for stage; do
 	fi
 	echo "== $stage: $(count "$dir/$stage.tap" | tail -n 1 |
 		awk '{ printf "%d passed, %d failed, %d skipped", $2, $3, $4 }'), $((SECONDS - start)) s"
+	[ ! -e "$dir/$stage.times" ] ||
+		echo "   slowest: $(sort -rn "$dir/$stage.times" | awk 'NR <= 8 { printf "%s%s %d s", sep, $2, $1; sep = ", " }')"
 	files+=("$dir/$stage.tap")
 done
 
