@@ -97,6 +97,50 @@ static inline bool block_stays(const struct aiocb *block, struct ring *ring, int
 	       aio_error(block) == EINPROGRESS;
 }
 
+/*
+ * Interrupts a thread whenever it sleeps on a futex, until told to stop: the sleep that a
+ * test means may not be the first.
+ */
+struct interrupter {
+	pthread_t self;
+	pthread_t thread;
+	pid_t tid;
+	int signal;
+	bool stop;
+};
+
+static inline void *interrupter_thread(void *arg)
+{
+	struct interrupter *interrupter = arg;
+	char path[64], start[32], *text;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", interrupter->tid);
+	snprintf(start, sizeof(start), "%d ", (int)SYS_futex);
+	while (!__atomic_load_n(&interrupter->stop, __ATOMIC_ACQUIRE)) {
+		text = text_read(path);
+		if (!strncmp(text, start, strlen(start)))
+			need(pthread_kill(interrupter->thread, interrupter->signal) == 0);
+		free(text);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static inline void interrupter_start(struct interrupter *interrupter, int signal)
+{
+	interrupter->thread = pthread_self();
+	interrupter->tid = thread_id();
+	interrupter->signal = signal;
+	interrupter->stop = false;
+	interrupter->self = thread_start(interrupter_thread, interrupter);
+}
+
+static inline void interrupter_stop(struct interrupter *interrupter)
+{
+	__atomic_store_n(&interrupter->stop, true, __ATOMIC_RELEASE);
+	thread_join(interrupter->self);
+}
+
 /* The last call of fsync that the test filesystem saw. */
 static inline struct sim_call sim_last_call(int fd)
 {

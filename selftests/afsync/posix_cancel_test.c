@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * libafsync-posix: aio_cancel of a sync by its control block and by the descriptor, with
+ * all three answers.
+ *
+ * Needs afsync_sim.
+ */
+#include "posix.h"
+
+FIXTURE(cancel) {
+	struct stage s;
+	struct aiocb running;	/* a sync that has begun and stands at the gate */
+};
+
+FIXTURE_SETUP(cancel)
+{
+	STAGE_SETUP(&self->s, "afsync_sim", 64);
+	self->running = block_of(self->s.file);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	need(sync_queue(O_SYNC, &self->running) == 0);
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+}
+
+FIXTURE_TEARDOWN(cancel)
+{
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	block_wait(&self->running);
+	stage_close(&self->s);
+}
+
+TEST_F(cancel, queued_sync_is_cancelled_by_its_block)
+{
+	struct aiocb queued = block_of(self->s.file), next = block_of(self->s.file);
+
+	ASSERT_EQ(0, sync_queue(O_SYNC, &queued));
+	ASSERT_EQ(0, sync_queue(O_DSYNC, &next));
+	EXPECT_EQ(AIO_CANCELED, aio_cancel(self->s.file, &queued));
+	/* At once, though the file's sync stands. */
+	EXPECT_EQ(ECANCELED, aio_error(&queued));
+	EXPECT_EQ(-1, aio_return(&queued));
+	EXPECT_EQ(EINPROGRESS, aio_error(&self->running));
+	EXPECT_EQ(EINPROGRESS, aio_error(&next));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, block_end(&self->running));
+	EXPECT_EQ(0, block_end(&next));
+	EXPECT_EQ(2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+TEST_F(cancel, running_sync_is_not_cancelled_and_ends_normally)
+{
+	EXPECT_EQ(AIO_NOTCANCELED, aio_cancel(self->s.file, &self->running));
+	EXPECT_EQ(EINPROGRESS, aio_error(&self->running));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, block_end(&self->running));
+}
+
+TEST_F(cancel, sync_that_has_ended_is_alldone)
+{
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, block_wait(&self->running));
+	EXPECT_EQ(AIO_ALLDONE, aio_cancel(self->s.file, &self->running));
+	EXPECT_EQ(0, aio_error(&self->running));
+	EXPECT_EQ(0, aio_return(&self->running));
+	EXPECT_EQ(AIO_ALLDONE, aio_cancel(self->s.file, &self->running));
+	EXPECT_EQ(AIO_ALLDONE, aio_cancel(self->s.file, NULL));
+}
+
+TEST_F(cancel, by_descriptor_what_can_be_is_and_what_runs_is_told)
+{
+	struct aiocb queued[10];
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		queued[i] = block_of(self->s.file);
+		ASSERT_EQ(0, sync_queue(i % 2 ? O_SYNC : O_DSYNC, &queued[i]));
+	}
+	EXPECT_EQ(AIO_NOTCANCELED, aio_cancel(self->s.file, NULL));
+	for (i = 0; i < 10; i++) {
+		EXPECT_EQ(ECANCELED, aio_error(&queued[i]));
+		EXPECT_EQ(-1, aio_return(&queued[i]));
+	}
+	EXPECT_EQ(EINPROGRESS, aio_error(&self->running));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, block_end(&self->running));
+	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+/* "Requests against file descriptor fildes": a dup'd one's are its own. */
+TEST_F(cancel, by_descriptor_only_its_own_are_cancelled)
+{
+	int other = dup(self->s.file);
+	struct aiocb mine = block_of(other), theirs = block_of(self->s.file);
+
+	ASSERT_EQ(0, sync_queue(O_SYNC, &mine));
+	ASSERT_EQ(0, sync_queue(O_SYNC, &theirs));
+	EXPECT_EQ(AIO_CANCELED, aio_cancel(other, NULL));
+	EXPECT_EQ(ECANCELED, aio_error(&mine));
+	EXPECT_EQ(EINPROGRESS, aio_error(&theirs));
+	EXPECT_EQ(AIO_ALLDONE, aio_cancel(other, NULL));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, block_end(&theirs));
+	EXPECT_EQ(-ECANCELED, block_end(&mine));
+	close(other);
+}
+
+TEST_F(cancel, descriptor_that_is_not_valid_is_ebadf)
+{
+	int closed = dup(self->s.file);
+
+	close(closed);
+	EXPECT_EQ(-1, aio_cancel(-1, NULL));
+	EXPECT_EQ(EBADF, errno);
+	errno = 0;
+	EXPECT_EQ(-1, aio_cancel(closed, NULL));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(EINPROGRESS, aio_error(&self->running));
+}
+
+TEST_F(cancel, descriptor_without_requests_is_alldone)
+{
+	int other = world_open(&self->s.world, "other", O_RDWR);
+
+	EXPECT_EQ(AIO_ALLDONE, aio_cancel(other, NULL));
+	close(other);
+}
+
+TEST_F(cancel, sync_that_waits_for_an_earlier_write_is_cancelled_without_the_write)
+{
+	int other = world_open(&self->s.world, "other", O_RDWR);
+	struct aiocb write = transfer_of(other, "x", 1, 0), sync = block_of(other);
+
+	sim_hold(other, SIM_GATE_WRITE);
+	ASSERT_EQ(0, write_queue(&write));
+	sim_wait_started(other, SIM_GATE_WRITE, 1);
+	ASSERT_EQ(0, sync_queue(O_SYNC, &sync));
+	EXPECT_EQ(AIO_CANCELED, aio_cancel(other, &sync));
+	EXPECT_EQ(ECANCELED, aio_error(&sync));
+	EXPECT_EQ(EINPROGRESS, aio_error(&write));
+	EXPECT_EQ(AIO_NOTCANCELED, aio_cancel(other, &write));
+	sim_let_go(other, SIM_GATE_WRITE);
+	EXPECT_EQ(1, block_end(&write));
+	EXPECT_EQ(-ECANCELED, block_end(&sync));
+	EXPECT_EQ(0, sync_now(O_SYNC, other));
+	EXPECT_EQ(1, sim_started(other, SIM_GATE_FSYNC));
+	close(other);
+}
+
+/* The block is the program's again when the answer has come: it may queue it anew. */
+TEST_F(cancel, block_can_be_used_again_at_once)
+{
+	struct aiocb block = block_of(self->s.file);
+	unsigned int i, n = rounds(500);
+
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, sync_queue(O_SYNC, &block));
+		ASSERT_EQ(AIO_CANCELED, aio_cancel(self->s.file, &block));
+		ASSERT_EQ(ECANCELED, aio_error(&block));
+		ASSERT_EQ(-1, aio_return(&block));
+	}
+	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, block_end(&block));
+}
+
+/* POSIX: for cancelled operations too, notification occurs as it was asked for. */
+TEST_F(cancel, cancelled_sync_is_notified)
+{
+	struct aiocb block = block_of(self->s.file);
+	siginfo_t info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	need(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	block.aio_sigevent.sigev_notify = SIGEV_SIGNAL;
+	block.aio_sigevent.sigev_signo = SIGRTMIN;
+	block.aio_sigevent.sigev_value.sival_int = 4;
+	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
+	ASSERT_EQ(AIO_CANCELED, aio_cancel(self->s.file, &block));
+	need(sigwaitinfo(&set, &info) == SIGRTMIN);
+	EXPECT_EQ(4, info.si_value.sival_int);
+	EXPECT_EQ(-ECANCELED, block_end(&block));
+}
+
+static void *suspend_thread(void *arg)
+{
+	const struct aiocb *list[] = { arg };
+
+	return (void *)(long)aio_suspend(list, 1, NULL);
+}
+
+TEST_F(cancel, who_waits_for_the_cancelled_sync_is_woken)
+{
+	struct aiocb block = block_of(self->s.file);
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
+	thread = thread_start(suspend_thread, &block);
+	ASSERT_EQ(AIO_CANCELED, aio_cancel(self->s.file, &block));
+	need(pthread_join(thread, &ret) == 0);
+	EXPECT_EQ(0, (long)ret);
+	EXPECT_EQ(-ECANCELED, block_end(&block));
+}
+
+/* Whoever is faster, each block ends exactly once, and as the answer said. */
+TEST_F_TIMEOUT(cancel, race_with_the_end_gives_the_answer_that_holds, LONG_TIMEOUT)
+{
+	unsigned int i, n = rounds(3000), wrong = 0;
+	struct aiocb block;
+	int ret, end;
+
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	for (i = 0; i < n; i++) {
+		block = block_of(self->s.file);
+		need(sync_queue(O_DSYNC, &block) == 0);
+		if (i % 3 == 0)
+			sched_yield();
+		ret = aio_cancel(self->s.file, i % 2 ? &block : NULL);
+		end = block_end(&block);
+		if (ret == AIO_CANCELED)
+			wrong += end != -ECANCELED;
+		else
+			wrong += end != 0;
+	}
+	EXPECT_EQ(0, wrong);
+}
+
+TEST_HARNESS_MAIN
