@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+#
+# Check what the built libafsync-posix exports, imports, and does without the device.
+# Usage: check.sh BUILD-FOLDER
+# Prints TAP, one line for each check, with its output as comments. Exit 0 only if all
+# passed.
+set -euo pipefail
+
+src=$(cd "$(dirname "$0")" && pwd)
+out=$1
+lib=$out/libafsync-posix.so.1
+cc=${CC:-cc}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# The asynchronous I/O functions of the C library that programs link with, by name.
+glibc_names()
+{
+	local libc
+	libc=$($cc -print-file-name=libc.so.6)
+	readelf --dyn-syms -W "$libc" | awk '{ print $8 }' |
+		grep -E '^(aio_|lio_)' | sed 's/@.*//' | sort -u
+}
+
+exported()
+{
+	nm -D --defined-only --format=posix "$lib" | awk '{ print $1 }' | sort -u
+}
+
+check_names_are_those_of_glibc()
+{
+	[ -n "$(glibc_names)" ]
+	diff <(glibc_names) <(exported)
+}
+
+check_names_have_no_version()
+{
+	if exported | grep '@'; then
+		return 1
+	fi
+}
+
+check_map_is_what_is_exported()
+{
+	diff <(grep -oE '^		[a-z0-9_]+;' "$src/libafsync-posix.map" | tr -d '\t;' | sort) \
+		<(exported)
+}
+
+check_soname()
+{
+	readelf -d "$lib" | grep -q 'soname: \[libafsync-posix.so.1\]'
+}
+
+check_stays_loaded()
+{
+	readelf -d "$lib" | grep -q NODELETE
+}
+
+check_needs_only_the_c_library()
+{
+	if readelf -d "$lib" | grep NEEDED | grep -vE '\[(libc|libdl|libpthread|ld-linux.*)\.so'; then
+		return 1
+	fi
+}
+
+check_no_exit_and_no_stdio()
+{
+	if nm -Du --format=posix "$lib" |
+	   grep -E '^(exit|_exit|abort|printf|puts|fputs|fprintf|perror|syslog)[@ ]'; then
+		return 1
+	fi
+}
+
+# A program that is built as for glibc: a write, a sync behind it, and the result.
+program()
+{
+	cat > "$tmp/program.c" <<'END'
+#include <aio.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+	struct aiocb write = { .aio_buf = "x", .aio_nbytes = 1 }, sync = { 0 };
+	const struct aiocb *list[] = { &write, NULL, &sync };
+	int fd = open(argv[argc - 1], O_RDWR | O_CREAT, 0600);
+
+	write.aio_fildes = sync.aio_fildes = fd;
+	if (fd < 0 || aio_write(&write) || aio_fsync(O_DSYNC, &sync))
+		return 1;
+	while (aio_error(&write) == EINPROGRESS || aio_error(&sync) == EINPROGRESS)
+		aio_suspend(list, 3, NULL);
+	return aio_return(&write) != 1 || aio_return(&sync);
+}
+END
+	$cc -Wall -Wextra -Werror "$tmp/program.c" "$@" -o "$tmp/program"
+}
+
+check_preloaded_program_runs()
+{
+	program
+	LD_PRELOAD=$lib AFSYNC_VERBOSE=1 "$tmp/program" "$tmp/file" 2> "$tmp/said"
+	grep -qE '^libafsync-posix: (using /dev/afsync|no /dev/afsync \(.*\): glibc)' "$tmp/said"
+}
+
+check_linked_program_runs()
+{
+	program -L"$out" -lafsync-posix
+	LD_LIBRARY_PATH=$out "$tmp/program" "$tmp/file"
+}
+
+check_says_nothing_unasked()
+{
+	program
+	LD_PRELOAD=$lib "$tmp/program" "$tmp/file" 2> "$tmp/said"
+	[ ! -s "$tmp/said" ]
+}
+
+check_page_lints_clean()
+{
+	local page=$src/../../../Documentation/man/libafsync-posix.7
+
+	command -v mandoc > /dev/null || { echo 'mandoc is not installed'; return 1; }
+	mandoc -Tlint -Wwarning "$page"
+}
+
+check_uninstall_undoes_install()
+{
+	local left
+	make -s -C "$src" install O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
+	for left in lib/libafsync-posix.so lib/libafsync-posix.so.1 \
+		    share/man/man7/libafsync-posix.7; do
+		[ -e "$tmp/root/usr/$left" ] || { echo "not installed: $left"; return 1; }
+	done
+	make -s -C "$src" uninstall O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
+	left=$(find "$tmp/root" ! -type d)
+	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
+}
+
+checks=$(compgen -A function check_)
+nr=0
+bad=0
+
+echo 'TAP version 13'
+echo "1..$(wc -w <<< "$checks")"
+for t in $checks; do
+	status=0
+	# In a shell of its own: set -e does not act in a function whose result is tested.
+	(set -e; "$t") > "$tmp/log" 2>&1 & wait $! || status=$?
+	sed 's/^/# /' "$tmp/log"
+	nr=$((nr + 1))
+	if [ "$status" -eq 0 ]; then
+		echo "ok $nr libafsync-posix: $t"
+	else
+		echo "not ok $nr libafsync-posix: $t"
+		bad=$((bad + 1))
+	fi
+done
+[ "$bad" -eq 0 ]

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * lio_listio: several reads and writes, and one end for all of them. Each element that
+ * cannot be queued has its error as its status, and the others go on without it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "posix.h"
+
+/*
+ * The elements of one call. Counted: each element in flight, and the call itself until
+ * all are queued. References: the same, and a call that waits.
+ */
+struct group {
+	unsigned int refs;	/* atomic */
+	unsigned int pending;	/* atomic */
+	bool failed;		/* atomic; of one that was queued, or was to be */
+	bool waits;		/* fixed; LIO_WAIT */
+	uint32_t done;		/* futex; 1 when none is pending */
+	struct notice notice;	/* fixed; sent by the last */
+};
+
+static void group_put(struct group *group)
+{
+	if (__atomic_sub_fetch(&group->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	notice_drop(&group->notice);
+	free(group);
+}
+
+/* One more is in flight. The caller has it pending itself. */
+void group_get(struct group *group)
+{
+	__atomic_add_fetch(&group->refs, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&group->pending, 1, __ATOMIC_RELAXED);
+}
+
+/* One has ended, or was not queued after all. The last tells who is to know. */
+void group_end(struct group *group, bool failed)
+{
+	if (failed)
+		__atomic_store_n(&group->failed, true, __ATOMIC_RELAXED);
+	/* Orders what each did before what the last one does. */
+	if (!__atomic_sub_fetch(&group->pending, 1, __ATOMIC_ACQ_REL)) {
+		if (!group->waits)
+			notice_send(&group->notice);
+		__atomic_store_n(&group->done, 1, __ATOMIC_RELEASE);
+		futex_wake(&group->done);
+	}
+	group_put(group);
+}
+
+static int element_queue(struct aiocb *block, struct group *group, bool wide)
+{
+	off64_t offset = block->aio_offset;
+
+	/* The member of aiocb64 is at the same place, and may be longer. */
+	if (wide)
+		offset = ((struct aiocb64 *)block)->aio_offset;
+	switch (block->aio_lio_opcode) {
+	case LIO_READ:
+		return transfer_queue(block, OP_READ, offset, group);
+	case LIO_WRITE:
+		return transfer_queue(block, OP_WRITE, offset, group);
+	case LIO_NOP:
+		return 0;
+	default:
+		return EINVAL;
+	}
+}
+
+/* Queues the elements. EAGAIN if one of them was short of room, EIO if one was refused. */
+static int elements_queue(struct aiocb *const list[], int count, struct group *group,
+			  bool wide)
+{
+	int i, ret, worst = 0;
+
+	for (i = 0; i < count; i++) {
+		if (!list[i])
+			continue;
+		ret = element_queue(list[i], group, wide);
+		if (!ret)
+			continue;
+		block_refused(list[i], ret);
+		if (ret == EAGAIN || !worst)
+			worst = ret == EAGAIN ? EAGAIN : EIO;
+	}
+	return worst;
+}
+
+static int group_wait(struct group *group)
+{
+	while (!__atomic_load_n(&group->done, __ATOMIC_ACQUIRE)) {
+		/* The elements go on; the program can wait for each by itself. */
+		if (futex_wait(&group->done, 0, NULL) == EINTR &&
+		    !__atomic_load_n(&group->done, __ATOMIC_ACQUIRE))
+			return EINTR;
+	}
+	return __atomic_load_n(&group->failed, __ATOMIC_RELAXED) ? EIO : 0;
+}
+
+int list_queue(int mode, struct aiocb *const list[], int count,
+	       const struct sigevent *event, bool wide)
+{
+	struct group *group;
+	int ret, waited = 0;
+
+	if ((mode != LIO_WAIT && mode != LIO_NOWAIT) || count < 0 || (count && !list))
+		return EINVAL;
+	group = calloc(1, sizeof(*group));
+	if (!group)
+		return EAGAIN;
+	group->refs = 2;
+	group->pending = 1;
+	group->waits = mode == LIO_WAIT;
+	ret = notice_copy(group->waits ? NULL : event, &group->notice);
+	if (ret) {
+		free(group);
+		return ret;
+	}
+
+	ret = elements_queue(list, count, group, wide);
+	group_end(group, false);
+	if (group->waits)
+		waited = group_wait(group);
+	group_put(group);
+	if (waited == EINTR)
+		return EINTR;
+	return ret ? ret : waited;
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * A request's life: its allocation, the table of what is in flight, its end. The only
+ * writer of the program's control blocks.
+ *
+ * The status is in the members that glibc's <aio.h> keeps for itself: __error_code,
+ * __return_value, and in __policy a mark whether aio_return() has still to be called.
+ * At the end the value is written first and the error code last, with release order,
+ * and the block is not touched any more: whoever sees another status than EINPROGRESS
+ * may free it. Before that the op has left the table, so that the block may also be
+ * queued again at once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "posix.h"
+
+#define BUCKETS		1024
+
+/* Values of the mark that memory holds by chance no more often than any other. */
+#define MARK_QUEUED	0x61667173
+#define MARK_RETURNED	0x61667172
+
+pthread_mutex_t posix_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* By address of the block. A bucket that was never used is all zero. */
+static struct link table[BUCKETS];
+
+static struct link *bucket_of(const struct aiocb *block)
+{
+	uintptr_t key = (uintptr_t)block / 16;
+	struct link *bucket = &table[(key ^ key / BUCKETS) % BUCKETS];
+
+	if (!bucket->next)
+		link_init(bucket);
+	return bucket;
+}
+
+/* Allocates an op with what all kinds have; it has one reference. */
+int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp)
+{
+	struct op *op;
+	int ret;
+
+	op = calloc(1, sizeof(*op));
+	if (!op)
+		return EAGAIN;
+	ret = notice_copy(&block->aio_sigevent, &op->notice);
+	if (ret) {
+		free(op);
+		return ret;
+	}
+	op->refs = 1;
+	op->block = block;
+	op->kind = kind;
+	op->fd = block->aio_fildes;
+	op->prio = block->aio_reqprio;
+	link_init(&op->link);
+	link_init(&op->hash);
+	*opp = op;
+	return 0;
+}
+
+void op_put(struct op *op)
+{
+	/* Acquire: what the others did with it happened before it is freed. */
+	if (__atomic_sub_fetch(&op->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	notice_drop(&op->notice);
+	free(op);
+}
+
+struct op *__op_find(const struct aiocb *block)
+{
+	struct link *bucket = bucket_of(block), *l;
+
+	for (l = bucket->next; l != bucket; l = l->next)
+		if (element(l, struct op, hash)->block == block)
+			return element(l, struct op, hash);
+	return NULL;
+}
+
+/* Takes the block: from here on it is in flight. EINVAL if it is already. */
+int __op_add(struct op *op)
+{
+	struct aiocb *block = op->block;
+
+	if (__op_find(block))
+		return EINVAL;
+	op->old_error = block->__error_code;
+	op->old_value = block->__return_value;
+	op->old_mark = block->__policy;
+	block->__return_value = -1;
+	block->__policy = MARK_QUEUED;
+	__atomic_store_n(&block->__error_code, EINPROGRESS, __ATOMIC_RELEASE);
+	link_add(bucket_of(block), &op->hash);
+	return 0;
+}
+
+/* Gives the block back as it was: the request was not queued. */
+void __op_refuse(struct op *op)
+{
+	struct aiocb *block = op->block;
+
+	link_del(&op->hash);
+	block->__return_value = op->old_value;
+	block->__policy = op->old_mark;
+	__atomic_store_n(&block->__error_code, op->old_error, __ATOMIC_RELEASE);
+}
+
+/*
+ * Takes a reference on each op of the descriptor number, as many as fit. Returns how
+ * many there are.
+ */
+size_t __op_list(int fd, struct op **ops, size_t max)
+{
+	size_t i, found = 0;
+	struct link *l;
+	struct op *op;
+
+	for (i = 0; i < BUCKETS; i++) {
+		for (l = table[i].next; l && l != &table[i]; l = l->next) {
+			op = element(l, struct op, hash);
+			if (op->fd != fd)
+				continue;
+			if (found < max) {
+				__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+				ops[found] = op;
+			}
+			found++;
+		}
+	}
+	return found;
+}
+
+static void count_end(const struct op *op, int error)
+{
+	if (!op_is_sync(op))
+		return;
+	if (error == ECANCELED)
+		dropin_count(DROPIN_POSIX_CANCELLED, 1);
+	else if (error)
+		dropin_count(DROPIN_POSIX_FAILED, 1);
+}
+
+/*
+ * Ends a request: its status, the streams, those who wait, the notification. @error is
+ * 0 with a @value, or what failed. A sync that succeeded takes the error of a request
+ * that it waited for. Called without the lock, once for each op, by whoever moved it
+ * out of reach of all others; takes over the reference of being in flight.
+ */
+void op_end(struct op *op, int error, ssize_t value)
+{
+	struct aiocb *block = op->block;
+	struct file *file;
+	struct op *next;
+
+	lock();
+	if (!error && op->error)
+		error = op->error;
+	file = op->file;
+	if (op->state == OP_HELD)
+		__stream_unhold(op);
+	else if (file && !op_is_sync(op))
+		__stream_failed(op, error);
+	__device_put(op);
+
+	link_del(&op->hash);
+	block->__return_value = error ? -1 : value;
+	/* Pairs with block_error(): who sees it sees the value, and may free the block. */
+	__atomic_store_n(&block->__error_code, error, __ATOMIC_RELEASE);
+	__atomic_store_n(&op->done, 1, __ATOMIC_RELEASE);
+	count_end(op, error);
+
+	next = op->lane ? __lane_next(op) : NULL;
+	if (next && !__pool_add(next->pool, next))
+		next = NULL;
+	if (file && !op_is_sync(op))
+		__stream_leave(op);
+	unlock();
+
+	/* No thread can be had for it, not even this one: a program that is so short of
+	 * them gets the error that it would have got at the call.
+	 */
+	if (next)
+		op_end(next, EAGAIN, -1);
+	futex_wake(&op->done);
+	suspend_wake(block);
+	notice_send(&op->notice);
+	if (op->group)
+		group_end(op->group, error);
+	op_put(op);
+}
+
+/* In the child of a fork: nothing of the parent's is in flight here. */
+void __op_forget_all(void)
+{
+	/*
+	 * The ops stay allocated: they are the parent's memory as far as nobody writes
+	 * to it, and each process has them from one parent only.
+	 */
+	memset(table, 0, sizeof(table));
+}
+
+/* For aio_error(), in any context. */
+int block_error(const struct aiocb *block)
+{
+	/* Pairs with op_end(). */
+	return __atomic_load_n(&block->__error_code, __ATOMIC_ACQUIRE);
+}
+
+/* For aio_return(), in any context: gives the result of each request once. */
+int block_result(struct aiocb *block, ssize_t *value)
+{
+	int mark = MARK_QUEUED;
+
+	if (block_error(block) == EINPROGRESS)
+		return EINPROGRESS;
+	/* Of two threads that ask for it, one gets it. */
+	if (!__atomic_compare_exchange_n(&block->__policy, &mark, MARK_RETURNED, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return EINVAL;
+	*value = block->__return_value;
+	return 0;
+}
+
+/* For lio_listio(), which has no other way to say what became of an element. */
+void block_refused(struct aiocb *block, int error)
+{
+	lock();
+	/* Unless what is in flight is an earlier request with the same block. */
+	if (!__op_find(block)) {
+		block->__return_value = -1;
+		block->__policy = MARK_QUEUED;
+		__atomic_store_n(&block->__error_code, error, __ATOMIC_RELEASE);
+	}
+	unlock();
+}

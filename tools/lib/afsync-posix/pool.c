@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The threads that read and write. There are two pools: one for files and disks, of
+ * limited size, and one for what may wait for somebody else for ever (pipes, sockets,
+ * terminals), where each file and direction that has requests gets a thread of its own.
+ *
+ * A queue is ordered by aio_reqprio, and by age among equals. Threads are made when there
+ * is work that no idle one can take, and end when there was none for a while. They block
+ * all signals: what is sent to the program is for the program's threads.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "posix.h"
+
+/* What glibc allows, and how long it keeps an idle thread. */
+#define DISK_THREADS	20
+#define IDLE_SECONDS	1
+/* More than a program has pipes, as a rule; the rest waits for those. */
+#define PIPE_THREADS	1024
+
+struct pool {
+	struct link queue[PRIO_DELTA_MAX + 1];	/* ops, QUEUED */
+	unsigned int queued;
+	unsigned int threads;
+	unsigned int idle;		/* of them waiting, or about to wake up */
+	unsigned int limit;
+	pthread_cond_t work;
+};
+
+struct pool disk_pool = { .limit = DISK_THREADS, .work = PTHREAD_COND_INITIALIZER };
+struct pool pipe_pool = { .limit = PIPE_THREADS, .work = PTHREAD_COND_INITIALIZER };
+static time_t idle_seconds = IDLE_SECONDS;
+
+static struct op *take(struct pool *pool)
+{
+	struct op *op;
+	int i;
+
+	for (i = 0; pool->queued && i <= PRIO_DELTA_MAX; i++) {
+		if (!pool->queue[i].next || link_empty(&pool->queue[i]))
+			continue;
+		op = element(pool->queue[i].next, struct op, link);
+		__pool_del(op);
+		op->state = OP_RUNNING;
+		return op;
+	}
+	return NULL;
+}
+
+/* Waits for work. False when there was none for so long that the thread should end. */
+static bool await_work(struct pool *pool)
+{
+	struct timespec until;
+	int ret = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += idle_seconds;
+	pool->idle++;
+	while (!pool->queued && !ret)
+		ret = pthread_cond_clockwait(&pool->work, &posix_lock, CLOCK_MONOTONIC,
+					     &until);
+	pool->idle--;
+	return pool->queued;
+}
+
+static void *pool_thread(void *arg)
+{
+	struct pool *pool = arg;
+	struct op *op;
+
+	lock();
+	do {
+		while ((op = take(pool))) {
+			unlock();
+			op_run(op);
+			lock();
+		}
+	} while (await_work(pool));
+	pool->threads--;
+	unlock();
+	return NULL;
+}
+
+/*
+ * Queues an op. EAGAIN only if there is no thread that would ever come to it, and none
+ * can be made.
+ */
+int __pool_add(struct pool *pool, struct op *op)
+{
+	/* The priority of a sync is for the device; one that comes here is not late. */
+	struct link *queue = &pool->queue[op_is_sync(op) ? 0 : op->prio];
+
+	if (pool->idle <= pool->queued && pool->threads < pool->limit) {
+		if (!thread_start(pool_thread, pool))
+			pool->threads++;
+		else if (!pool->threads)
+			return EAGAIN;
+	}
+	if (!queue->next)
+		link_init(queue);
+	op->pool = pool;
+	op->state = OP_QUEUED;
+	link_add(queue, &op->link);
+	pool->queued++;
+	if (pool->idle)
+		pthread_cond_signal(&pool->work);
+	return 0;
+}
+
+/* Takes an op that is QUEUED out again. */
+void __pool_del(struct op *op)
+{
+	link_del(&op->link);
+	op->pool->queued--;
+	op->state = OP_NEW;
+}
+
+/* For aio_init(); members that make no sense, or have none here, are ignored. */
+void pool_configure(const struct aioinit *init)
+{
+	lock();
+	if (init->aio_threads > 0)
+		disk_pool.limit = init->aio_threads;
+	if (init->aio_idle_time > 0)
+		idle_seconds = init->aio_idle_time;
+	unlock();
+}
+
+static void forget(struct pool *pool)
+{
+	static const pthread_cond_t fresh = PTHREAD_COND_INITIALIZER;
+
+	memset(pool->queue, 0, sizeof(pool->queue));
+	pool->queued = 0;
+	pool->threads = 0;
+	pool->idle = 0;
+	memcpy(&pool->work, &fresh, sizeof(fresh));
+}
+
+/* In the child of a fork: the threads are the parent's. */
+void __pool_forget_all(void)
+{
+	forget(&disk_pool);
+	forget(&pipe_pool);
+}
+
+/*
+ * Starts a detached thread that blocks all signals, except those that the C library needs
+ * for itself and does not let anybody block. They need little stack.
+ */
+int thread_start(void *(*function)(void *arg), void *arg)
+{
+	long stack = sysconf(_SC_THREAD_STACK_MIN);
+	sigset_t all, old;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int ret;
+
+	ret = pthread_attr_init(&attr);
+	if (ret)
+		return ret;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (stack > 0)
+		pthread_attr_setstacksize(&attr, stack + 64 * 1024);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = pthread_create(&thread, &attr, function, arg);
+	if (ret == EINVAL) {
+		/* The program's thread-local memory is larger than that. */
+		pthread_attr_destroy(&attr);
+		pthread_attr_init(&attr);
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		ret = pthread_create(&thread, &attr, function, arg);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return ret;
+}

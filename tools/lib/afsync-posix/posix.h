@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What the files of libafsync-posix share. calls.c has the overview.
+ *
+ * Locking: there is one lock, posix_lock. It protects the table of what is in flight
+ * (op.c), the files and their epochs and lanes (stream.c), the queues and threads of
+ * the pools (pool.c), and which ring is in use (device.c). A field without a word about
+ * it below is under that lock; "fixed" means set before the op can be found. Under it
+ * nothing waits: no command of the device, no read, write or sync, no notification.
+ * Threads are created under it. It is held across fork(), so that the child can trust
+ * what it finds (fork.c).
+ *
+ * aio_error(), aio_return() and aio_suspend() may be called in a signal handler: they
+ * never take it.
+ */
+#ifndef _AFSYNC_POSIX_H
+#define _AFSYNC_POSIX_H
+
+#include <aio.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../afsync-dropin/dropin.h"
+
+#define LIBRARY		"libafsync-posix"
+
+/* Marks what the library exports; the rest is hidden. */
+#define EXPORT		__attribute__((visibility("default")))
+
+/* As in <limits.h>, where it is named only for some standards. */
+#define PRIO_DELTA_MAX	20
+
+/* A doubly linked ring of links; a list is a link that belongs to no element. */
+struct link {
+	struct link *next;
+	struct link *prev;
+};
+
+#define LINK_INIT(name)	{ &(name), &(name) }
+#define element(p, type, member) \
+	((type *)((char *)(p) - offsetof(type, member)))
+
+static inline void link_init(struct link *link)
+{
+	link->next = link;
+	link->prev = link;
+}
+
+static inline bool link_empty(const struct link *list)
+{
+	return list->next == list;
+}
+
+static inline void link_add(struct link *list, struct link *link)
+{
+	link->prev = list->prev;
+	link->next = list;
+	list->prev->next = link;
+	list->prev = link;
+}
+
+static inline void link_del(struct link *link)
+{
+	link->prev->next = link->next;
+	link->next->prev = link->prev;
+	link_init(link);
+}
+
+/* Which file: the same for all its descriptors. */
+struct identity {
+	uint64_t dev;
+	uint64_t ino;
+	mode_t mode;
+};
+
+/* What to do at the end; copied from the program's sigevent at the call. */
+struct notice {
+	int kind;			/* sigev_notify */
+	int signo;
+	pid_t tid;
+	union sigval value;
+	struct notice_thread *thread;	/* SIGEV_THREAD: owned, given to the thread */
+};
+
+enum op_kind { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC };
+
+/*
+ *	state		where the op is, and its link	who moves it on
+ *
+ *	OP_NEW		nowhere				the caller
+ *	OP_WAITING	behind others of its lane	whoever ends the one before it
+ *	OP_QUEUED	in the queue of a pool		a thread of the pool
+ *	OP_RUNNING	with a thread of the pool	that thread
+ *	OP_HELD		a sync, in its epoch		whoever ends the epoch (stream.c)
+ *	OP_STARTED	a sync, with the device		the reaper (device.c)
+ *
+ * aio_cancel() takes back what is WAITING or QUEUED itself, and asks the device for
+ * what is HELD or STARTED. op_end() ends an op in any state.
+ */
+enum op_state { OP_NEW, OP_WAITING, OP_QUEUED, OP_RUNNING, OP_HELD, OP_STARTED };
+
+/*
+ * A request, from the call to the end of its notification.
+ *
+ * References: one for being in flight, dropped at the end of op_end(); one of a caller
+ * that goes on using it after others may end it: sync_queue(), aio_cancel(), whoever
+ * starts the syncs of an epoch.
+ */
+struct op {
+	unsigned int refs;		/* atomic */
+	uint32_t done;			/* futex; 1 when the status is out */
+	struct aiocb *block;		/* fixed; not touched once the status is out */
+	enum op_kind kind;		/* fixed */
+	int fd;				/* fixed */
+	int prio;			/* fixed; aio_reqprio */
+	struct identity id;		/* fixed; of a sync only when elsewhere */
+	void *buffer;			/* fixed, as the next two */
+	size_t size;
+	off64_t offset;
+	struct notice notice;		/* fixed; sent by op_end() */
+	struct group *group;		/* fixed; of lio_listio(), or NULL */
+
+	enum op_state state;
+	struct link link;		/* see enum op_state */
+	struct link hash;		/* in the table */
+	struct file *file;		/* of what counts in a stream, else NULL */
+	struct epoch *epoch;		/* as file */
+	struct lane *lane;		/* of a read or write that goes in order */
+	struct pool *pool;		/* whose queue it is, or will be, in */
+	struct device *device;		/* whose ring has a slot for it */
+	int error;			/* of a sync: of a request that it waited for */
+	bool submitted;			/* of a sync: the device, or we, took it */
+	bool ready;			/* of a sync: its epoch was done before that */
+	bool elsewhere;			/* of a sync: there is no ring; a pool runs it */
+
+	/* What the block held before: put back if the request is refused. */
+	int old_error;
+	int old_mark;
+	ssize_t old_value;
+};
+
+static inline bool op_is_sync(const struct op *op)
+{
+	return op->kind == OP_FSYNC || op->kind == OP_FDATASYNC;
+}
+
+extern pthread_mutex_t posix_lock;
+
+static inline void lock(void)
+{
+	pthread_mutex_lock(&posix_lock);
+}
+
+static inline void unlock(void)
+{
+	pthread_mutex_unlock(&posix_lock);
+}
+
+/*
+ * Functions return 0 or a positive error number, and leave errno to calls.c, unless
+ * their comment says otherwise. __name: the caller holds the lock.
+ */
+
+/* glibc.c: who serves this process */
+struct glibc_calls {
+	int (*fsync)(int operation, struct aiocb *block);
+	int (*read)(struct aiocb *block);
+	int (*read64)(struct aiocb *block);
+	int (*write)(struct aiocb *block);
+	int (*write64)(struct aiocb *block);
+	int (*listio)(int mode, struct aiocb *const list[], int count,
+		      struct sigevent *event);
+	int (*listio64)(int mode, struct aiocb *const list[], int count,
+			struct sigevent *event);
+	int (*error)(const struct aiocb *block);
+	ssize_t (*result)(struct aiocb *block);
+	int (*cancel)(int fd, struct aiocb *block);
+	int (*suspend)(const struct aiocb *const list[], int count,
+		       const struct timespec *timeout);
+	void (*init)(const struct aioinit *init);
+};
+
+extern struct glibc_calls glibc;
+bool engine_is_ours(void);
+bool engine_is_glibc(void);
+
+/* op.c */
+int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp);
+void op_put(struct op *op);
+int __op_add(struct op *op);
+void __op_refuse(struct op *op);
+struct op *__op_find(const struct aiocb *block);
+size_t __op_list(int fd, struct op **ops, size_t max);
+void op_end(struct op *op, int error, ssize_t value);
+void __op_forget_all(void);
+int block_error(const struct aiocb *block);
+int block_result(struct aiocb *block, ssize_t *value);
+void block_refused(struct aiocb *block, int error);
+
+/* transfer.c: reads and writes; what a thread of a pool does */
+int identity_of(int fd, struct identity *id);
+int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset,
+		   struct group *group);
+void op_run(struct op *op);
+
+/* sync.c */
+int sync_queue(int operation, struct aiocb *block);
+void sync_start(struct op *op);
+
+/* stream.c */
+bool stream_any(void);
+int __stream_join(struct op *op);
+int __stream_hold(struct op *op);
+void __stream_unhold(struct op *op);
+void __stream_failed(struct op *op, int error);
+void __stream_leave(struct op *op);
+void __stream_advance(struct file *file);
+int __lane_add(struct op *op);
+struct op *__lane_next(struct op *op);
+void __stream_forget_all(void);
+
+/* pool.c */
+extern struct pool disk_pool, pipe_pool;
+int __pool_add(struct pool *pool, struct op *op);
+void __pool_del(struct op *op);
+void __pool_forget_all(void);
+void pool_configure(const struct aioinit *init);
+int thread_start(void *(*function)(void *arg), void *arg);
+
+/* device.c */
+int device_submit(struct op *op, unsigned int ioprio, bool held);
+int device_start(struct op *op);
+int device_cancel(struct op *op, int fd);
+bool device_available(int *reason);
+void __device_put(struct op *op);
+void __device_forget(void);
+
+/* notify.c */
+int notice_copy(const struct sigevent *event, struct notice *notice);
+void notice_send(struct notice *notice);
+void notice_drop(struct notice *notice);
+
+/* suspend.c */
+int suspend(const struct aiocb *const list[], int count,
+	    const struct timespec *timeout);
+void suspend_wake(const struct aiocb *block);
+int futex_wait(const uint32_t *word, uint32_t value,
+	       const struct timespec *deadline);
+void futex_wake(const uint32_t *word);
+
+/* cancel.c */
+int cancel_block(int fd, struct aiocb *block, int *answer);
+int cancel_fd(int fd, int *answer);
+
+/* list.c */
+int list_queue(int mode, struct aiocb *const list[], int count,
+	       const struct sigevent *event, bool wide);
+void group_get(struct group *group);
+void group_end(struct group *group, bool failed);
+
+/* fork.c */
+int fork_prepare(void);
+
+#endif /* _AFSYNC_POSIX_H */

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The order: a sync is started when all reads and writes of its file that were queued
+ * before it have ended. What is queued after it does not hold it up.
+ *
+ * A file with requests in flight has a list of epochs, oldest first. An epoch counts the
+ * reads and writes in flight that were queued in it, and ends with the syncs that were
+ * queued after them: what comes after a sync is in the next epoch. When the first
+ * epoch has nothing in flight, its syncs are started and it is dropped. So queueing and
+ * ending take the same time however much there is in flight.
+ *
+ *	epochs:	[ 2 in flight | syncs A B ]  [ 0 in flight | sync C ]  [ 1 in flight ]
+ *		  write, read   then A, B     nothing, then C         a later write
+ *
+ * Starting is a command of the device, made without the lock. Meanwhile the epoch stays
+ * where it is, so that a sync that is called then queues up behind it and does not
+ * overtake; only one thread starts syncs of a file at a time (file->starting).
+ *
+ * Files are found by device and inode number, not by descriptor: dup(2) and another
+ * open() of the file are the same file.
+ *
+ * Reads and writes of regular files and block devices name their place, so they may run
+ * in any order. All others, and writes with O_APPEND, are kept in order, one at a time,
+ * in a lane for each file and direction.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "posix.h"
+
+#define BUCKETS		256
+
+struct epoch {
+	struct link link;	/* in file->epochs */
+	unsigned int pending;	/* reads and writes in flight */
+	struct link syncs;	/* ops, HELD */
+	bool starting;		/* its syncs were taken out to be started */
+};
+
+struct lane {
+	struct link link;	/* in file->lanes */
+	int fd;			/* -1 where all descriptors share the lane */
+	bool write;
+	struct link waiting;	/* ops, WAITING; one more is queued or runs */
+};
+
+/* Lives while it has epochs. A lane has an op in one of them. */
+struct file {
+	struct link link;	/* in the table */
+	uint64_t dev;
+	uint64_t ino;
+	struct link epochs;
+	struct link lanes;
+	bool starting;
+};
+
+static struct link table[BUCKETS];
+/* Files in the table; read without the lock by stream_any(). */
+static unsigned int files;
+
+static struct link *bucket_of(const struct identity *id)
+{
+	struct link *bucket = &table[(id->ino ^ id->dev) % BUCKETS];
+
+	if (!bucket->next)
+		link_init(bucket);
+	return bucket;
+}
+
+static struct file *file_find(const struct identity *id)
+{
+	struct link *bucket = bucket_of(id), *l;
+	struct file *file;
+
+	for (l = bucket->next; l != bucket; l = l->next) {
+		file = element(l, struct file, link);
+		if (file->dev == id->dev && file->ino == id->ino)
+			return file;
+	}
+	return NULL;
+}
+
+static struct file *file_make(const struct identity *id)
+{
+	struct file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->dev = id->dev;
+	file->ino = id->ino;
+	link_init(&file->epochs);
+	link_init(&file->lanes);
+	link_add(bucket_of(id), &file->link);
+	__atomic_add_fetch(&files, 1, __ATOMIC_RELAXED);
+	return file;
+}
+
+static void file_drop_if_idle(struct file *file)
+{
+	if (!link_empty(&file->epochs))
+		return;
+	link_del(&file->link);
+	__atomic_sub_fetch(&files, 1, __ATOMIC_RELAXED);
+	free(file);
+}
+
+/*
+ * Whether any read or write is in flight. No more than a glance: what this thread, or
+ * one that it has heard from, queued before is seen, and only that counts as queued at
+ * the time of a call.
+ */
+bool stream_any(void)
+{
+	return __atomic_load_n(&files, __ATOMIC_RELAXED);
+}
+
+/* The epoch that is open for a read or write (@sync: for a sync); NULL: no memory. */
+static struct epoch *epoch_open(struct file *file, bool sync)
+{
+	struct epoch *epoch;
+
+	if (!link_empty(&file->epochs)) {
+		epoch = element(file->epochs.prev, struct epoch, link);
+		if (!epoch->starting && (sync || link_empty(&epoch->syncs)))
+			return epoch;
+	}
+	epoch = calloc(1, sizeof(*epoch));
+	if (!epoch)
+		return NULL;
+	link_init(&epoch->syncs);
+	link_add(&file->epochs, &epoch->link);
+	return epoch;
+}
+
+/* Counts a read or write in the stream of its file. */
+int __stream_join(struct op *op)
+{
+	struct file *file = file_find(&op->id);
+
+	if (!file)
+		file = file_make(&op->id);
+	if (!file)
+		return EAGAIN;
+	op->epoch = epoch_open(file, false);
+	if (!op->epoch) {
+		file_drop_if_idle(file);
+		return EAGAIN;
+	}
+	op->file = file;
+	op->epoch->pending++;
+	return 0;
+}
+
+/* Puts a sync behind what its file has in flight; then it is HELD. */
+int __stream_hold(struct op *op)
+{
+	struct file *file = file_find(&op->id);
+	struct epoch *epoch;
+
+	if (!file)
+		return 0;
+	epoch = epoch_open(file, true);
+	if (!epoch)
+		return EAGAIN;
+	op->file = file;
+	op->epoch = epoch;
+	op->state = OP_HELD;
+	link_add(&epoch->syncs, &op->link);
+	return 0;
+}
+
+/* Takes a sync that is HELD out again. */
+void __stream_unhold(struct op *op)
+{
+	struct file *file = op->file;
+
+	link_del(&op->link);
+	op->state = OP_NEW;
+	op->file = NULL;
+	op->epoch = NULL;
+	__stream_advance(file);
+}
+
+/*
+ * A read or write failed: the syncs that were called while it was in flight have to
+ * tell. Those are the ones of its epoch and of all later ones. A request that was
+ * cancelled has not failed.
+ */
+void __stream_failed(struct op *op, int error)
+{
+	struct link *e, *s;
+	struct epoch *epoch;
+	struct op *sync;
+
+	if (!error || error == ECANCELED)
+		return;
+	for (e = &op->epoch->link; e != &op->file->epochs; e = e->next) {
+		epoch = element(e, struct epoch, link);
+		for (s = epoch->syncs.next; s != &epoch->syncs; s = s->next) {
+			sync = element(s, struct op, link);
+			if (!sync->error)
+				sync->error = error;
+		}
+	}
+}
+
+/* A read or write has ended. Lets go of the lock for a while. */
+void __stream_leave(struct op *op)
+{
+	struct file *file = op->file;
+
+	op->epoch->pending--;
+	op->file = NULL;
+	op->epoch = NULL;
+	__stream_advance(file);
+}
+
+/*
+ * Starts the syncs of an epoch that is done. They keep their order, and the epoch its
+ * place, until all are with the device.
+ */
+static void epoch_start(struct epoch *epoch)
+{
+	struct link list, *l;
+	struct op *op;
+
+	link_init(&list);
+	while (!link_empty(&epoch->syncs)) {
+		op = element(epoch->syncs.next, struct op, link);
+		link_del(&op->link);
+		op->file = NULL;
+		op->epoch = NULL;
+		op->state = OP_STARTED;
+		op->ready = true;
+		/* sync_queue() is not done with it yet, and will start it. */
+		if (!op->submitted)
+			continue;
+		__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+		link_add(&list, &op->link);
+	}
+	epoch->starting = true;
+	unlock();
+	while (!link_empty(&list)) {
+		l = list.next;
+		op = element(l, struct op, link);
+		link_del(l);
+		sync_start(op);
+		op_put(op);
+	}
+	lock();
+}
+
+/* Starts and drops what is done. Lets go of the lock for a while; @file may be gone. */
+void __stream_advance(struct file *file)
+{
+	struct epoch *epoch;
+
+	if (file->starting)
+		return;
+	file->starting = true;
+	while (!link_empty(&file->epochs)) {
+		epoch = element(file->epochs.next, struct epoch, link);
+		if (epoch->pending)
+			break;
+		if (!link_empty(&epoch->syncs))
+			epoch_start(epoch);
+		link_del(&epoch->link);
+		free(epoch);
+	}
+	file->starting = false;
+	file_drop_if_idle(file);
+}
+
+/*
+ * Queues a read or write that has to go in order: with its pool if it is the first of
+ * its lane, else behind the others.
+ */
+int __lane_add(struct op *op)
+{
+	/* Descriptors of a pipe share what they read; devices may have one node for all. */
+	int fd = S_ISREG(op->id.mode) || S_ISFIFO(op->id.mode) ||
+		 S_ISSOCK(op->id.mode) ? -1 : op->fd;
+	bool write = op->kind == OP_WRITE;
+	struct lane *lane;
+	struct link *l;
+	int ret;
+
+	for (l = op->file->lanes.next; l != &op->file->lanes; l = l->next) {
+		lane = element(l, struct lane, link);
+		if (lane->fd != fd || lane->write != write)
+			continue;
+		op->lane = lane;
+		op->state = OP_WAITING;
+		link_add(&lane->waiting, &op->link);
+		return 0;
+	}
+	lane = calloc(1, sizeof(*lane));
+	if (!lane)
+		return EAGAIN;
+	ret = __pool_add(op->pool, op);
+	if (ret) {
+		free(lane);
+		return ret;
+	}
+	lane->fd = fd;
+	lane->write = write;
+	link_init(&lane->waiting);
+	link_add(&op->file->lanes, &lane->link);
+	op->lane = lane;
+	return 0;
+}
+
+/* Leaves the lane. Returns who is next, and has to be queued; NULL for nobody. */
+struct op *__lane_next(struct op *op)
+{
+	struct lane *lane = op->lane;
+	struct op *next;
+
+	op->lane = NULL;
+	if (link_empty(&lane->waiting)) {
+		link_del(&lane->link);
+		free(lane);
+		return NULL;
+	}
+	next = element(lane->waiting.next, struct op, link);
+	link_del(&next->link);
+	next->state = OP_NEW;
+	return next;
+}
+
+/* In the child of a fork; see __op_forget_all(). */
+void __stream_forget_all(void)
+{
+	memset(table, 0, sizeof(table));
+	files = 0;
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * aio_fsync: to the device, in the calling thread, so that the file is the one of the
+ * call and all errors are those of the call. Behind reads and writes in flight the
+ * device holds the sync until stream.c has it started.
+ *
+ * Should the ring be lost, or not be had again (after a fork, in a process that has used
+ * up its descriptors or can no longer see /dev), the sync is done by a thread of the
+ * pool: it is never refused for a reason that fsync(2) does not have.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "posix.h"
+
+/* Of linux/ioprio.h, which older headers do not have. */
+#define IOPRIO_CLASS(prio)	((prio) >> 13 & 7)
+#define IOPRIO_LEVEL(prio)	((prio) & 7)
+#define IOPRIO_VALUE(class, level) ((class) << 13 | (level))
+#define IOPRIO_NONE		0
+#define IOPRIO_BEST_EFFORT	2
+#define IOPRIO_LOWEST		7
+#define IOPRIO_WHO_PROCESS	1
+
+/*
+ * The priority of the calling thread, lowered by @delta levels as far as there are any; 0,
+ * to name none, where it is not to be lowered. A delta outside the limits is ignored,
+ * as are all members that a sync has no use for.
+ */
+static unsigned int ioprio_lowered(int delta)
+{
+	int prio, class, level;
+
+	if (delta <= 0 || delta > PRIO_DELTA_MAX)
+		return 0;
+	prio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0);
+	if (prio < 0)
+		return 0;
+	class = IOPRIO_CLASS(prio);
+	level = IOPRIO_LEVEL(prio);
+	if (class == IOPRIO_NONE) {
+		class = IOPRIO_BEST_EFFORT;
+		level = (getpriority(PRIO_PROCESS, 0) + 20) / 5;
+	}
+	level += delta;
+	if (level > IOPRIO_LOWEST)
+		level = IOPRIO_LOWEST;
+	return IOPRIO_VALUE(class, level);
+}
+
+/* Makes ready for a pool what the device cannot take; the checks of the call. */
+static int sync_divert(struct op *op)
+{
+	int flags, ret;
+
+	flags = fcntl(op->fd, F_GETFL);
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
+		return EBADF;
+	ret = identity_of(op->fd, &op->id);
+	if (ret)
+		return ret;
+	op->pool = &disk_pool;
+	op->elsewhere = true;
+	dropin_count(DROPIN_ELSEWHERE, 1);
+	return 0;
+}
+
+/*
+ * Starts a sync that the device holds or that has been waiting for a pool. Called without
+ * the lock, by who took it out of its epoch; has a reference.
+ */
+void sync_start(struct op *op)
+{
+	int ret = 0;
+
+	if (!op->elsewhere) {
+		ret = device_start(op);
+		if (ret != ENODEV)
+			return;
+		/* The ring is lost: what it held has not been done. */
+		ret = sync_divert(op);
+	}
+	if (!ret) {
+		lock();
+		ret = __pool_add(op->pool, op);
+		unlock();
+	}
+	if (ret)
+		op_end(op, ret, -1);
+}
+
+/* Hands an op that is in the table over. @held: it is in an epoch. */
+static int sync_submit(struct op *op, unsigned int ioprio, bool held)
+{
+	int ret;
+
+	ret = device_submit(op, ioprio, held);
+	/* Only who may use that class may name it; the sync is wanted all the same. */
+	if (ret == EPERM)
+		ret = device_submit(op, 0, held);
+	if (ret == ENODEV)
+		ret = sync_divert(op);
+	return ret;
+}
+
+static int sync_add(struct op *op, bool known, bool *held)
+{
+	int ret;
+
+	ret = __op_add(op);
+	if (ret)
+		return ret;
+	if (known) {
+		ret = __stream_hold(op);
+		if (ret)
+			__op_refuse(op);
+	}
+	*held = op->state == OP_HELD;
+	return ret;
+}
+
+int sync_queue(int operation, struct aiocb *block)
+{
+	bool known, start, held = false;
+	unsigned int ioprio;
+	struct op *op;
+	int ret;
+
+	if (operation != O_SYNC && operation != O_DSYNC)
+		return EINVAL;
+	/* There is nobody to tell, and no descriptor that says what to sync. */
+	if (!block)
+		return 0;
+	ret = op_alloc(block, operation == O_SYNC ? OP_FSYNC : OP_FDATASYNC, &op);
+	if (ret)
+		return ret;
+	ioprio = ioprio_lowered(op->prio);
+	/* A bad descriptor is in no stream; the device says what is wrong with it. */
+	known = stream_any() && !identity_of(op->fd, &op->id);
+
+	lock();
+	ret = sync_add(op, known, &held);
+	unlock();
+	if (ret)
+		goto put_op;
+
+	/* From the submit on it may end at any time. */
+	__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+	ret = sync_submit(op, ioprio, held);
+	lock();
+	if (ret) {
+		__op_refuse(op);
+		if (op->state == OP_HELD)
+			__stream_unhold(op);
+		unlock();
+		op_put(op);
+		goto put_op;
+	}
+	op->submitted = true;
+	start = op->ready || (op->elsewhere && !held);
+	unlock();
+	dropin_count(operation == O_SYNC ? DROPIN_POSIX_FSYNC : DROPIN_POSIX_FDATASYNC, 1);
+	if (start)
+		sync_start(op);
+
+put_op:
+	op_put(op);
+	return ret;
+}
