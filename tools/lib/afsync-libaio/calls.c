@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * libafsync-libaio: what programs of libaio call, under the names and versions of
+ * libaio.so.1. Preloaded, it answers for that library; it does not need it, and everything
+ * but syncs goes to the kernel by the same system calls.
+ *
+ * Where it differs from libaio and the kernel's own AIO:
+ *
+ *	- A sync ends after all requests that were submitted before it, in its context and
+ *	  for its descriptor. Kernel AIO starts it at once.
+ *	- io_cancel() takes back a sync that has not begun: it returns -EINPROGRESS, and the
+ *	  event says -ECANCELED. Of one that runs it returns -EAGAIN. With kernel AIO both
+ *	  are -EINVAL.
+ *	- When 8192 syncs of the process are outstanding, or as many as the device allows,
+ *	  io_submit() returns -EAGAIN.
+ *	- An iocb of a sync is changed while io_submit() runs, and changed back. Two threads
+ *	  must not submit the same one at the same time.
+ *	- The calls are no system calls any more. They may be used in signal handlers all the
+ *	  same, but not by a process made with vfork().
+ *	- A thread may be started, to look after syncs that wait for other requests.
+ *	- If the program closes our descriptor, syncs that wait for other requests at that
+ *	  time end with -ECANCELED.
+ *
+ * Without /dev/afsync, and for contexts made by the system call itself, all calls are
+ * those of libaio. Documentation/man/libafsync-libaio.7 has the whole list, with the tests.
+ */
+#include <errno.h>
+
+#include "internal.h"
+
+/* As libaio.h declares it: a pointer to a type that nobody defines. */
+typedef struct io_context *io_context_t;
+
+#define EXPORT __attribute__((visibility("default")))
+#define VERSION(function, name, version) \
+	__asm__(".symver " #function "," #name "@" version)
+#define DEFAULT_VERSION(function, name, version) \
+	__asm__(".symver " #function "," #name "@@" version)
+
+static aio_context_t id_of(io_context_t ctx)
+{
+	return (aio_context_t)ctx;
+}
+
+EXPORT int aio_setup(int maxevents, io_context_t *ctxp);
+EXPORT int aio_destroy(io_context_t ctx);
+EXPORT int aio_submit(io_context_t ctx, long nr, struct iocb **iocbs);
+EXPORT int aio_do_cancel(io_context_t ctx, struct iocb *iocb, struct io_event *event);
+EXPORT int aio_cancel_0_1(io_context_t ctx, struct iocb *iocb);
+EXPORT int aio_getevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
+			 struct timespec *timeout);
+EXPORT int aio_getevents_0_1(io_context_t ctx, long nr, struct io_event *events,
+			     const struct timespec *timeout);
+EXPORT int aio_pgetevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
+			  struct timespec *timeout, sigset_t *sigmask);
+EXPORT int aio_queue_init(int maxevents, io_context_t *ctxp);
+EXPORT int aio_queue_release(io_context_t ctx);
+EXPORT int aio_queue_run(io_context_t ctx);
+EXPORT int aio_queue_wait(io_context_t ctx, struct timespec *timeout);
+EXPORT int aio_queue_wait_0_1(io_context_t ctx, const struct timespec *timeout);
+
+int aio_setup(int maxevents, io_context_t *ctxp)
+{
+	long ret = sys_io_setup(maxevents, (aio_context_t *)ctxp);
+
+	if (!ret)
+		context_add(id_of(*ctxp));
+	return ret;
+}
+DEFAULT_VERSION(aio_setup, io_setup, "LIBAIO_0.4");
+
+int aio_destroy(io_context_t ctx)
+{
+	context_remove(id_of(ctx));
+	return sys_io_destroy(id_of(ctx));
+}
+DEFAULT_VERSION(aio_destroy, io_destroy, "LIBAIO_0.4");
+
+int aio_submit(io_context_t id, long nr, struct iocb **iocbs)
+{
+	struct context *ctx = nr > 0 ? context_get(id_of(id)) : NULL;
+	long ret;
+
+	if (!ctx)
+		return sys_io_submit(id_of(id), nr, iocbs);
+	ret = context_submit(ctx, nr, iocbs);
+	context_put(ctx);
+	return ret;
+}
+DEFAULT_VERSION(aio_submit, io_submit, "LIBAIO_0.1");
+
+/* The kernel knows how to cancel what is attached to its AIO. */
+int aio_do_cancel(io_context_t ctx, struct iocb *iocb, struct io_event *event)
+{
+	long ret = sys_io_cancel(id_of(ctx), iocb, event);
+
+	/* Of the rest, there is little that the kernel can cancel. */
+	if (ret == -EINPROGRESS && (iocb->aio_lio_opcode == IOCB_CMD_FSYNC ||
+				    iocb->aio_lio_opcode == IOCB_CMD_FDSYNC))
+		dropin_count(DROPIN_LIBAIO_CANCELLED, 1);
+	return ret;
+}
+DEFAULT_VERSION(aio_do_cancel, io_cancel, "LIBAIO_0.4");
+
+int aio_cancel_0_1(io_context_t ctx, struct iocb *iocb)
+{
+	struct io_event ignored;
+
+	return aio_do_cancel(ctx, iocb, &ignored);
+}
+VERSION(aio_cancel_0_1, io_cancel, "LIBAIO_0.1");
+
+int aio_getevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
+		  struct timespec *timeout)
+{
+	return events_reap(id_of(ctx), min_nr, nr, events, timeout, NULL);
+}
+DEFAULT_VERSION(aio_getevents, io_getevents, "LIBAIO_0.4");
+
+int aio_getevents_0_1(io_context_t ctx, long nr, struct io_event *events,
+		      const struct timespec *timeout)
+{
+	return events_reap(id_of(ctx), 1, nr, events, timeout, NULL);
+}
+VERSION(aio_getevents_0_1, io_getevents, "LIBAIO_0.1");
+
+int aio_pgetevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
+		   struct timespec *timeout, sigset_t *sigmask)
+{
+	return events_reap(id_of(ctx), min_nr, nr, events, timeout, sigmask);
+}
+DEFAULT_VERSION(aio_pgetevents, io_pgetevents, "LIBAIO_0.5");
+
+int aio_queue_init(int maxevents, io_context_t *ctxp)
+{
+	if (maxevents <= 0)
+		return -EINVAL;
+	*ctxp = NULL;
+	return aio_setup(maxevents, ctxp);
+}
+DEFAULT_VERSION(aio_queue_init, io_queue_init, "LIBAIO_0.1");
+
+int aio_queue_release(io_context_t ctx)
+{
+	return aio_destroy(ctx);
+}
+DEFAULT_VERSION(aio_queue_release, io_queue_release, "LIBAIO_0.1");
+
+int aio_queue_run(io_context_t ctx)
+{
+	typedef void (*callback_t)(io_context_t ctx, struct iocb *iocb, long res, long res2);
+	struct timespec zero = { 0, 0 };
+	struct io_event event;
+	int ret;
+
+	while ((ret = aio_getevents(ctx, 0, 1, &event, &zero)) == 1)
+		((callback_t)(unsigned long)event.data)(ctx,
+			(struct iocb *)(unsigned long)event.obj, event.res, event.res2);
+	return ret;
+}
+DEFAULT_VERSION(aio_queue_run, io_queue_run, "LIBAIO_0.1");
+
+int aio_queue_wait(io_context_t ctx, struct timespec *timeout)
+{
+	return aio_getevents(ctx, 0, 0, NULL, timeout);
+}
+DEFAULT_VERSION(aio_queue_wait, io_queue_wait, "LIBAIO_0.4");
+
+int aio_queue_wait_0_1(io_context_t ctx, const struct timespec *timeout)
+{
+	return events_reap(id_of(ctx), 0, 0, NULL, timeout, NULL);
+}
+VERSION(aio_queue_wait_0_1, io_queue_wait, "LIBAIO_0.1");

@@ -1,0 +1,183 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+#
+# Run the unit tests of libafsync-libaio and check what the built library exports, imports,
+# and does without the device.
+# Usage: check.sh BUILD-FOLDER TEST...
+# LIBAIO is the libaio.so.1 to compare with (the system's).
+# Prints TAP: one line for each test program or check, with its output as comments. Exit 0
+# only if all passed.
+set -euo pipefail
+
+src=$(cd "$(dirname "$0")" && pwd)
+out=$1
+shift
+lib=$out/libafsync-libaio.so.1
+cc=${CC:-cc}
+libaio=${LIBAIO:-$($cc -print-file-name=libaio.so.1)}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# The functions of a library with their versions, one per line: io_submit@@LIBAIO_0.1.
+functions()
+{
+	readelf --dyn-syms -W "$1" |
+		awk '$4 == "FUNC" && $7 != "UND" { print $8 }' | sort -u
+}
+
+# Its versions, and which one follows which.
+versions()
+{
+	readelf -V -W "$1" | awk '
+		/^Version definition section/ { on = 1 }
+		/^Version needs section/ { on = 0 }
+		on && / Name: LIBAIO/ { sub(/.* Name: /, ""); print }
+		on && /Parent/ { sub(/.* Parent/, "Parent"); print }'
+}
+
+check_functions_and_versions_are_those_of_libaio()
+{
+	[ -e "$libaio" ] || { echo "no $libaio"; return 1; }
+	functions "$libaio" | grep -q '^io_submit@@LIBAIO_0.1$'
+	diff <(functions "$libaio") <(functions "$lib")
+}
+
+check_versions_inherit_as_in_libaio()
+{
+	versions "$libaio" | grep -q LIBAIO_0.5
+	diff <(versions "$libaio") <(versions "$lib")
+}
+
+check_soname()
+{
+	readelf -d "$lib" | grep -q 'soname: \[libafsync-libaio.so.1\]'
+}
+
+check_stays_loaded()
+{
+	readelf -d "$lib" | grep -q NODELETE
+}
+
+check_needs_only_the_c_library()
+{
+	if readelf -d "$lib" | grep NEEDED |
+	   grep -vE '\[(libc|libpthread|ld-linux.*)\.so'; then
+		return 1
+	fi
+}
+
+check_no_exit_no_stdio_and_no_malloc()
+{
+	if nm -Du --format=posix "$lib" |
+	   grep -E '^(exit|_exit|abort|printf|puts|fputs|fprintf|perror|syslog|malloc|calloc)[@ ]'; then
+		return 1
+	fi
+}
+
+# A program that is built for libaio: a write and a sync behind it.
+program()
+{
+	cat > "$tmp/program.c" <<'END'
+#include <libaio.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+	struct iocb iocbs[2], *list[] = { &iocbs[0], &iocbs[1] };
+	struct io_event events[2];
+	io_context_t ctx = NULL;
+	FILE *file = tmpfile();
+
+	if (argc != 1 || !argv[0] || !file || io_queue_init(2, &ctx))
+		return 1;
+	io_prep_pwrite(&iocbs[0], fileno(file), "text", 4, 0);
+	io_prep_fsync(&iocbs[1], fileno(file));
+	if (io_submit(ctx, 2, list) != 2 || io_getevents(ctx, 2, 2, events, NULL) != 2)
+		return 2;
+	if ((long)(events[0].res + events[1].res) != 4 || io_queue_run(ctx) != 0)
+		return 3;
+	return io_queue_release(ctx) ? 4 : 0;
+}
+END
+	$cc -Wall -Wextra -Werror -o "$tmp/program" "$tmp/program.c" "$@"
+}
+
+# Only the device is missing here. In a VM that has it, this is more of a test.
+check_runs_a_program_of_libaio()
+{
+	program -laio
+	LD_PRELOAD=$lib "$tmp/program"
+	LD_PRELOAD=$lib LD_DEBUG=bindings "$tmp/program" 2>&1 |
+		grep "symbol .io_submit' \[LIBAIO_0.1\]" | grep -q "to $lib"
+}
+
+check_can_be_linked_in_place_of_libaio()
+{
+	program -L"$out" -lafsync-libaio
+	if readelf -d "$tmp/program" | grep 'NEEDED.*\[libaio'; then
+		return 1
+	fi
+	LD_LIBRARY_PATH=$out "$tmp/program"
+}
+
+check_says_that_there_is_no_device_only_if_asked()
+{
+	[ ! -e /dev/afsync ] || return 0
+	program -laio
+	LD_PRELOAD=$lib "$tmp/program" 2> "$tmp/quiet"
+	LD_PRELOAD=$lib AFSYNC_VERBOSE=1 "$tmp/program" 2> "$tmp/verbose"
+	[ ! -s "$tmp/quiet" ] || { cat "$tmp/quiet"; return 1; }
+	[ "$(wc -l < "$tmp/verbose")" = 1 ]
+	grep -q '^libafsync-libaio: no /dev/afsync (.*): ' "$tmp/verbose"
+}
+
+check_page_lints_clean()
+{
+	(cd "$src/../../../Documentation/man" && mandoc -Tlint -Wwarning libafsync-libaio.7)
+}
+
+check_uninstall_undoes_install()
+{
+	local left
+	make -s -C "$src" install O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
+	for left in lib/libafsync-libaio.so.1 lib/libafsync-libaio.so \
+		    share/man/man7/libafsync-libaio.7; do
+		[ -e "$tmp/root/usr/$left" ] || { echo "not installed: $left"; return 1; }
+	done
+	make -s -C "$src" uninstall O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
+	left=$(find "$tmp/root" ! -type d)
+	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
+}
+
+checks=$(compgen -A function check_)
+nr=0
+bad=0
+result()
+{
+	local status=$1 name=$2
+
+	nr=$((nr + 1))
+	if [ "$status" -eq 0 ]; then
+		echo "ok $nr libafsync-libaio: $name"
+	else
+		echo "not ok $nr libafsync-libaio: $name"
+		bad=$((bad + 1))
+	fi
+}
+
+echo 'TAP version 13'
+echo "1..$(($# + $(wc -w <<< "$checks")))"
+for t in "$@"; do
+	status=0
+	"$out/tests/$t" > "$tmp/log" 2>&1 || status=$?
+	sed 's/^/# /' "$tmp/log"
+	result "$status" "$t"
+done
+for t in $checks; do
+	status=0
+	# In a shell of its own: set -e does not act in a function whose result is tested.
+	(set -e; "$t") > "$tmp/log" 2>&1 & wait $! || status=$?
+	sed 's/^/# /' "$tmp/log"
+	result "$status" "$t"
+done
+[ "$bad" -eq 0 ]

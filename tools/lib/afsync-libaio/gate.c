@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Which sync waits for what. Everything is done under the lock of the context, and
+ * allocates nothing.
+ *
+ * The requests of a descriptor that are not syncs count in its newest gate. A sync closes
+ * that gate for others, and waits at it; the next request gets a gate of its own behind
+ * it. A gate opens when it and all before it are empty: then its syncs are started, in
+ * their order. So each request costs the same, however many there are. A descriptor
+ * with nothing outstanding has no gate, and then a sync is started at once.
+ */
+#include <errno.h>
+
+#include "order.h"
+
+static struct gate **fd_bucket(const struct order *o, int fd)
+{
+	return &o->by_fd[order_slot(o, fd)];
+}
+
+struct gate *gate_newest(const struct order *o, int fd)
+{
+	struct gate *gate = *fd_bucket(o, fd);
+
+	while (gate && gate->fd != fd)
+		gate = gate->chain;
+	return gate;
+}
+
+static void gate_unlist(struct order *o, struct gate *gate)
+{
+	struct gate **at = fd_bucket(o, gate->fd);
+
+	while (*at != gate)
+		at = &(*at)->chain;
+	*at = gate->chain;
+}
+
+static struct gate *gate_new(struct order *o, int fd, struct gate *older)
+{
+	struct gate *gate = o->free_gates, **bucket = fd_bucket(o, fd);
+
+	if (gate)
+		o->free_gates = gate->chain;
+	else
+		gate = &o->gates[o->gates_used++];
+	*gate = (struct gate){ .fd = fd, .blocked = older };
+	if (older) {
+		gate_unlist(o, older);
+		older->newer = gate;
+	}
+	gate->chain = *bucket;
+	*bucket = gate;
+	return gate;
+}
+
+struct gate *gate_join(struct order *o, int fd)
+{
+	struct gate *gate = gate_newest(o, fd);
+
+	if (!gate || gate->first)
+		gate = gate_new(o, fd, gate);
+	gate->pending++;
+	return gate;
+}
+
+static void count_held(struct context *ctx, unsigned int n)
+{
+	/* Others may see it stale: the watcher and who waits for events look again. */
+	__atomic_store_n(&ctx->held, ctx->held + n, __ATOMIC_RELAXED);
+	watch_count(n);
+}
+
+void gate_enter(struct context *ctx, struct gate *gate, struct entry *sync)
+{
+	sync->gate = gate;
+	sync->prev = gate->last;
+	if (gate->last)
+		gate->last->next = sync;
+	else
+		gate->first = sync;
+	gate->last = sync;
+	count_held(ctx, 1);
+}
+
+void gate_leave(struct context *ctx, struct entry *sync)
+{
+	struct gate *gate = sync->gate;
+
+	if (sync->prev)
+		sync->prev->next = sync->next;
+	else
+		gate->first = sync->next;
+	if (sync->next)
+		sync->next->prev = sync->prev;
+	else
+		gate->last = sync->prev;
+	sync->gate = NULL;
+	count_held(ctx, -1);
+}
+
+void gate_start(struct context *ctx, const struct entry *sync)
+{
+	struct io_event ignored;
+
+	/* -ENOENT: io_cancel() was faster. */
+	if (device_start(sync->user_data) != -EBADF)
+		return;
+	/*
+	 * The ring is gone, because the program closed its descriptor. An event that says
+	 * that nothing was synced is the best that is left.
+	 */
+	sys_io_cancel(ctx->id, (struct iocb *)(unsigned long)sync->obj, &ignored);
+}
+
+void gate_try(struct context *ctx, struct gate *gate)
+{
+	struct order *o = ctx->order;
+	struct entry *sync;
+	struct gate *newer;
+
+	while (gate && !gate->blocked && !gate->pending) {
+		while ((sync = gate->first)) {
+			gate_leave(ctx, sync);
+			gate_start(ctx, sync);
+		}
+		newer = gate->newer;
+		if (newer)
+			newer->blocked = false;
+		else
+			gate_unlist(o, gate);
+		gate->chain = o->free_gates;
+		o->free_gates = gate;
+		gate = newer;
+	}
+}

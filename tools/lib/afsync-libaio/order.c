@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The requests that are outstanding in a context. What waits for them, and for which,
+ * is in gate.c. Everything is done under the lock of the context, and allocates nothing.
+ *
+ * An event is matched to its request by the address of the iocb and its data. A program may
+ * use an iocb again while its request is outstanding. Where that leaves open which request
+ * has ended, a sync may be started late, but never early:
+ *
+ *	- a sync that runs is taken first: nothing waits for it;
+ *	- then requests of one descriptor, the newest first;
+ *	- if they are of several descriptors, none is taken to have ended until all have.
+ *	  That is a debt. There is room for so many of them; then the newest is taken;
+ *	- a held sync is taken if there is nothing else: it was cancelled.
+ */
+#include "order.h"
+
+static unsigned int bucket_bits(__u32 nr)
+{
+	unsigned int bits = 6;
+
+	while (bits < 31 && (1U << bits) < nr)
+		bits++;
+	return bits;
+}
+
+size_t order_size(__u32 nr)
+{
+	size_t buckets = (size_t)1 << bucket_bits(nr);
+
+	return sizeof(struct order) +
+	       2 * (size_t)nr * (sizeof(struct entry) + sizeof(struct gate)) +
+	       buckets * (sizeof(struct entry *) + sizeof(struct gate *));
+}
+
+struct order *order_make(void *memory, __u32 nr)
+{
+	struct order *o = memory;
+	unsigned int bits = bucket_bits(nr);
+
+	o->nr = nr;
+	o->shift = 64 - bits;
+	o->entries = (struct entry *)(o + 1);
+	o->gates = (struct gate *)(o->entries + 2 * (size_t)nr);
+	o->by_obj = (struct entry **)(o->gates + 2 * (size_t)nr);
+	o->by_fd = (struct gate **)(o->by_obj + ((size_t)1 << bits));
+	return o;
+}
+
+/* Never more than nr - 1 in all, as in the kernel; so events.c can tell what is new. */
+__u32 order_room(const struct context *ctx)
+{
+	return ctx->nr - 1 - ctx->order->outstanding;
+}
+
+/* Entries */
+
+static bool same(const struct entry *entry, __u64 obj, __u64 data)
+{
+	return entry->obj == obj && entry->data == data;
+}
+
+/* The next one that looks like this and is not a sync, from entry on. */
+static struct entry *find_twin(struct entry *entry, __u64 obj, __u64 data)
+{
+	while (entry && (entry->user_data || !same(entry, obj, data)))
+		entry = entry->chain;
+	return entry;
+}
+
+static struct entry *entry_new(struct order *o, __u64 obj, __u64 data, __u64 user_data)
+{
+	struct entry *entry = o->free_entries, **bucket = &o->by_obj[order_slot(o, obj)];
+
+	if (entry)
+		o->free_entries = entry->next;
+	else
+		entry = &o->entries[o->entries_used++];
+	*entry = (struct entry){ .obj = obj, .data = data, .user_data = user_data };
+	entry->chain = *bucket;
+	*bucket = entry;
+	return entry;
+}
+
+static void entry_remove(struct context *ctx, struct entry *entry)
+{
+	struct order *o = ctx->order;
+	struct entry **at = &o->by_obj[order_slot(o, entry->obj)];
+	struct gate *gate = entry->gate;
+
+	if (gate && entry->user_data)
+		gate_leave(ctx, entry);
+	else if (gate)
+		gate->pending--;
+	while (*at != entry)
+		at = &(*at)->chain;
+	*at = entry->chain;
+	entry->next = o->free_entries;
+	o->free_entries = entry;
+	gate_try(ctx, gate);
+}
+
+/* One of the twins has ended, of which this is the newest. */
+static void twin_ended(struct context *ctx, struct entry *newest)
+{
+	struct order *o = ctx->order;
+	struct entry *next, *twin;
+
+	if (newest->twins == newest->owed + 1) {
+		o->owed -= newest->owed;
+		for (twin = newest; twin; twin = next) {
+			next = find_twin(twin->chain, twin->obj, twin->data);
+			entry_remove(ctx, twin);
+		}
+		return;
+	}
+	if (newest->mixed && o->owed < o->nr) {
+		newest->owed++;
+		o->owed++;
+		return;
+	}
+	next = find_twin(newest->chain, newest->obj, newest->data);
+	next->twins = newest->twins - 1;
+	next->owed = newest->owed;
+	next->mixed = newest->mixed;
+	entry_remove(ctx, newest);
+}
+
+static void one_ended(struct context *ctx, __u64 obj, __u64 data)
+{
+	struct order *o = ctx->order;
+	struct entry *bucket = o->by_obj[order_slot(o, obj)];
+	struct entry *entry, *running = NULL, *held = NULL, *other;
+
+	for (entry = bucket; entry && !running; entry = entry->chain) {
+		if (!entry->user_data || !same(entry, obj, data))
+			continue;
+		if (entry->gate)
+			held = entry;	/* the oldest is last */
+		else
+			running = entry;
+	}
+	other = running ? NULL : find_twin(bucket, obj, data);
+	/* else it is one that a system call of the program's own submitted */
+	if (running || other || held)
+		o->outstanding--;
+	if (running)
+		entry_remove(ctx, running);
+	else if (other)
+		twin_ended(ctx, other);
+	else if (held)
+		entry_remove(ctx, held);
+}
+
+/* What the other files call */
+
+void order_add(struct context *ctx, const struct iocb *iocb, const struct iocb *name)
+{
+	struct order *o = ctx->order;
+	__u64 obj = (unsigned long)name;
+	int fd = iocb->aio_fildes;
+	struct entry *entry, *twin;
+
+	twin = find_twin(o->by_obj[order_slot(o, obj)], obj, iocb->aio_data);
+	entry = entry_new(o, obj, iocb->aio_data, 0);
+	entry->twins = twin ? twin->twins + 1 : 1;
+	entry->owed = twin ? twin->owed : 0;
+	entry->mixed = twin && (twin->mixed || twin->gate->fd != fd);
+	o->outstanding++;
+	entry->gate = gate_join(o, fd);
+}
+
+void order_drop(struct context *ctx, const struct iocb *iocb, const struct iocb *name)
+{
+	one_ended(ctx, (unsigned long)name, iocb->aio_data);
+}
+
+bool order_waits(const struct context *ctx, int fd)
+{
+	return gate_newest(ctx->order, fd);
+}
+
+void order_add_sync(struct context *ctx, const struct iocb *iocb,
+		    const struct iocb *name, __u64 user_data)
+{
+	struct order *o = ctx->order;
+	struct gate *gate = gate_newest(o, iocb->aio_fildes);
+	struct entry *sync;
+
+	sync = entry_new(o, (unsigned long)name, iocb->aio_data, user_data);
+	o->outstanding++;
+	if (gate)
+		gate_enter(ctx, gate, sync);
+	else
+		gate_start(ctx, sync);
+}
+
+void order_event(struct context *ctx, const struct io_event *event)
+{
+	one_ended(ctx, event->obj, event->data);
+}

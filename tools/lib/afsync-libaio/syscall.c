@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * System calls in libaio's manner: they return -errno and leave errno alone. And access
+ * to the program's memory that a bad pointer does not kill.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* Elements that memory_read() and memory_write() can be asked for. */
+#define MEMORY_MAX	32
+
+/* The kernel has no process_vm_readv(), or a filter refuses it. Only ever set. */
+static bool unguarded;
+
+static long result(long ret, int saved)
+{
+	if (ret < 0) {
+		ret = -errno;
+		errno = saved;
+	}
+	return ret;
+}
+
+long sys_io_setup(unsigned int nr, aio_context_t *id)
+{
+	int saved = errno;
+
+	return result(syscall(SYS_io_setup, nr, id), saved);
+}
+
+long sys_io_destroy(aio_context_t id)
+{
+	int saved = errno;
+
+	return result(syscall(SYS_io_destroy, id), saved);
+}
+
+long sys_io_submit(aio_context_t id, long nr, struct iocb **iocbs)
+{
+	int saved = errno;
+
+	return result(syscall(SYS_io_submit, id, nr, iocbs), saved);
+}
+
+long sys_io_cancel(aio_context_t id, struct iocb *iocb, struct io_event *event)
+{
+	int saved = errno;
+
+	return result(syscall(SYS_io_cancel, id, iocb, event), saved);
+}
+
+long sys_io_getevents(aio_context_t id, long min_nr, long nr, struct io_event *events,
+		      const struct timespec *timeout)
+{
+	int saved = errno;
+
+	return result(syscall(SYS_io_getevents, id, min_nr, nr, events, timeout), saved);
+}
+
+long sys_io_pgetevents(aio_context_t id, long min_nr, long nr, struct io_event *events,
+		       const struct timespec *timeout, const sigset_t *sigmask)
+{
+	struct {
+		const sigset_t *mask;
+		size_t size;
+	} arg = { sigmask, _NSIG / 8 };
+	int saved = errno;
+
+	return result(syscall(SYS_io_pgetevents, id, min_nr, nr, events, timeout, &arg),
+		      saved);
+}
+
+long sys_ioctl(int fd, unsigned long command, void *arg)
+{
+	int saved = errno;
+
+	return result(syscall(SYS_ioctl, fd, command, arg), saved);
+}
+
+void mask_signals(struct lock_mask *mask)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &mask->signals);
+}
+
+void unmask_signals(const struct lock_mask *mask)
+{
+	pthread_sigmask(SIG_SETMASK, &mask->signals, NULL);
+}
+
+static long copy(void *ours, void *const *theirs, size_t size, long nr, bool to_theirs)
+{
+	struct iovec local = { ours, nr * size }, remote[MEMORY_MAX];
+	int saved = errno;
+	ssize_t ret;
+	long i;
+
+	for (i = 0; i < nr; i++)
+		remote[i] = (struct iovec){ theirs[i], size };
+	if (to_theirs)
+		ret = process_vm_writev(getpid(), &local, 1, remote, nr, 0);
+	else
+		ret = process_vm_readv(getpid(), &local, 1, remote, nr, 0);
+	if (ret < 0 && (errno == ENOSYS || errno == EPERM))
+		__atomic_store_n(&unguarded, true, __ATOMIC_RELAXED);
+	errno = saved;
+	return ret < 0 ? 0 : ret / (ssize_t)size;
+}
+
+long memory_read(void *to, void *const *from, size_t size, long nr)
+{
+	long i;
+
+	if (!__atomic_load_n(&unguarded, __ATOMIC_RELAXED)) {
+		i = copy(to, from, size, nr, false);
+		if (!__atomic_load_n(&unguarded, __ATOMIC_RELAXED))
+			return i;
+	}
+	for (i = 0; i < nr; i++)
+		memcpy((char *)to + i * size, from[i], size);
+	return nr;
+}
+
+long memory_write(void *const *to, const void *from, size_t size, long nr)
+{
+	long i;
+
+	if (!__atomic_load_n(&unguarded, __ATOMIC_RELAXED)) {
+		i = copy((void *)from, to, size, nr, true);
+		if (!__atomic_load_n(&unguarded, __ATOMIC_RELAXED))
+			return i;
+	}
+	for (i = 0; i < nr; i++)
+		memcpy(to[i], (const char *)from + i * size, size);
+	return nr;
+}
