@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Unit test of order.c, gate.c and events.c: what a sync waits for, and what an event
+ * tells. The kernel's ring, the device and the watcher are played by the test.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "../order.h"
+
+/* Of the ring. */
+#define NR	8
+
+/* What is recorded, in its order. */
+static __u64 started[256];
+static unsigned int nr_started;
+static unsigned int nr_cancelled;
+static unsigned int watched;
+static long start_result;
+
+long device_start(__u64 user_data)
+{
+	started[nr_started++] = user_data;
+	return start_result;
+}
+
+long sys_io_cancel(aio_context_t id, struct iocb *iocb, struct io_event *event)
+{
+	(void)id;
+	(void)iocb;
+	(void)event;
+	nr_cancelled++;
+	return -EINPROGRESS;
+}
+
+void watch_count(unsigned int n)
+{
+	watched += n;
+}
+
+FIXTURE(order) {
+	struct context ctx;
+	struct aio_ring *ring;
+	struct iocb iocbs[16];
+};
+
+FIXTURE_SETUP(order)
+{
+	memset(&self->ctx, 0, sizeof(self->ctx));
+	self->ring = calloc(1, sizeof(*self->ring) + NR * sizeof(struct io_event));
+	ASSERT_NE(NULL, self->ring);
+	self->ctx.ring = self->ring;
+	self->ctx.nr = NR;
+	self->ctx.order = order_make(calloc(1, order_size(NR)), NR);
+	memset(self->iocbs, 0, sizeof(self->iocbs));
+	nr_started = 0;
+	nr_cancelled = 0;
+	watched = 0;
+	start_result = 1;
+}
+
+FIXTURE_TEARDOWN(order)
+{
+	free(self->ctx.order);
+	free(self->ring);
+}
+
+/* The request is the one of iocb i. */
+static void add(FIXTURE_DATA(order) *self, int i, int fd)
+{
+	self->iocbs[i].aio_fildes = fd;
+	order_add(&self->ctx, &self->iocbs[i], &self->iocbs[i]);
+}
+
+static void sync_behind(FIXTURE_DATA(order) *self, int i, int fd, __u64 user_data)
+{
+	self->iocbs[i].aio_fildes = fd;
+	order_add_sync(&self->ctx, &self->iocbs[i], &self->iocbs[i], user_data);
+}
+
+/* As the kernel posts it, and somebody takes it at once. */
+static void end(FIXTURE_DATA(order) *self, int i)
+{
+	struct io_event event = {
+		.obj = (unsigned long)&self->iocbs[i],
+		.data = self->iocbs[i].aio_data,
+	};
+	__u32 tail = self->ring->tail;
+
+	self->ring->events[tail] = event;
+	self->ring->tail = (tail + 1) % NR;
+	self->ring->head = self->ring->tail;
+	events_look(&self->ctx);
+}
+
+TEST_F(order, sync_with_nothing_before_it_is_started)
+{
+	sync_behind(self, 0, 3, 100);
+	EXPECT_EQ(1, nr_started);
+	EXPECT_EQ(100, started[0]);
+	EXPECT_EQ(0, self->ctx.held);
+}
+
+TEST_F(order, sync_waits_for_all_before_it_and_for_none_after)
+{
+	add(self, 0, 3);
+	add(self, 1, 3);
+	sync_behind(self, 2, 3, 100);
+	add(self, 3, 3);
+	EXPECT_EQ(1, self->ctx.held);
+	EXPECT_EQ(1, watched);
+	end(self, 1);
+	EXPECT_EQ(0, nr_started);
+	end(self, 0);
+	EXPECT_EQ(1, nr_started);
+	EXPECT_EQ(0, self->ctx.held);
+	EXPECT_EQ(0, watched);
+}
+
+TEST_F(order, other_descriptors_are_not_waited_for)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 4, 100);
+	EXPECT_EQ(1, nr_started);
+}
+
+TEST_F(order, syncs_that_wait_are_started_in_their_order)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	sync_behind(self, 2, 3, 101);
+	add(self, 3, 3);
+	sync_behind(self, 4, 3, 102);
+	/* The later ones must not overtake the first. */
+	end(self, 3);
+	EXPECT_EQ(0, nr_started);
+	end(self, 0);
+	ASSERT_EQ(3, nr_started);
+	EXPECT_EQ(100, started[0]);
+	EXPECT_EQ(101, started[1]);
+	EXPECT_EQ(102, started[2]);
+}
+
+TEST_F(order, sync_waits_for_what_comes_between_two_syncs)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	add(self, 2, 3);
+	sync_behind(self, 3, 3, 101);
+	end(self, 0);
+	EXPECT_EQ(1, nr_started);
+	end(self, 1);
+	EXPECT_EQ(1, nr_started);
+	end(self, 2);
+	EXPECT_EQ(2, nr_started);
+}
+
+TEST_F(order, cancelled_sync_leaves_its_place)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	sync_behind(self, 2, 3, 101);
+	end(self, 1);
+	EXPECT_EQ(1, self->ctx.held);
+	end(self, 0);
+	ASSERT_EQ(1, nr_started);
+	EXPECT_EQ(101, started[0]);
+}
+
+TEST_F(order, request_that_the_kernel_did_not_take_holds_up_nobody)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	order_drop(&self->ctx, &self->iocbs[0], &self->iocbs[0]);
+	EXPECT_EQ(1, nr_started);
+}
+
+TEST_F(order, sync_of_a_ring_that_is_gone_is_cancelled)
+{
+	start_result = -EBADF;
+	sync_behind(self, 0, 3, 100);
+	EXPECT_EQ(1, nr_cancelled);
+}
+
+TEST_F(order, sync_that_was_cancelled_already_is_not_cancelled_again)
+{
+	start_result = -ENOENT;
+	sync_behind(self, 0, 3, 100);
+	EXPECT_EQ(0, nr_cancelled);
+}
+
+TEST_F(order, event_of_an_unknown_request_changes_nothing)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	end(self, 9);
+	EXPECT_EQ(NR - 1 - 2, order_room(&self->ctx));
+	EXPECT_EQ(0, nr_started);
+}
+
+TEST_F(order, data_tells_requests_with_the_same_iocb_apart)
+{
+	self->iocbs[0].aio_data = 1;
+	add(self, 0, 3);
+	self->iocbs[0].aio_data = 2;
+	add(self, 0, 4);
+	sync_behind(self, 1, 3, 100);
+	sync_behind(self, 2, 4, 101);
+	end(self, 0);
+	ASSERT_EQ(1, nr_started);
+	EXPECT_EQ(101, started[0]);
+}
+
+TEST_F(order, of_two_that_look_the_same_the_newer_has_ended)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	add(self, 0, 3);
+	end(self, 0);
+	EXPECT_EQ(0, nr_started);
+	EXPECT_EQ(NR - 1 - 2, order_room(&self->ctx));
+	end(self, 0);
+	EXPECT_EQ(1, nr_started);
+}
+
+TEST_F(order, of_two_descriptors_that_look_the_same_none_has_ended_until_both_have)
+{
+	add(self, 0, 3);
+	add(self, 0, 4);
+	sync_behind(self, 1, 3, 100);
+	sync_behind(self, 2, 4, 101);
+	end(self, 0);
+	EXPECT_EQ(0, nr_started);
+	/* Room is what the kernel has, too. */
+	EXPECT_EQ(NR - 1 - 3, order_room(&self->ctx));
+	end(self, 0);
+	EXPECT_EQ(2, nr_started);
+}
+
+TEST_F(order, running_sync_that_looks_the_same_is_taken_first)
+{
+	sync_behind(self, 0, 3, 100);
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 101);
+	end(self, 0);
+	EXPECT_EQ(1, nr_started);
+	end(self, 0);
+	EXPECT_EQ(2, nr_started);
+}
+
+TEST_F(order, held_sync_that_looks_the_same_is_taken_last)
+{
+	add(self, 0, 3);
+	sync_behind(self, 0, 3, 100);
+	end(self, 0);
+	EXPECT_EQ(1, nr_started);
+	EXPECT_EQ(0, self->ctx.held);
+}
+
+/* The ring is gone round many times, and all memory is used again. */
+TEST_F(order, requests_come_and_go_for_ever)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10000; i++) {
+		nr_started = 0;
+		add(self, 0, 3 + i % 7);
+		add(self, 1, 3 + i % 7);
+		sync_behind(self, 2, 3 + i % 7, i + 1);
+		add(self, 3, 5);
+		end(self, i % 2);
+		ASSERT_EQ(0, nr_started);
+		end(self, 3);
+		end(self, 1 - i % 2);
+		ASSERT_EQ(1, nr_started);
+		end(self, 2);
+		ASSERT_EQ(NR - 1, order_room(&self->ctx));
+	}
+}
+
+/* A program that never lets its twins end all at once must not run out of room. */
+TEST_F(order, twins_that_never_all_end_do_not_use_up_the_memory)
+{
+	unsigned int i;
+
+	add(self, 0, 3);
+	for (i = 0; i < 10000; i++) {
+		add(self, 0, 3 + i % 2);
+		ASSERT_EQ(NR - 1 - 2, order_room(&self->ctx));
+		end(self, 0);
+		ASSERT_EQ(NR - 1 - 1, order_room(&self->ctx));
+	}
+	end(self, 0);
+	EXPECT_EQ(NR - 1, order_room(&self->ctx));
+	sync_behind(self, 1, 3, 100);
+	sync_behind(self, 2, 4, 101);
+	EXPECT_EQ(2, nr_started);
+}
+
+TEST_F(order, dead_context_is_not_looked_at)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	self->ctx.dead = true;
+	end(self, 0);
+	EXPECT_EQ(0, nr_started);
+}
+
+TEST_HARNESS_MAIN
