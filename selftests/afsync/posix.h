@@ -97,6 +97,39 @@ static inline bool block_stays(const struct aiocb *block, struct ring *ring, int
 	       aio_error(block) == EINPROGRESS;
 }
 
+/* Names a file for the test to execute itself as a plain user of it. */
+#define WORKER	"AFSYNC_POSIX_WORKER"
+
+/*
+ * The plain user: writes the file and syncs it. Runs before the constructors that look
+ * for the device or for the library: whoever executes it has seen to both.
+ */
+static void __attribute__((constructor(200))) worker_run(void)
+{
+	const char *path = getenv(WORKER);
+	struct aiocb write, sync;
+	int fd;
+
+	if (!path)
+		return;
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		_exit(99);
+	write = transfer_of(fd, "worker", 6, 0);
+	sync = block_of(fd);
+	if (write_queue(&write) || sync_queue(O_SYNC, &sync))
+		_exit(98);
+	_exit((block_end(&sync) != 0) + 2 * (block_end(&write) != 6));
+}
+
+/* Becomes the plain user of that file; its exit code is 0 if all went well. */
+static inline void __attribute__((noreturn)) worker_exec(const char *path)
+{
+	need(setenv(WORKER, path, 1) == 0);
+	execl("/proc/self/exe", "worker", NULL);
+	_exit(97);
+}
+
 /*
  * Interrupts a thread whenever it sleeps on a futex, until told to stop: the sleep that a
  * test means may not be the first.

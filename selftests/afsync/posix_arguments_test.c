@@ -88,14 +88,13 @@ TEST_F(arguments, descriptor_that_is_not_valid_is_ebadf)
 
 TEST_F(arguments, descriptor_that_is_not_open_for_writing_is_ebadf)
 {
-	int fds[4], i;
+	int fds[3], i;
 	struct aiocb block;
 
 	fds[0] = world_open(&self->s.world, "file", O_RDONLY);
 	fds[1] = world_open(&self->s.world, "file", O_PATH);
 	fds[2] = world_open(&self->s.world, "dir", O_RDONLY | O_DIRECTORY);
-	fds[3] = open("/dev/null", O_RDONLY);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 3; i++) {
 		block = block_of(fds[i]);
 		EXPECT_EQ(-EBADF, sync_queue(O_SYNC, &block)) {
 			TH_LOG("descriptor number %d", i);
@@ -310,7 +309,10 @@ TEST_F(arguments, impossible_transfers_are_refused_as_posix_has_it)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		block = cases[i].block;
 		block.aio_reqprio = cases[i].prio;
-		ret = cases[i].write ? write_queue(&block) : read_queue(&block);
+		if (cases[i].write)
+			ret = write_queue(&block);
+		else
+			ret = read_queue(&block);
 		if (!ret)
 			ret = block_end(&block);
 		EXPECT_EQ(-cases[i].error, ret) {

@@ -41,10 +41,13 @@ FIXTURE_VARIANT(earlier) {
 FIXTURE_VARIANT_ADD(earlier, write_enospc) { .op = O_SYNC, .error = ENOSPC };
 FIXTURE_VARIANT_ADD(earlier, write_eio) { .op = O_DSYNC, .error = EIO };
 FIXTURE_VARIANT_ADD(earlier, write_efbig) { .op = O_SYNC, .error = EFBIG };
+
 FIXTURE_VARIANT_ADD(earlier, write_edquot_on_a_dup) {
 	.op = O_SYNC, .error = EDQUOT, .dup = true,
 };
+
 FIXTURE_VARIANT_ADD(earlier, read_eio) { .op = O_SYNC, .error = EIO, .read = true };
+
 FIXTURE_VARIANT_ADD(earlier, read_eoverflow_on_a_dup) {
 	.op = O_DSYNC, .error = EOVERFLOW, .read = true, .dup = true,
 };

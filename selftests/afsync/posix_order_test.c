@@ -45,21 +45,27 @@ FIXTURE_VARIANT_ADD(before, fsync_after_write) { .op = O_SYNC };
 FIXTURE_VARIANT_ADD(before, fdatasync_after_write) { .op = O_DSYNC };
 FIXTURE_VARIANT_ADD(before, fsync_after_read) { .op = O_SYNC, .read = true };
 FIXTURE_VARIANT_ADD(before, fdatasync_after_read) { .op = O_DSYNC, .read = true };
+
 /* "associated with the file indicated by the file descriptor" */
 FIXTURE_VARIANT_ADD(before, fsync_by_a_dup_after_write) { .op = O_SYNC, .dup = true };
+
 FIXTURE_VARIANT_ADD(before, fsync_by_a_dup_after_read) {
 	.op = O_SYNC, .dup = true, .read = true,
 };
+
 FIXTURE_VARIANT_ADD(before, fsync_by_another_open_file_after_write) {
 	.op = O_SYNC, .open = true,
 };
+
 /* "all": whatever their priorities */
 FIXTURE_VARIANT_ADD(before, fsync_after_write_of_higher_priority) {
 	.op = O_SYNC, .sync_prio = 5,
 };
+
 FIXTURE_VARIANT_ADD(before, fsync_after_write_of_lower_priority) {
 	.op = O_SYNC, .prio = 20,
 };
+
 FIXTURE_VARIANT_ADD(before, fsync_by_a_dup_after_write_of_lower_priority) {
 	.op = O_SYNC, .prio = 20, .dup = true,
 };
@@ -305,7 +311,8 @@ TEST_F(order, later_transfer_that_ends_first_lets_no_sync_go)
 	EXPECT_EQ(0, block_end(&syncs[0]));
 	EXPECT_EQ(0, block_end(&syncs[1]));
 	EXPECT_EQ(1, sim_last_call(self->s.ctl).writes);
-	EXPECT_EQ(0, block_end(&read));
+	/* The read came after the write after all. */
+	EXPECT_EQ(1, block_end(&read));
 	EXPECT_EQ(1, block_end(&write));
 }
 

@@ -112,7 +112,8 @@ TEST_F(priority, sync_behind_a_write_has_the_priority_of_its_call)
 	ioprio_set_own(IOPRIO_CLASS_BE, 7);
 	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
 	EXPECT_EQ(0, block_end(&sync));
-	EXPECT_EQ(IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 3), sim_last_call(self->s.ctl).ioprio);
+	EXPECT_EQ(IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 3),
+		  sim_last_call(self->s.ctl).ioprio);
 	EXPECT_EQ(1, block_end(&write));
 }
 

@@ -10,30 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/*
- * This program executed again as a plain user of aio: writes and syncs the file that
- * the variable names, and exits with the sum of the errors.
- */
-#define WORKER	"AFSYNC_POSIX_WORKER"
-
-static void __attribute__((constructor)) worker(void)
-{
-	const char *path = getenv(WORKER);
-	struct aiocb write, sync;
-	int fd;
-
-	if (!path)
-		return;
-	fd = open(path, O_RDWR);
-	if (fd < 0)
-		_exit(99);
-	write = transfer_of(fd, "worker", 6, 0);
-	sync = block_of(fd);
-	if (write_queue(&write) || sync_queue(O_SYNC, &sync))
-		_exit(98);
-	_exit((block_end(&sync) != 0) + 2 * (block_end(&write) != 6));
-}
-
 FIXTURE(process) {
 	struct stage s;
 };
@@ -152,7 +128,7 @@ static void *hammer_thread(void *arg)
 }
 
 /* No lock of the library may be left taken in the child. */
-TEST_F_TIMEOUT(process, forks_while_other_threads_queue_never_hang_the_child, LONG_TIMEOUT)
+TEST_F_TIMEOUT(process, forks_while_threads_queue_never_hang_the_child, LONG_TIMEOUT)
 {
 	unsigned int i, n = rounds(100);
 	struct hammer hammers[4];
@@ -205,10 +181,12 @@ TEST_F(process, program_executed_with_syncs_pending_starts_anew)
 {
 	struct aiocb running, queued;
 	char path[PATH_MAX], data[7] = "";
+	struct turn turn;
 	int other;
 	pid_t pid;
 
 	snprintf(path, sizeof(path), "%s/other", self->s.world.dir);
+	turn_init(&turn);
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	pid = child();
 	if (!pid) {
@@ -216,11 +194,11 @@ TEST_F(process, program_executed_with_syncs_pending_starts_anew)
 		queued = block_of(self->s.file);
 		need(sync_queue(O_SYNC, &running) == 0);
 		need(sync_queue(O_SYNC, &queued) == 0);
-		need(setenv(WORKER, path, 1) == 0);
-		execl("/proc/self/exe", "worker", NULL);
-		_exit(97);
+		sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+		turn_post(&turn);
+		worker_exec(path);
 	}
-	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	turn_wait(&turn, 1);
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(0, child_wait(pid));
 	other = world_open(&self->s.world, "other", O_RDONLY);

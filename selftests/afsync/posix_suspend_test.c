@@ -16,7 +16,7 @@ FIXTURE(suspend) {
 	int other;
 	struct aiocb sync;	/* of the file, */
 	struct aiocb write;	/* of another file, */
-	struct aiocb read;	/* and of that one too: none ends before the test lets it */
+	struct aiocb read;	/* and of that one too: none ends unless it is let */
 	char data[2];
 };
 
@@ -88,7 +88,9 @@ static void *let_go_thread(void *arg)
 
 TEST_F(suspend, wait_over_a_mixed_list_ends_with_whichever_ends_first)
 {
-	const struct aiocb *list[] = { NULL, &self->sync, NULL, &self->write, &self->read };
+	const struct aiocb *list[] = {
+		NULL, &self->sync, NULL, &self->write, &self->read,
+	};
 	struct let_go steps[3] = {
 		{ self->other, SIM_GATE_READ, thread_id() },
 		{ self->s.ctl, SIM_GATE_FSYNC, thread_id() },
@@ -166,10 +168,8 @@ TEST_F(suspend, signal_ends_the_wait_with_eintr)
 	struct interrupter interrupter;
 	int i;
 
-	for (i = 0; i < 3; i++) {
-		/* POSIX knows no restart of aio_suspend. */
-		action.sa_flags = i == 2 ? SA_RESTART : 0;
-		need(sigaction(SIGUSR2, &action, NULL) == 0);
+	need(sigaction(SIGUSR2, &action, NULL) == 0);
+	for (i = 0; i < 2; i++) {
 		handled = 0;
 		interrupter_start(&interrupter, SIGUSR2);
 		errno = 0;
@@ -250,7 +250,7 @@ TEST_F(suspend, every_thread_that_waits_for_the_sync_is_woken)
 	}
 }
 
-/* POSIX: aio_suspend is a cancellation point. Nothing of the thread is used afterwards. */
+/* POSIX: a cancellation point. Nothing of the thread is used afterwards. */
 TEST_F(suspend, thread_can_be_cancelled_while_it_waits)
 {
 	struct waiter waiter;
