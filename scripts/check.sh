@@ -4,7 +4,8 @@
 # Run the tests and count.
 #
 #	scripts/check.sh			all stages
-#	scripts/check.sh STAGE...		these: static unit selftests selftests-debug harness,
+#	scripts/check.sh STAGE...		these: static unit selftests selftests-debug programs
+#						programs-debug harness,
 #						and static-can-fail, which is not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	KERNEL=6.12.1-amd64 scripts/check.sh selftests	on another kernel than Debian's
@@ -16,7 +17,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-STAGES=(static unit selftests selftests-debug harness)
+STAGES=(static unit selftests selftests-debug programs programs-debug harness)
 # Only on demand: breaks a copy of the tree to see each static check fail.
 MORE_STAGES=(static-can-fail)
 dir=$BUILD/check
@@ -44,22 +45,22 @@ timed() {
 		/^(not )?ok [0-9]+ selftests: / { print systime() - begun, name >>file; fflush(file) }'
 }
 
-# vm_tests KERNEL NAME: run the selftests in the VM. A test that brings the VM down has
-# failed; the others then go on in a new VM.
+# vm_tests KERNEL NAME [FOLDER]: run the selftests in the VM, or those in that folder
+# below. A test that brings the VM down has failed; the others then go on in a new VM.
 vm_tests() {
-	local kernel=$1 name=$2 left round=0 rc done_before part bad
+	local kernel=$1 name=$2 folder=$TOP/selftests/${3:-} left round=0 rc done_before part bad
 	"$TOP/scripts/build-modules.sh" "$kernel" >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
 	# Here, not in the VM: there it would take many times as long.
 	make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
-	make -s -C "$TOP/selftests" all >&2 || { echo "not ok 0 - the selftests build"; return; }
-	left=${TESTS:-$(make -s -C "$TOP/selftests" emit_tests | sed 's/.*://')}
+	make -s -C "$folder" all >&2 || { echo "not ok 0 - the selftests build"; return; }
+	left=${TESTS:-$(make -s -C "$folder" emit_tests | sed 's/.*://')}
 	while [ -n "$left" ]; do
 		round=$((round + 1))
 		part=$dir/$name.$round
 		rc=0
 		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$name-$round" --timeout 3000 \
 			--env "KSRC=$KSRC" \
-			"make -s -C '$TOP/selftests' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
+			"make -s -C '$folder' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
 			timed "$dir/$name.times" | tee "$part" || rc=$?
 		done_before=$left
 		# shellcheck disable=SC2086 # a list
@@ -84,6 +85,8 @@ vm_tests() {
 }
 stage_selftests() { vm_tests "${KERNEL:-debian}" selftests; }
 stage_selftests_debug() { vm_tests debug selftests-debug; }
+stage_programs() { vm_tests "${KERNEL:-debian}" programs programs; }
+stage_programs_debug() { vm_tests debug programs-debug programs; }
 stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
 stage_harness() { "$TOP/scripts/check-harness.sh"; }
 

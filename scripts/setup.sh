@@ -10,7 +10,8 @@
 # Packages come through apt (with sudo when not root) and only if missing, so that
 # a second run is quick and needs no network. No recommended packages, and no
 # service is started. Kernels are downloaded and unpacked into the cache
-# (~/.cache/afsync), never installed: the machine's own kernel is not touched.
+# (~/.cache/afsync), never installed: the machine's own kernel is not touched. The
+# sources of the test suites that others wrote go there, too.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -189,4 +190,5 @@ install_packages "$all"
 with_lock source unpack_source
 with_lock headers fetch_headers 6.12
 "$TOP/scripts/fetch-kernel.sh" >/dev/null
+"$TOP/scripts/fetch-suites.sh" >/dev/null
 say "ready (cache: $CACHE)"

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034
+# What the tests of this folder share. Sourced, never run:
+#	. "$(dirname "$0")/programs.sh"
+#
+# Each test runs a program that others wrote, as Debian ships it, on ext4 and on xfs
+# under 'afsync exec --stats'. A case passes only if the program succeeds, its data
+# verifies, and the counters of the device show that its syncs went through it.
+#
+# Needs: root, /dev/afsync, nothing else that uses it, /mnt/ext4 and /mnt/xfs.
+#	AFSYNC_PEER=1		without the drop-ins: glibc and kernel AIO answer, and
+#				nothing is expected of the counters
+#	AFSYNC_DEBUG_KERNEL=1	smaller files and fewer runs, the same cases
+#	FILESYSTEMS=ext4	only there
+
+set -euo pipefail
+
+readonly SKIP=4
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+OUTPUT=${OUTPUT:-$TOP/build/selftests/programs}
+STATS=/sys/class/misc/afsync/stats
+FILESYSTEMS=${FILESYSTEMS:-ext4 xfs}
+small=${AFSYNC_DEBUG_KERNEL:-0}
+peer=${AFSYNC_PEER:-0}
+PATH=$PATH:/usr/sbin:/sbin
+number=0 failed=0
+log='' dir=''
+
+plan() {
+	echo "TAP version 13"
+	echo "1..$1"
+}
+
+skip_all() { echo "1..0 # SKIP $*"; exit $SKIP; }
+
+# needs TOOL...: and the device, the filesystems and the drop-ins.
+needs() {
+	local what
+	for what; do
+		command -v "$what" >/dev/null || skip_all "no $what: run 'make setup'"
+	done
+	[ "$(id -u)" = 0 ] || skip_all "needs root"
+	for what in $FILESYSTEMS; do
+		[ "$(stat -f -c %T "/mnt/$what" 2>/dev/null)" = "$(magic "$what")" ] || skip_all "no $what on /mnt/$what"
+	done
+	[ "$peer" = 1 ] || [ -c /dev/afsync ] || skip_all "no /dev/afsync: load the module"
+	work=$(mktemp -d /run/programs.XXXXXX)
+	log=$work/log
+	trap 'rm -rf "$work"' EXIT
+}
+
+magic() { if [ "$1" = ext4 ]; then echo ext2/ext3; else echo "$1"; fi; }
+
+# scratch FS: sets dir to a new empty folder there.
+scratch() { dir=$(mktemp -d "/mnt/$1/programs.XXXXXX"); }
+
+# dropins CMD...: run it under the drop-ins; all it says goes to the log, what they
+# counted to $work/stats.
+dropins() {
+	if [ "$peer" = 1 ]; then
+		"$@" >>"$log" 2>&1
+	else
+		afsync exec --stats -- "$@" >>"$log" 2>&1
+	fi
+}
+
+counter() { cat "$STATS/$1"; }
+
+# begin: a new case. What ran before is done with.
+begin() {
+	local name
+	: >"$log"
+	[ "$peer" = 0 ] || return 0
+	for name in submitted completed failed; do
+		printf -v "before_$name" %s "$(counter $name)"
+	done
+}
+
+why() { echo "afsync: $*" >>"$log"; return 1; }
+
+# went_through LOWEST [HIGHEST]: since begin, so many syncs were given to the device,
+# none of them failed and none is left.
+went_through() {
+	local lowest=$1 highest=${2:-} submitted left i
+	[ "$peer" = 0 ] || return 0
+	# The program is gone; what it left queued ends soon after.
+	for ((i = 0; i < 600; i++)); do
+		left=$(counter in_flight)
+		[ "$left" != 0 ] || break
+		sleep 0.1
+	done
+	# shellcheck disable=SC2154 # set by begin
+	submitted=$(($(counter submitted) - before_submitted))
+	echo "afsync: $submitted syncs submitted" >>"$log"
+	[ "$left" = 0 ] || why "$left syncs never ended" || return 1
+	[ "$submitted" -ge "$lowest" ] || why "at least $lowest syncs expected" || return 1
+	[ -z "$highest" ] || [ "$submitted" -le "$highest" ] || why "at most $highest syncs expected" || return 1
+	# shellcheck disable=SC2154 # set by begin
+	[ "$(counter failed)" = "$before_failed" ] || why "$(($(counter failed) - before_failed)) syncs failed"
+}
+
+# verdict STATUS NAME: the result of a case; of one that failed, the end of the log.
+verdict() {
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number $2"
+	else
+		failed=1
+		tail -n 40 "$log" | sed 's/^/# /'
+		echo "not ok $number $2"
+	fi
+}
+
+# tmp_is FS: /tmp is a folder of that filesystem, for programs that have the path in
+# them, until tmp_was. The tree stays where it is.
+tmp_is() {
+	scratch "$1"
+	chmod 1777 "$dir"
+	if [[ $TOP == /tmp/* ]]; then
+		mkdir -p "$dir/${TOP#/tmp/}"
+		mount --bind "$TOP" "$dir/${TOP#/tmp/}"
+	fi
+	mount --rbind "$dir" /tmp
+	cd /tmp
+}
+
+tmp_was() {
+	cd "$TOP"
+	umount -R /tmp
+	[[ $TOP != /tmp/* ]] || umount "$dir/${TOP#/tmp/}"
+}
