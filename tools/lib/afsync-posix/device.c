@@ -1,43 +1,26 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The ring: opening it, submitting, starting, cancelling, and the reaper, a thread that
- * waits for completions and ends their ops. The reaper alone reads the ring. It ends
- * when nothing has been in flight for a while, and is made again with the next sync.
+ * The ring: opening it, submitting, starting, cancelling. reaper.c reads it.
  *
  * The user_data of a request is the address of its op, which stays allocated as long as
  * the request is in flight.
  *
  * A program may close the ring's descriptor, not knowing that it is ours. The mapping
  * keeps the ring alive: what was queued is done, and seen by the reaper, which then has
- * to look from time to time as it cannot wait. What was held can no longer be started
- * and goes the way of requests for which there is no ring (sync.c). The next sync opens
- * a new one. When nothing is in flight in the old one any more, it is unmapped.
+ * to look from time to time as it cannot wait. What was held can no longer be started:
+ * it is stranded. When nothing else is in flight, the ring is unmapped, with which the
+ * kernel lets go of the files of the stranded, and they go the way of requests for which
+ * there is no ring (sync.c). Meanwhile the next sync has opened a new one.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#include "posix.h"
+#include "device.h"
 
 #define ENTRIES		8192
-#define IDLE_NS		1000000000ULL
-#define NAP_MIN_NS	1000000
-#define NAP_MAX_NS	64000000
-
-/*
- * A ring. Holders: the one variable below, until it is lost; its reaper; each op with a
- * slot in it (in_flight). The reaper, or who loses a ring that has none, frees it.
- */
-struct device {
-	struct dropin_ring ring;	/* fixed */
-	dev_t number;			/* fixed; what the descriptor has to be */
-	unsigned int in_flight;		/* ops */
-	bool reaped;			/* there is a reaper */
-	bool lost;			/* the descriptor is no longer ours */
-};
 
 static struct device *current;
 
@@ -49,7 +32,7 @@ static bool descriptor_is_ours(const struct device *device)
 	       st.st_rdev == device->number;
 }
 
-static void device_free(struct device *device)
+void device_free(struct device *device)
 {
 	dropin_ring_close(&device->ring);
 	free(device);
@@ -77,6 +60,7 @@ static int device_open(struct device **devicep)
 		return ret;
 	}
 	device->number = st.st_rdev;
+	link_init(&device->strand);
 	*devicep = device;
 	return 0;
 }
@@ -109,77 +93,12 @@ bool device_available(int *reason)
 	return !*reason;
 }
 
-/* Ends what the kernel has completed. Returns false if there was nothing. */
-static bool drain(struct device *device)
-{
-	struct afsync_ring_header *header = device->ring.header;
-	__u32 head = header->head;	/* only we write it */
-	__u32 mask = device->ring.entries - 1;
-	struct afsync_cqe cqe;
-	struct op *op;
-
-	/* Acquire: pairs with the kernel's release, after it wrote the entry. */
-	if (head == __atomic_load_n(&header->tail, __ATOMIC_ACQUIRE))
-		return false;
-	while (head != __atomic_load_n(&header->tail, __ATOMIC_ACQUIRE)) {
-		cqe = device->ring.cqes[head & mask];
-		/* Release: the entry has been read before the kernel reuses it. */
-		__atomic_store_n(&header->head, ++head, __ATOMIC_RELEASE);
-		op = (struct op *)(uintptr_t)cqe.user_data;
-		if (cqe.flags & AFSYNC_CQE_MERGED)
-			dropin_count(DROPIN_POSIX_MERGED, 1);
-		op_end(op, -cqe.res, 0);
-	}
-	return true;
-}
-
 /* The descriptor turned out not to be ours any more. */
-static void __device_lose(struct device *device)
+void __device_lose(struct device *device)
 {
 	device->lost = true;
 	if (current == device)
 		current = NULL;
-}
-
-static void *reaper(void *arg)
-{
-	struct device *device = arg;
-	struct timespec nap = { .tv_nsec = NAP_MIN_NS };
-	struct afsync_wait wait;
-	bool idle, end, lost = false;
-	int ret;
-
-	for (;;) {
-		wait = (struct afsync_wait){
-			.min_complete = 1,
-			.flags = AFSYNC_WAIT_TIMEOUT,
-			.timeout_ns = IDLE_NS,
-		};
-		if (lost)
-			nanosleep(&nap, NULL);
-		ret = lost ? 0 : ioctl(device->ring.fd, AFSYNC_IOC_WAIT, &wait);
-		idle = ret < 0 && errno == ETIME;
-		if (ret < 0 && errno != ETIME && errno != EINTR)
-			lost = true;
-		if (drain(device))
-			nap.tv_nsec = NAP_MIN_NS;
-		else if (nap.tv_nsec < NAP_MAX_NS)
-			nap.tv_nsec *= 2;
-
-		lock();
-		if (lost)
-			__device_lose(device);
-		lost = device->lost;
-		end = !device->in_flight && (idle || lost);
-		if (end)
-			device->reaped = false;
-		unlock();
-		if (end)
-			break;
-	}
-	if (lost)
-		device_free(device);
-	return NULL;
 }
 
 /* Reserves for an op what it needs beyond the submit: the ring, and its reaper. */
@@ -206,16 +125,33 @@ static int device_get(struct op *op)
 	}
 	op->device = current;
 	current->in_flight++;
-	if (op->state == OP_NEW)
+	op->held = op->state == OP_HELD;
+	current->held += op->held;
+	if (!op->held)
 		op->state = OP_STARTED;
 out:
 	unlock();
 	return ret;
 }
 
+static void __device_unhold(struct op *op)
+{
+	if (op->held)
+		op->device->held--;
+	op->held = false;
+}
+
 /* Gives back the place of an op. */
 void __device_put(struct op *op)
 {
+	__device_unhold(op);
+	if (op->stranded) {
+		link_del(&op->link);
+		op->stranded = false;
+		op->device->stranded--;
+		/* Not the last one: the caller is ending it. */
+		__atomic_sub_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+	}
 	if (op->device)
 		op->device->in_flight--;
 	op->device = NULL;
@@ -289,24 +225,40 @@ int device_submit(struct op *op, unsigned int ioprio, bool held)
 	return ENODEV;
 }
 
+/* The ring of a held op turned out to be lost; the reaper will start it again. */
+static void strand(struct op *op, struct device *device)
+{
+	lock();
+	/* It may have ended after all: cancelled, by a completion that was there before. */
+	if (op->device) {
+		__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+		link_add(&device->strand, &op->link);
+		op->stranded = true;
+		device->stranded++;
+		__device_lose(device);
+	}
+	unlock();
+}
+
 /*
- * Starts a held op. ENODEV if the ring is lost. It is no error if the op has been
- * cancelled: then its completion is on the way.
+ * Starts a held op. It is no error if the op has been cancelled: then its completion is
+ * on the way.
  */
-int device_start(struct op *op)
+void device_start(struct op *op)
 {
 	struct afsync_start args = { .user_data = (uintptr_t)op };
 	struct device *device = device_pin(op);
-	int ret = 0;
 
 	/* An op that has ended has no ring, and is not to be started. */
 	if (!device)
-		return 0;
+		return;
 	if (ioctl(device->ring.fd, AFSYNC_IOC_START, &args) < 0 &&
 	    !descriptor_is_ours(device))
-		ret = ENODEV;
+		strand(op, device);
+	lock();
+	__device_unhold(op);
+	unlock();
 	device_unpin(device);
-	return ret;
 }
 
 /*
@@ -331,7 +283,10 @@ int device_cancel(struct op *op, int fd)
 	}
 	if (ioctl(device->ring.fd, AFSYNC_IOC_CANCEL, &args) < 0)
 		ret = errno;
-	if (ret && ret != EALREADY && ret != ENOENT)
+	if (ret == ENOENT)
+		/* If it is done, its entry is there, but its end may not be seen yet. */
+		reaper_await(device);
+	else if (ret && ret != EALREADY)
 		ret = descriptor_is_ours(device) ? EALREADY : ENODEV;
 	device_unpin(device);
 	return ret;

@@ -133,6 +133,8 @@ struct op {
 	struct pool *pool;		/* whose queue it is, or will be, in */
 	struct device *device;		/* whose ring has a slot for it */
 	int error;			/* of a sync: of a request that it waited for */
+	bool held;			/* of a sync: counted as such by its device */
+	bool stranded;			/* of a sync: its ring was lost before its start */
 	bool submitted;			/* of a sync: the device, or we, took it */
 	bool ready;			/* of a sync: its epoch was done before that */
 	bool elsewhere;			/* of a sync: there is no ring; a pool runs it */
@@ -210,6 +212,7 @@ void op_run(struct op *op);
 /* sync.c */
 int sync_queue(int operation, struct aiocb *block);
 void sync_start(struct op *op);
+void sync_restart(struct op *op);
 
 /* stream.c */
 bool stream_any(void);
@@ -233,7 +236,7 @@ int thread_start(void *(*function)(void *arg), void *arg);
 
 /* device.c */
 int device_submit(struct op *op, unsigned int ioprio, bool held);
-int device_start(struct op *op);
+void device_start(struct op *op);
 int device_cancel(struct op *op, int fd);
 bool device_available(int *reason);
 void __device_put(struct op *op);

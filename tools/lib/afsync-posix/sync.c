@@ -26,21 +26,23 @@
 #define IOPRIO_WHO_PROCESS	1
 
 /*
- * The priority of the calling thread, lowered by @delta levels as far as there are any; 0,
- * to name none, where it is not to be lowered. A delta outside the limits is ignored,
- * as are all members that a sync has no use for.
+ * The priority of the calling thread, lowered by @delta levels as far as there are any; 0
+ * if it has none to be lowered. A delta outside the limits is ignored, as are all members
+ * that a sync has no use for.
  */
 static unsigned int ioprio_lowered(int delta)
 {
 	int prio, class, level;
 
-	if (delta <= 0 || delta > PRIO_DELTA_MAX)
-		return 0;
+	if (delta < 0 || delta > PRIO_DELTA_MAX)
+		delta = 0;
 	prio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0);
 	if (prio < 0)
 		return 0;
 	class = IOPRIO_CLASS(prio);
 	level = IOPRIO_LEVEL(prio);
+	if (class == IOPRIO_NONE && !delta)
+		return 0;
 	if (class == IOPRIO_NONE) {
 		class = IOPRIO_BEST_EFFORT;
 		level = (getpriority(PRIO_PROCESS, 0) + 20) / 5;
@@ -51,13 +53,19 @@ static unsigned int ioprio_lowered(int delta)
 	return IOPRIO_VALUE(class, level);
 }
 
+static bool open_for_writing(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY;
+}
+
 /* Makes ready for a pool what the device cannot take; the checks of the call. */
 static int sync_divert(struct op *op)
 {
-	int flags, ret;
+	int ret;
 
-	flags = fcntl(op->fd, F_GETFL);
-	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
+	if (!open_for_writing(op->fd))
 		return EBADF;
 	ret = identity_of(op->fd, &op->id);
 	if (ret)
@@ -68,28 +76,38 @@ static int sync_divert(struct op *op)
 	return 0;
 }
 
+static void sync_run_elsewhere(struct op *op)
+{
+	int ret;
+
+	lock();
+	ret = __pool_add(op->pool, op);
+	unlock();
+	if (ret)
+		op_end(op, ret, -1);
+}
+
 /*
  * Starts a sync that the device holds or that has been waiting for a pool. Called without
  * the lock, by who took it out of its epoch; has a reference.
  */
 void sync_start(struct op *op)
 {
-	int ret = 0;
+	if (op->elsewhere)
+		sync_run_elsewhere(op);
+	else
+		device_start(op);
+}
 
-	if (!op->elsewhere) {
-		ret = device_start(op);
-		if (ret != ENODEV)
-			return;
-		/* The ring is lost: what it held has not been done. */
-		ret = sync_divert(op);
-	}
-	if (!ret) {
-		lock();
-		ret = __pool_add(op->pool, op);
-		unlock();
-	}
+/* The same for one whose ring was lost before it could be started. */
+void sync_restart(struct op *op)
+{
+	int ret = sync_divert(op);
+
 	if (ret)
 		op_end(op, ret, -1);
+	else
+		sync_run_elsewhere(op);
 }
 
 /* Hands an op that is in the table over. @held: it is in an epoch. */
@@ -103,6 +121,9 @@ static int sync_submit(struct op *op, unsigned int ioprio, bool held)
 		ret = device_submit(op, 0, held);
 	if (ret == ENODEV)
 		ret = sync_divert(op);
+	/* Of two things that are wrong, the one that the manuals name first. */
+	if (ret == EINVAL && !open_for_writing(op->fd))
+		ret = EBADF;
 	return ret;
 }
 
