@@ -211,6 +211,8 @@ TEST_F_TIMEOUT(cancel, race_with_the_end_gives_the_answer_that_holds, LONG_TIMEO
 	int ret, end;
 
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	/* It is of the same descriptor: its answer would be part of the first. */
+	ASSERT_EQ(0, block_wait(&self->running));
 	for (i = 0; i < n; i++) {
 		block = block_of(self->s.file);
 		need(sync_queue(O_DSYNC, &block) == 0);
