@@ -12,6 +12,7 @@
 #ifndef _AFSYNC_DROPIN_H
 #define _AFSYNC_DROPIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <linux/afsync.h>
 
@@ -69,6 +70,8 @@ enum dropin_counter {
 };
 
 void dropin_count(enum dropin_counter counter, __u64 n);
+/* Does anybody want to see it? For what takes work to count. */
+bool dropin_counts(void);
 
 /*
  * The file that AFSYNC_STATS names. It belongs to the one who made it; processes add

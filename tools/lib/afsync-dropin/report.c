@@ -9,7 +9,6 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -61,6 +60,11 @@ static void __attribute__((constructor(101))) read_environment(void)
 void dropin_count(enum dropin_counter counter, __u64 n)
 {
 	__atomic_fetch_add(&stats->counters[counter], n, __ATOMIC_RELAXED);
+}
+
+bool dropin_counts(void)
+{
+	return stats != &nobodys;
 }
 
 /* Appends what fits. */

@@ -76,13 +76,44 @@ int aio_destroy(io_context_t ctx)
 }
 DEFAULT_VERSION(aio_destroy, io_destroy, "LIBAIO_0.4");
 
+/* How many of them are syncs, up to the first that cannot be read. */
+static unsigned long count_syncs(long nr, struct iocb **iocbs)
+{
+	struct iocb *name, iocb;
+	unsigned long syncs = 0;
+	void *from;
+
+	for (; nr > 0; nr--, iocbs++) {
+		from = iocbs;
+		if (memory_read(&name, &from, sizeof(name), 1) != 1)
+			break;
+		from = name;
+		if (memory_read(&iocb, &from, sizeof(iocb), 1) != 1)
+			break;
+		syncs += iocb.aio_lio_opcode == IOCB_CMD_FSYNC ||
+			 iocb.aio_lio_opcode == IOCB_CMD_FDSYNC;
+	}
+	return syncs;
+}
+
+/* All of it is for the kernel's AIO. Afterwards the iocbs may be gone: count before. */
+static long submit_elsewhere(aio_context_t id, long nr, struct iocb **iocbs)
+{
+	unsigned long syncs = dropin_counts() ? count_syncs(nr, iocbs) : 0;
+	long ret = sys_io_submit(id, nr, iocbs);
+
+	if (syncs && ret > 0)
+		dropin_count(DROPIN_ELSEWHERE, ret < nr ? count_syncs(ret, iocbs) : syncs);
+	return ret;
+}
+
 int aio_submit(io_context_t id, long nr, struct iocb **iocbs)
 {
 	struct context *ctx = nr > 0 ? context_get(id_of(id)) : NULL;
 	long ret;
 
 	if (!ctx)
-		return sys_io_submit(id_of(id), nr, iocbs);
+		return submit_elsewhere(id_of(id), nr, iocbs);
 	ret = context_submit(ctx, nr, iocbs);
 	context_put(ctx);
 	return ret;
