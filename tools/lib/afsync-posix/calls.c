@@ -37,20 +37,26 @@
  * The names are given to the linker only: in <aio.h> the functions may not be called
  * with a null pointer, so that the compiler would remove the checks for one.
  */
-#define PUBLIC(ret, function, name, ...) \
-	ret function(__VA_ARGS__) __asm__(name) EXPORT; \
-	ret function##64(__VA_ARGS__) __asm__(name "64") EXPORT
-
-PUBLIC(int, public_fsync, "aio_fsync", int operation, struct aiocb *block);
-PUBLIC(int, public_read, "aio_read", struct aiocb *block);
-PUBLIC(int, public_write, "aio_write", struct aiocb *block);
-PUBLIC(int, public_listio, "lio_listio", int mode, struct aiocb *const list[], int count,
-       struct sigevent *event);
-PUBLIC(int, public_error, "aio_error", const struct aiocb *block);
-PUBLIC(ssize_t, public_return, "aio_return", struct aiocb *block);
-PUBLIC(int, public_cancel, "aio_cancel", int fd, struct aiocb *block);
-PUBLIC(int, public_suspend, "aio_suspend", const struct aiocb *const list[], int count,
-       const struct timespec *timeout);
+int public_fsync(int operation, struct aiocb *block) __asm__("aio_fsync") EXPORT;
+int public_fsync64(int operation, struct aiocb *block) __asm__("aio_fsync64") EXPORT;
+int public_read(struct aiocb *block) __asm__("aio_read") EXPORT;
+int public_read64(struct aiocb *block) __asm__("aio_read64") EXPORT;
+int public_write(struct aiocb *block) __asm__("aio_write") EXPORT;
+int public_write64(struct aiocb *block) __asm__("aio_write64") EXPORT;
+int public_listio(int mode, struct aiocb *const list[], int count,
+		  struct sigevent *event) __asm__("lio_listio") EXPORT;
+int public_listio64(int mode, struct aiocb *const list[], int count,
+		    struct sigevent *event) __asm__("lio_listio64") EXPORT;
+int public_error(const struct aiocb *block) __asm__("aio_error") EXPORT;
+int public_error64(const struct aiocb *block) __asm__("aio_error64") EXPORT;
+ssize_t public_return(struct aiocb *block) __asm__("aio_return") EXPORT;
+ssize_t public_return64(struct aiocb *block) __asm__("aio_return64") EXPORT;
+int public_cancel(int fd, struct aiocb *block) __asm__("aio_cancel") EXPORT;
+int public_cancel64(int fd, struct aiocb *block) __asm__("aio_cancel64") EXPORT;
+int public_suspend(const struct aiocb *const list[], int count,
+		   const struct timespec *timeout) __asm__("aio_suspend") EXPORT;
+int public_suspend64(const struct aiocb *const list[], int count,
+		     const struct timespec *timeout) __asm__("aio_suspend64") EXPORT;
 void public_init(const struct aioinit *init) __asm__("aio_init") EXPORT;
 
 /* Ends a call that succeeded with errno as it was, one that failed with the error in it. */

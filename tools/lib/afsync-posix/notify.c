@@ -137,7 +137,7 @@ int notice_copy(const struct sigevent *event, struct notice *notice)
 		return 0;
 	case SIGEV_THREAD_ID:
 		notice->tid = event->_sigev_un._tid;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case SIGEV_SIGNAL:
 		if (notice->signo < 0 || notice->signo > SIGRTMAX)
 			return EINVAL;
