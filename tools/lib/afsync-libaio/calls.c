@@ -26,40 +26,15 @@
  */
 #include <errno.h>
 
+#include "calls.h"
 #include "internal.h"
 
-/* As libaio.h declares it: a pointer to a type that nobody defines. */
-typedef struct io_context *io_context_t;
-
-#define EXPORT __attribute__((visibility("default")))
-#define VERSION(function, name, version) \
-	__asm__(".symver " #function "," #name "@" version)
-#define DEFAULT_VERSION(function, name, version) \
-	__asm__(".symver " #function "," #name "@@" version)
-
-static aio_context_t id_of(io_context_t ctx)
+static aio_context_t id_of(struct io_context *ctx)
 {
 	return (aio_context_t)ctx;
 }
 
-EXPORT int aio_setup(int maxevents, io_context_t *ctxp);
-EXPORT int aio_destroy(io_context_t ctx);
-EXPORT int aio_submit(io_context_t ctx, long nr, struct iocb **iocbs);
-EXPORT int aio_do_cancel(io_context_t ctx, struct iocb *iocb, struct io_event *event);
-EXPORT int aio_cancel_0_1(io_context_t ctx, struct iocb *iocb);
-EXPORT int aio_getevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
-			 struct timespec *timeout);
-EXPORT int aio_getevents_0_1(io_context_t ctx, long nr, struct io_event *events,
-			     const struct timespec *timeout);
-EXPORT int aio_pgetevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
-			  struct timespec *timeout, sigset_t *sigmask);
-EXPORT int aio_queue_init(int maxevents, io_context_t *ctxp);
-EXPORT int aio_queue_release(io_context_t ctx);
-EXPORT int aio_queue_run(io_context_t ctx);
-EXPORT int aio_queue_wait(io_context_t ctx, struct timespec *timeout);
-EXPORT int aio_queue_wait_0_1(io_context_t ctx, const struct timespec *timeout);
-
-int aio_setup(int maxevents, io_context_t *ctxp)
+int aio_setup(int maxevents, struct io_context **ctxp)
 {
 	long ret = sys_io_setup(maxevents, (aio_context_t *)ctxp);
 
@@ -67,14 +42,12 @@ int aio_setup(int maxevents, io_context_t *ctxp)
 		context_add(id_of(*ctxp));
 	return ret;
 }
-DEFAULT_VERSION(aio_setup, io_setup, "LIBAIO_0.4");
 
-int aio_destroy(io_context_t ctx)
+int aio_destroy(struct io_context *ctx)
 {
 	context_remove(id_of(ctx));
 	return sys_io_destroy(id_of(ctx));
 }
-DEFAULT_VERSION(aio_destroy, io_destroy, "LIBAIO_0.4");
 
 /* How many of them are syncs, up to the first that cannot be read. */
 static unsigned long count_syncs(long nr, struct iocb **iocbs)
@@ -107,7 +80,7 @@ static long submit_elsewhere(aio_context_t id, long nr, struct iocb **iocbs)
 	return ret;
 }
 
-int aio_submit(io_context_t id, long nr, struct iocb **iocbs)
+int aio_submit(struct io_context *id, long nr, struct iocb **iocbs)
 {
 	struct context *ctx = nr > 0 ? context_get(id_of(id)) : NULL;
 	long ret;
@@ -118,10 +91,9 @@ int aio_submit(io_context_t id, long nr, struct iocb **iocbs)
 	context_put(ctx);
 	return ret;
 }
-DEFAULT_VERSION(aio_submit, io_submit, "LIBAIO_0.1");
 
 /* The kernel knows how to cancel what is attached to its AIO. */
-int aio_do_cancel(io_context_t ctx, struct iocb *iocb, struct io_event *event)
+int aio_do_cancel(struct io_context *ctx, struct iocb *iocb, struct io_event *event)
 {
 	long ret = sys_io_cancel(id_of(ctx), iocb, event);
 
@@ -131,74 +103,63 @@ int aio_do_cancel(io_context_t ctx, struct iocb *iocb, struct io_event *event)
 		dropin_count(DROPIN_LIBAIO_CANCELLED, 1);
 	return ret;
 }
-DEFAULT_VERSION(aio_do_cancel, io_cancel, "LIBAIO_0.4");
 
-int aio_cancel_0_1(io_context_t ctx, struct iocb *iocb)
+int aio_cancel_0_1(struct io_context *ctx, struct iocb *iocb)
 {
 	struct io_event ignored;
 
 	return aio_do_cancel(ctx, iocb, &ignored);
 }
-VERSION(aio_cancel_0_1, io_cancel, "LIBAIO_0.1");
 
-int aio_getevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
+int aio_getevents(struct io_context *ctx, long min_nr, long nr, struct io_event *events,
 		  struct timespec *timeout)
 {
 	return events_reap(id_of(ctx), min_nr, nr, events, timeout, NULL);
 }
-DEFAULT_VERSION(aio_getevents, io_getevents, "LIBAIO_0.4");
 
-int aio_getevents_0_1(io_context_t ctx, long nr, struct io_event *events,
+int aio_getevents_0_1(struct io_context *ctx, long nr, struct io_event *events,
 		      const struct timespec *timeout)
 {
 	return events_reap(id_of(ctx), 1, nr, events, timeout, NULL);
 }
-VERSION(aio_getevents_0_1, io_getevents, "LIBAIO_0.1");
 
-int aio_pgetevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
+int aio_pgetevents(struct io_context *ctx, long min_nr, long nr, struct io_event *events,
 		   struct timespec *timeout, sigset_t *sigmask)
 {
 	return events_reap(id_of(ctx), min_nr, nr, events, timeout, sigmask);
 }
-DEFAULT_VERSION(aio_pgetevents, io_pgetevents, "LIBAIO_0.5");
 
-int aio_queue_init(int maxevents, io_context_t *ctxp)
+int aio_queue_init(int maxevents, struct io_context **ctxp)
 {
 	if (maxevents <= 0)
 		return -EINVAL;
 	*ctxp = NULL;
 	return aio_setup(maxevents, ctxp);
 }
-DEFAULT_VERSION(aio_queue_init, io_queue_init, "LIBAIO_0.1");
 
-int aio_queue_release(io_context_t ctx)
+int aio_queue_release(struct io_context *ctx)
 {
 	return aio_destroy(ctx);
 }
-DEFAULT_VERSION(aio_queue_release, io_queue_release, "LIBAIO_0.1");
 
-int aio_queue_run(io_context_t ctx)
+int aio_queue_run(struct io_context *ctx)
 {
-	typedef void (*callback_t)(io_context_t ctx, struct iocb *iocb, long res, long res2);
 	struct timespec zero = { 0, 0 };
 	struct io_event event;
 	int ret;
 
 	while ((ret = aio_getevents(ctx, 0, 1, &event, &zero)) == 1)
-		((callback_t)(unsigned long)event.data)(ctx,
+		((aio_callback)(unsigned long)event.data)(ctx,
 			(struct iocb *)(unsigned long)event.obj, event.res, event.res2);
 	return ret;
 }
-DEFAULT_VERSION(aio_queue_run, io_queue_run, "LIBAIO_0.1");
 
-int aio_queue_wait(io_context_t ctx, struct timespec *timeout)
+int aio_queue_wait(struct io_context *ctx, struct timespec *timeout)
 {
 	return aio_getevents(ctx, 0, 0, NULL, timeout);
 }
-DEFAULT_VERSION(aio_queue_wait, io_queue_wait, "LIBAIO_0.4");
 
-int aio_queue_wait_0_1(io_context_t ctx, const struct timespec *timeout)
+int aio_queue_wait_0_1(struct io_context *ctx, const struct timespec *timeout)
 {
 	return events_reap(id_of(ctx), 0, 0, NULL, timeout, NULL);
 }
-VERSION(aio_queue_wait_0_1, io_queue_wait, "LIBAIO_0.1");

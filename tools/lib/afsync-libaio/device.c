@@ -116,6 +116,15 @@ static int current_fd(unsigned int *which)
 	return fd;
 }
 
+/* Never 0, and unique: also after a new ring was made. */
+static void number(struct afsync_sqe *sqes, unsigned int nr)
+{
+	__u64 last = __atomic_add_fetch(&last_user_data, nr, __ATOMIC_RELAXED);
+
+	while (nr--)
+		sqes[nr].user_data = last--;
+}
+
 long device_hold(struct afsync_sqe *sqes, unsigned int nr, int *ring_fd)
 {
 	struct afsync_submit submit = {
@@ -130,6 +139,8 @@ long device_hold(struct afsync_sqe *sqes, unsigned int nr, int *ring_fd)
 	do {
 		if (*ring_fd < 0)
 			return -ENODEV;
+		/* Now, so that they are greater than those of a ring before this one. */
+		number(sqes, nr);
 		ret = sys_ioctl(*ring_fd, AFSYNC_IOC_SUBMIT, &submit);
 		if (ret != -EBADF && ret != -ENOTTY)
 			return ret;
@@ -138,12 +149,6 @@ long device_hold(struct afsync_sqe *sqes, unsigned int nr, int *ring_fd)
 		*ring_fd = current_fd(&which);
 	} while (which != tried);
 	return ret;
-}
-
-/* Never 0, and unique: also after a new ring was made. */
-__u64 device_user_data(void)
-{
-	return __atomic_add_fetch(&last_user_data, 1, __ATOMIC_RELAXED);
 }
 
 /* The ring's descriptor if the request is one of this ring, else -1. */

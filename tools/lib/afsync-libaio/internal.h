@@ -126,11 +126,11 @@ void contexts_look(void);
 /* Opens the ring; false if there is none to be had. */
 bool device_ready(void);
 /*
- * Queues syncs held: how many, or -errno for the first; -ENODEV if the program has closed
- * the ring, and there is no other. *ring_fd gets the descriptor to attach to.
+ * Queues syncs held, with user data of its own: how many, or -errno for the first; -ENODEV
+ * if the program has closed the ring, and there is no other. *ring_fd gets the descriptor
+ * to attach to.
  */
 long device_hold(struct afsync_sqe *sqes, unsigned int nr, int *ring_fd);
-__u64 device_user_data(void);
 /* Fails with -EBADF when the ring is gone. */
 long device_start(__u64 user_data);
 /* Takes back one that nothing is attached to. */

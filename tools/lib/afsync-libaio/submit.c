@@ -13,7 +13,6 @@
  * submitted; kernel AIO would only read it.
  */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "internal.h"
@@ -102,24 +101,18 @@ static long submit_others(struct context *ctx, struct batch *b, unsigned int fir
 static struct afsync_sqe sqe_of(const struct iocb *iocb)
 {
 	struct afsync_sqe sqe = {
-		.user_data = device_user_data(),
 		.fd = iocb->aio_fildes,
 		.op = iocb->aio_lio_opcode == IOCB_CMD_FSYNC ? AFSYNC_OP_FSYNC :
 							       AFSYNC_OP_FDATASYNC,
 		.flags = AFSYNC_SQE_HOLD,
 	};
 
-	/* Kernel AIO knows of a priority too, but has no use for it. */
 	if (iocb->aio_flags & IOCB_FLAG_IOPRIO)
 		sqe.ioprio = (__u16)iocb->aio_reqprio;
 	return sqe;
 }
 
-/*
- * The write that takes the completion over. If the program puts a file of its own in the
- * place of the ring at this very moment, the offset is one where hardly a file can be
- * written.
- */
+/* The write that takes the completion over. */
 static struct iocb attach_of(const struct iocb *iocb, const struct afsync_attach *attach,
 			     int ring_fd)
 {
@@ -130,7 +123,6 @@ static struct iocb attach_of(const struct iocb *iocb, const struct afsync_attach
 	write.aio_fildes = ring_fd;
 	write.aio_buf = (__u64)(unsigned long)attach;
 	write.aio_nbytes = sizeof(*attach);
-	write.aio_offset = LLONG_MAX - sizeof(*attach);
 	write.aio_flags &= IOCB_FLAG_RESFD;
 	return write;
 }
@@ -177,6 +169,11 @@ static long queue_syncs(struct context *ctx, struct batch *b, unsigned int first
 	int ring_fd;
 
 	held = device_hold(sqes, nr, &ring_fd);
+	/* Kernel AIO has no use for the priority of a sync, and refuses none. */
+	if ((held == -EINVAL || held == -EPERM) && sqes[0].ioprio) {
+		sqes[0].ioprio = 0;
+		held = device_hold(sqes, 1, &ring_fd);
+	}
 	if (held <= 0)
 		return held;
 	ret = attach_all(ctx, b, first, held, sqes, ring_fd);
