@@ -10,6 +10,9 @@
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	KERNEL=6.12.1-amd64 scripts/check.sh selftests	on another kernel than Debian's
 #
+# The stages on the debug kernel run beside the others: a VM without KVM keeps little more
+# than one processor busy.
+#
 # Each stage writes TAP to build/check/STAGE.tap; what is shown here are the results of
 # its programs, and every failure. The last line is "N passed, N failed" (and ", N
 # skipped" if tests were): test programs and their single tests both count. Exits with 0
@@ -34,7 +37,7 @@ stage_unit() {
 		part=${part#"$TOP/"}
 		part=${part%/Makefile}
 		echo "# $part"
-		make -s -C "$TOP/$part" check || echo "not ok 0 - $part: 'make check' ended with an error"
+		with_lock build make -s -C "$TOP/$part" check || echo "not ok 0 - $part: 'make check' ended with an error"
 	done
 }
 
@@ -51,14 +54,14 @@ vm_tests() {
 	local kernel=$1 name=$2 folder=$TOP/selftests/${3:-} left round=0 rc done_before part bad
 	"$TOP/scripts/build-modules.sh" "$kernel" >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
 	# Here, not in the VM: there it would take many times as long.
-	make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
-	make -s -C "$folder" all >&2 || { echo "not ok 0 - the selftests build"; return; }
+	with_lock build make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
+	with_lock build make -s -C "$folder" all >&2 || { echo "not ok 0 - the selftests build"; return; }
 	left=${TESTS:-$(make -s -C "$folder" emit_tests | sed 's/.*://')}
 	while [ -n "$left" ]; do
 		round=$((round + 1))
 		part=$dir/$name.$round
 		rc=0
-		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$name-$round" --timeout 3000 \
+		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$name-$round" --timeout 5400 \
 			--env "KSRC=$KSRC" \
 			"make -s -C '$folder' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
 			timed "$dir/$name.times" | tee "$part" || rc=$?
@@ -113,27 +116,52 @@ for stage; do
 	[[ " ${STAGES[*]} ${MORE_STAGES[*]} " = *" $stage "* ]] ||
 		die "no such stage: $stage (${STAGES[*]} ${MORE_STAGES[*]})"
 done
+
+# run_stages STAGE...: one after the other.
+run_stages() {
+	local stage start rc
+	for stage; do
+		start=$SECONDS
+		echo "== $stage"
+		rc=0
+		"stage_${stage//-/_}" 2>"$dir/$stage.err" | tee "$dir/$stage.tap" | show || rc=$?
+		# A stage that ended in its middle must not look like one that passed.
+		if [ $rc != 0 ] && ! grep -qE '^(# )*not ok ' "$dir/$stage.tap"; then
+			echo "not ok 0 - $stage: ended with status $rc; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
+		fi
+		if [ "$(count "$dir/$stage.tap" | tail -n 1)" = "COUNT 0 0 0" ]; then
+			echo "not ok 0 - $stage: no test ran; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
+			tail -n 20 "$dir/$stage.err"
+		fi
+		echo "== $stage: $(count "$dir/$stage.tap" | tail -n 1 |
+			awk '{ printf "%d passed, %d failed, %d skipped", $2, $3, $4 }'), $((SECONDS - start)) s"
+		[ ! -e "$dir/$stage.times" ] ||
+			echo "   slowest: $(sort -rn "$dir/$stage.times" | awk 'NR <= 8 { printf "%s%s %d s", sep, $2, $1; sep = ", " }')"
+	done
+}
+
 mkdir -p "$dir"
-files=()
+files=() debug=() others=()
 for stage; do
-	start=$SECONDS
-	echo "== $stage"
 	rm -f "$dir/$stage".*
-	rc=0
-	"stage_${stage//-/_}" 2>"$dir/$stage.err" | tee "$dir/$stage.tap" | show || rc=$?
-	# A stage that ended in its middle must not look like one that passed.
-	if [ $rc != 0 ] && ! grep -qE '^(# )*not ok ' "$dir/$stage.tap"; then
-		echo "not ok 0 - $stage: ended with status $rc; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
-	fi
-	if [ "$(count "$dir/$stage.tap" | tail -n 1)" = "COUNT 0 0 0" ]; then
-		echo "not ok 0 - $stage: no test ran; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
-		tail -n 20 "$dir/$stage.err"
-	fi
-	echo "== $stage: $(count "$dir/$stage.tap" | tail -n 1 |
-		awk '{ printf "%d passed, %d failed, %d skipped", $2, $3, $4 }'), $((SECONDS - start)) s"
-	[ ! -e "$dir/$stage.times" ] ||
-		echo "   slowest: $(sort -rn "$dir/$stage.times" | awk 'NR <= 8 { printf "%s%s %d s", sep, $2, $1; sep = ", " }')"
 	files+=("$dir/$stage.tap")
+	if [[ $stage = *-debug ]]; then debug+=("$stage"); else others+=("$stage"); fi
+done
+if [ ${#debug[@]} = 0 ] || [ ${#others[@]} = 0 ]; then
+	run_stages "$@"
+else
+	# In a group of its own, so that all of it ends with this script.
+	set -m
+	{ run_stages "${debug[@]}" | sed -u 's/^/  | /'; } &
+	beside=$!
+	set +m
+	trap 'kill -- -$beside 2>/dev/null || true' EXIT
+	run_stages "${others[@]}"
+	wait $beside || true
+	trap - EXIT
+fi
+for stage; do
+	[ -e "$dir/$stage.tap" ] || echo "not ok 0 - $stage: did not run" >"$dir/$stage.tap"
 done
 
 echo "== result (logs in $dir and $BUILD/vm)"
