@@ -19,8 +19,8 @@
  * lane.c (the workqueue of a filesystem), user.c (limit of requests a user), stats.c
  * (counters), main.c (the module).
  *
- * Locks, outer before inner. All are spinlocks: nobody sleeps under them, and no
- * interrupt takes them.
+ * Locks, outer before inner. All are spinlocks: nobody sleeps under them. Of ours no
+ * interrupt takes any but ring->wait.lock, under which none of the others may be taken.
  *
  *	user_lock (user.c)		the table of users; only ring setup and end
  *
@@ -28,11 +28,10 @@
  *	  bucket->lock (fileq.c)	the queues of the files that hash there, and
  *					the state of their requests
  *	  the eventfd's own lock	eventfd_signal() takes it
- *	  ctx_lock of kernel AIO	kiocb_set_cancel_fn() takes it; interrupts do, too,
- *					so nothing of ours may be taken under it
+ *	  ctx_lock of kernel AIO	kiocb_set_cancel_fn() takes it; interrupts do, too
+ *	    ring->wait.lock		kernel AIO takes it to poll a ring
  *
  *	ring->wait.lock			pollers and waiters
- *	  ring->lock			they count the entries
  *
  *	bucket->lock (lane.c)		the lanes that hash there, and their lists of
  *					cancelled requests
@@ -146,9 +145,9 @@ struct afsync_ring {
 /**
  * enum afsync_state - where a request is; moved by req_set_state() under the lock of
  *	its queue's bucket
- * @AFSYNC_NEW: being submitted or started; owned by who does that; next QUEUED or HELD
+ * @AFSYNC_NEW: being submitted; owned by the submitter; next QUEUED or HELD
  * @AFSYNC_HELD: on the ring's list of held requests, owned by it, and moved under the
- *	ring's lock as well; next NEW or CANCELLED
+ *	ring's lock as well; next QUEUED or CANCELLED
  * @AFSYNC_QUEUED: on the list of its queue, owned by it; next RUNNING or CANCELLED
  * @AFSYNC_RUNNING: in the batch of the worker, owned by it; next DONE
  * @AFSYNC_CANCELLED: on its way to, or in, its lane's list of cancelled requests,
@@ -246,7 +245,6 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* submit.c */
 int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args);
-void afsync_queue(struct list_head *created);
 
 /* hold.c */
 void afsync_hold(struct afsync_req *req);
@@ -285,6 +283,7 @@ void afsync_ring_put_wait(struct afsync_ring *ring);
 int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
 u32 __afsync_ring_unread(struct afsync_ring *ring);
 u32 afsync_ring_unread(struct afsync_ring *ring);
+bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count);
 bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req);
 void afsync_ring_post(struct afsync_req *req);
 void afsync_ring_unreserve(struct afsync_req *req);

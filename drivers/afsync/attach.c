@@ -23,9 +23,10 @@ static LLIST_HEAD(aborts);
 
 static void abort_requests(struct work_struct *work)
 {
+	struct llist_node *oldest = llist_reverse_order(llist_del_all(&aborts));
 	struct afsync_req *req, *next;
 
-	llist_for_each_entry_safe(req, next, llist_del_all(&aborts), abort_node) {
+	llist_for_each_entry_safe(req, next, oldest, abort_node) {
 		afsync_cancel_one(req);
 		afsync_req_put(req);
 		cond_resched();
@@ -41,8 +42,9 @@ void afsync_attach_exit(void)
 }
 
 /*
- * Called at most once for an AIO. Returns 0 where the request may still be cancelled; its
- * event says whether it was.
+ * Called at most once for an AIO. Where the request may still be cancelled its event says
+ * whether it was. Not 0: to io_cancel(2) that is the same, but some stable kernels of
+ * early 2024 take it for leave to complete the AIO themselves.
  */
 static int attach_cancel(struct kiocb *iocb)
 {
@@ -54,7 +56,7 @@ static int attach_cancel(struct kiocb *iocb)
 	refcount_inc(&req->refs);
 	llist_add(&req->abort_node, &aborts);
 	schedule_work(&abort_work);
-	return 0;
+	return -EINPROGRESS;
 }
 
 static struct afsync_req *find_held(struct afsync_ring *ring, u64 user_data)
@@ -71,13 +73,13 @@ static struct afsync_req *find_held(struct afsync_ring *ring, u64 user_data)
 
 /*
  * The lock keeps the request held until it is attached. As soon as it is dropped the
- * request may end, and the AIO with it.
+ * request may end and complete the AIO.
  */
 static int attach(struct afsync_ring *ring, const struct afsync_attach *args,
 		  struct kiocb *iocb)
 {
 	struct afsync_req *req;
-	LIST_HEAD(started);
+	LIST_HEAD(kick);
 
 	spin_lock(&ring->lock);
 	req = find_held(ring, args->user_data);
@@ -86,13 +88,11 @@ static int attach(struct afsync_ring *ring, const struct afsync_attach *args,
 		req->kiocb = iocb;
 		kiocb_set_cancel_fn(iocb, attach_cancel);
 	}
-	if (req && args->flags & AFSYNC_ATTACH_START) {
-		afsync_fileq_unhold(req);
-		list_add_tail(&req->link, &started);
-	}
+	if (req && args->flags & AFSYNC_ATTACH_START)
+		afsync_fileq_add(req, &kick);
 	spin_unlock(&ring->lock);
 
-	afsync_queue(&started);
+	afsync_fileq_kick(&kick);
 	return req ? -EIOCBQUEUED : -ENOENT;
 }
 

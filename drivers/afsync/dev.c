@@ -31,7 +31,7 @@ static int afsync_open(struct inode *inode, struct file *file)
  *	held, queued requests	cancelled here; the reaper lets go of their files
  *	cancelled requests	the reaper is on its way to them
  *	running requests	their sync ends when the filesystem says so
- *	attached AIO		holds the open: there is none
+ *	attached AIO		holds the open, so there is none
  *	workers			use the ring only while they have a request of it
  *
  * A descriptor can travel, though: a kernel thread may drop it with a socket that it

@@ -170,8 +170,9 @@ static void fileq_start(struct afsync_fileq *fileq)
 }
 
 /*
- * Appends a new request to the queue of its file, which owns it from now on, and the
- * queue to the submitter's list @kick if it has to be started.
+ * Appends a new or held request to the queue of its file, which owns it from now on, and
+ * the queue to the submitter's list @kick if it has to be started. In one step: whoever
+ * looks finds a request that was held held or queued.
  *
  * A queue that is on another submitter's list is started here: that thread may not
  * get the CPU for long, and nobody shall wait for it.
@@ -182,8 +183,12 @@ void afsync_fileq_add(struct afsync_req *req, struct list_head *kick)
 
 	spin_lock(&fileq->bucket->lock);
 	trace_afsync_submit(req);
-	req_set_state(req, AFSYNC_QUEUED);
+	if (req->state == AFSYNC_HELD) {
+		lockdep_assert_held(&req->ring->lock);
+		list_del(&req->link);
+	}
 	list_add_tail(&req->link, &fileq->waiting);
+	req_set_state(req, AFSYNC_QUEUED);
 	if (!fileq->active) {
 		fileq->active = true;
 		fileq->kicked = false;
@@ -224,17 +229,6 @@ void afsync_fileq_hold(struct afsync_req *req)
 	trace_afsync_hold(req);
 	req_set_state(req, AFSYNC_HELD);
 	list_add_tail(&req->link, &req->ring->held);
-	spin_unlock(&req->fileq->bucket->lock);
-}
-
-/* A held request becomes a new one again, and the caller's, who queues it. */
-void afsync_fileq_unhold(struct afsync_req *req)
-{
-	lockdep_assert_held(&req->ring->lock);
-
-	spin_lock(&req->fileq->bucket->lock);
-	list_del(&req->link);
-	req_set_state(req, AFSYNC_NEW);
 	spin_unlock(&req->fileq->bucket->lock);
 }
 

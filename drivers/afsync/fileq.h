@@ -78,7 +78,6 @@ void afsync_fileq_put(struct afsync_fileq *fileq);
 void afsync_fileq_add(struct afsync_req *req, struct list_head *kick);
 void afsync_fileq_kick(struct list_head *kick);
 void afsync_fileq_hold(struct afsync_req *req);
-void afsync_fileq_unhold(struct afsync_req *req);
 enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
 

@@ -25,7 +25,7 @@ void afsync_hold(struct afsync_req *req)
 int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 {
 	struct afsync_req *req, *next;
-	LIST_HEAD(started);
+	LIST_HEAD(kick);
 	int count = 0;
 
 	if (args->flags || args->reserved)
@@ -35,12 +35,11 @@ int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 	list_for_each_entry_safe(req, next, &ring->held, link) {
 		if (req->user_data != args->user_data)
 			continue;
-		afsync_fileq_unhold(req);
-		list_add_tail(&req->link, &started);
+		afsync_fileq_add(req, &kick);
 		count++;
 	}
 	spin_unlock(&ring->lock);
 
-	afsync_queue(&started);
+	afsync_fileq_kick(&kick);
 	return count ?: -ENOENT;
 }

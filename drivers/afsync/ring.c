@@ -153,6 +153,20 @@ u32 afsync_ring_unread(struct afsync_ring *ring)
 	return unread;
 }
 
+/*
+ * May the program find so many entries? For those who hold the lock of ring->wait, under
+ * which ring->lock must not be taken. Head first, so that at worst entries are counted
+ * that were read meanwhile.
+ */
+bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count)
+{
+	u32 head = READ_ONCE(ring->shared->head);
+
+	/* Pairs with the program's release of head: this tail is not older than that. */
+	smp_rmb();
+	return min(READ_ONCE(ring->tail) - head, ring->entries) >= count;
+}
+
 /* Takes the slot of a request's completion, if one is free. */
 bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req)
 {
@@ -212,7 +226,8 @@ void afsync_ring_post(struct afsync_req *req)
 	WRITE_ONCE(cqe->user_data, req->user_data);
 	WRITE_ONCE(cqe->res, req->res);
 	WRITE_ONCE(cqe->flags, req->cqe_flags);
-	ring->tail++;
+	/* afsync_ring_may_have() reads it without the lock. */
+	WRITE_ONCE(ring->tail, ring->tail + 1);
 	end_request(req);
 	/* Pairs with the load_acquire() of the program that reads the entry. */
 	smp_store_release(&ring->shared->tail, ring->tail);

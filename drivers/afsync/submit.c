@@ -40,10 +40,10 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 }
 
 /*
- * Queues requests in state NEW; nothing can fail. All are in the queues of their files
- * before the first worker starts, so that what is submitted together is synced together.
+ * Nothing fails from here on. All requests are in the queues of their files before the
+ * first worker starts, so that what is submitted together is synced together.
  */
-void afsync_queue(struct list_head *created)
+static void queue_requests(struct list_head *created)
 {
 	struct afsync_req *req, *next;
 	LIST_HEAD(kick);
@@ -138,7 +138,7 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 
 	count = create_requests(ring, args, &created);
 	hold_requests(&created);
-	afsync_queue(&created);
+	queue_requests(&created);
 	if (!count)
 		return args->error;
 

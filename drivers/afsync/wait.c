@@ -22,13 +22,16 @@ static bool waiter_done(const struct waiter *waiter)
 	return afsync_ring_unread(waiter->ring) >= waiter->min_complete;
 }
 
-/* Leaves the thread asleep until there is enough for it. Called with ring->wait locked. */
+/*
+ * Leaves the thread asleep until there may be enough for it; it looks for itself. Called
+ * with ring->wait locked, which is not the place to take ring->lock: see afsync.h.
+ */
 static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode, int flags,
 		       void *key)
 {
 	struct waiter *waiter = container_of(entry, struct waiter, entry);
 
-	if (!waiter_done(waiter))
+	if (!afsync_ring_may_have(waiter->ring, waiter->min_complete))
 		return 0;
 	return autoremove_wake_function(entry, mode, flags, key);
 }

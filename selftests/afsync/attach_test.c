@@ -328,6 +328,39 @@ TEST_F(attach, eventfd_of_the_aio_is_signalled)
 	close(event);
 }
 
+static void *wait_for_two(void *arg)
+{
+	ring_wait(arg, 2);
+	return NULL;
+}
+
+/* Also for lockdep: kernel AIO polls under a lock that attaching takes as well. */
+TEST_F(attach, aio_can_poll_the_ring_beside_a_waiter_and_an_attach)
+{
+	pthread_t waiter = thread_start(wait_for_two, &self->s.ring);
+	struct afsync_attach args;
+	struct iocb iocb = {
+		.aio_lio_opcode = IOCB_CMD_POLL,
+		.aio_fildes = self->s.ring.fd,
+		.aio_buf = POLLIN,
+	};
+	struct io_event event;
+
+	ASSERT_EQ(1, submit(self->ctx, &iocb));
+	EXPECT_FALSE(event_ready(self->ctx));
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
+	event = event_next(self->ctx);
+	EXPECT_EQ((uintptr_t)&iocb, event.obj);
+	EXPECT_EQ(POLLIN, event.res & POLLIN);
+
+	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	prepare(&self->iocb, &args, self->s.ring.fd, 2, AFSYNC_ATTACH_START);
+	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
+	EXPECT_EQ(0, event_next(self->ctx).res);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 3));
+	thread_join(waiter);
+}
+
 struct racer {
 	struct ring *ring;
 	aio_context_t ctx;

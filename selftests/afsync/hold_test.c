@@ -269,4 +269,41 @@ TEST_F(hold, start_against_cancel_ends_each_once)
 	ring_close(&ring);
 }
 
+static void *start_all(void *arg)
+{
+	struct ring *ring = arg;
+
+	return (void *)(intptr_t)start(ring, 7);
+}
+
+/* Nothing can run, so each of them is held or queued, and there to be cancelled. */
+TEST_F(hold, cancel_misses_none_of_those_that_are_being_started)
+{
+	unsigned int i, round, count = 1000;
+	pthread_t thread;
+	struct ring ring;
+	__u32 running;
+
+	ring_open(&ring, 1024);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, ring_queue(&ring, self->s.file, AFSYNC_OP_FSYNC, 1));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	for (round = 0; round < rounds(50); round++) {
+		for (i = 0; i < count; i++)
+			ASSERT_EQ(1, hold(&ring, self->s.file, 7));
+		thread = thread_start(start_all, &ring);
+		if (round % 2)
+			sched_yield();
+		EXPECT_EQ(count, afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_USER_DATA, 7, 0,
+						   &running));
+		EXPECT_EQ(0, running);
+		thread_join(thread);
+		for (i = 0; i < count; i++)
+			EXPECT_EQ(-ECANCELED, ring_next(&ring).res);
+	}
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(1, ring_next(&ring).user_data);
+	ring_close(&ring);
+}
+
 TEST_HARNESS_MAIN

@@ -303,7 +303,7 @@ struct afsync_start {
  * @flags: [in] AFSYNC_ATTACH_*
  * @reserved: must be 0
  *
- * An io_submit(2) of IOCB_CMD_PWRITE of exactly this struct, at any offset, takes over
+ * An io_submit(2) of IOCB_CMD_PWRITE of exactly this struct, at offset 0, takes over
  * the completion of a held request: the write ends when the request does, and the res
  * of its event is the result, 0 or a negative errno. The ring gets no entry. A write that
  * was refused ends with ENOENT when there is no such request, with EINVAL when
