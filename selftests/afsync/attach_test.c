@@ -35,21 +35,6 @@ FIXTURE_TEARDOWN(attach)
 	stage_close(&self->s);
 }
 
-static int hold(struct ring *ring, int fd, __u64 user_data)
-{
-	struct afsync_sqe sqe = sqe_of(fd, AFSYNC_OP_FSYNC, user_data);
-
-	sqe.flags = AFSYNC_SQE_HOLD;
-	return ring_submit(ring, &sqe, 1, NULL);
-}
-
-static int start(struct ring *ring, __u64 user_data)
-{
-	struct afsync_start start = { .user_data = user_data };
-
-	return command(ring->fd, AFSYNC_IOC_START, &start);
-}
-
 static void prepare(struct iocb *iocb, struct afsync_attach *args, int ring,
 		    __u64 user_data, __u32 flags)
 {
@@ -107,10 +92,10 @@ TEST_F(attach, event_comes_when_the_sync_is_done_and_the_ring_has_no_entry)
 	struct io_event event;
 
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, 0));
 	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
-	ASSERT_EQ(1, start(&self->s.ring, 1));
+	ASSERT_EQ(1, ring_start(&self->s.ring, 1));
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	EXPECT_FALSE(event_ready(self->ctx));
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
@@ -125,17 +110,17 @@ TEST_F(attach, event_comes_when_the_sync_is_done_and_the_ring_has_no_entry)
 
 TEST_F(attach, attach_can_start_it_as_well)
 {
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, AFSYNC_ATTACH_START));
 	EXPECT_EQ(0, event_next(self->ctx).res);
 	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
-	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+	EXPECT_EQ(-ENOENT, ring_start(&self->s.ring, 1));
 }
 
 TEST_F(attach, error_of_the_sync_is_the_result)
 {
 	sim_fail(self->s.ctl, SIM_GATE_FSYNC, ENOSPC, 1);
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, AFSYNC_ATTACH_START));
 	EXPECT_EQ(-ENOSPC, (int)event_next(self->ctx).res);
 }
@@ -145,13 +130,13 @@ TEST_F(attach, slot_is_free_when_the_event_is_there)
 	int i;
 
 	for (i = 0; i < 8; i++)
-		ASSERT_EQ(1, hold(&self->s.ring, self->s.file, i));
+		ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, i));
 	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(1, attach_to(i, AFSYNC_ATTACH_START));
 		EXPECT_EQ(0, event_next(self->ctx).res);
-		ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 100 + i));
+		ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 100 + i));
 	}
-	EXPECT_EQ(-EAGAIN, hold(&self->s.ring, self->s.file, 200));
+	EXPECT_EQ(-EAGAIN, ring_hold(&self->s.ring, self->s.file, 200));
 }
 
 TEST_F(attach, of_several_the_oldest_is_attached_first)
@@ -159,8 +144,8 @@ TEST_F(attach, of_several_the_oldest_is_attached_first)
 	struct afsync_attach args;
 	struct iocb iocb;
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, 0));
 	prepare(&iocb, &args, self->s.ring.fd, 1, 0);
 	ASSERT_EQ(1, submit(self->ctx, &iocb));
@@ -168,7 +153,7 @@ TEST_F(attach, of_several_the_oldest_is_attached_first)
 	EXPECT_EQ(1, submit(self->ctx, &iocb));
 	/* The third finds none. */
 	EXPECT_EQ(-ENOENT, (int)event_next(self->ctx).res);
-	EXPECT_EQ(2, start(&self->s.ring, 1));
+	EXPECT_EQ(2, ring_start(&self->s.ring, 1));
 	EXPECT_EQ((uintptr_t)&self->iocb, event_next(self->ctx).obj);
 	EXPECT_EQ((uintptr_t)&iocb, event_next(self->ctx).obj);
 }
@@ -179,8 +164,8 @@ TEST_F(attach, what_is_not_held_cannot_be_attached)
 	EXPECT_EQ(-ENOENT, (int)event_next(self->ctx).res);
 
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
-	ASSERT_EQ(1, start(&self->s.ring, 2));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 2));
+	ASSERT_EQ(1, ring_start(&self->s.ring, 2));
 	ASSERT_EQ(1, attach_to(2, 0));
 	EXPECT_EQ(-ENOENT, (int)event_next(self->ctx).res);
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
@@ -192,7 +177,7 @@ TEST_F(attach, bad_attach_is_refused_and_leaves_the_request_held)
 	int fresh = device_open();
 	struct iovec iov = { &self->args, sizeof(self->args) };
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, 2));
 	EXPECT_EQ(-EINVAL, (int)event_next(self->ctx).res);
 
@@ -222,7 +207,7 @@ TEST_F(attach, bad_attach_is_refused_and_leaves_the_request_held)
 	EXPECT_EQ(-1, writev(self->s.ring.fd, &iov, 1));
 	EXPECT_EQ(EINVAL, errno);
 
-	EXPECT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(1, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
 }
 
@@ -230,7 +215,7 @@ TEST_F(attach, cancel_of_the_ring_ends_the_aio)
 {
 	__u32 running;
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, 0));
 	ASSERT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 1, 0,
 				       &running));
@@ -250,16 +235,16 @@ TEST_F(attach, io_cancel_ends_held_and_queued_requests)
 	struct afsync_attach args;
 	struct iocb iocb;
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, 0));
 	EXPECT_EQ(-EINPROGRESS, kernel_cancel(self->ctx, &self->iocb));
 	EXPECT_EQ(-ECANCELED, (int)event_next(self->ctx).res);
-	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+	EXPECT_EQ(-ENOENT, ring_start(&self->s.ring, 1));
 
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 5));
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 2));
 	prepare(&iocb, &args, self->s.ring.fd, 2, AFSYNC_ATTACH_START);
 	ASSERT_EQ(1, submit(self->ctx, &iocb));
 	EXPECT_EQ(-EINPROGRESS, kernel_cancel(self->ctx, &iocb));
@@ -269,7 +254,7 @@ TEST_F(attach, io_cancel_ends_held_and_queued_requests)
 TEST_F(attach, io_cancel_of_a_running_request_says_so)
 {
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, AFSYNC_ATTACH_START));
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	EXPECT_EQ(-EAGAIN, kernel_cancel(self->ctx, &self->iocb));
@@ -279,11 +264,11 @@ TEST_F(attach, io_cancel_of_a_running_request_says_so)
 
 TEST_F(attach, io_destroy_does_not_wait_for_what_is_held)
 {
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, attach_to(1, 0));
 	ASSERT_EQ(0, syscall(SYS_io_destroy, self->ctx));
 	self->ctx = 0;
-	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+	EXPECT_EQ(-ENOENT, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
@@ -300,7 +285,7 @@ TEST_F(attach, exit_does_not_wait_for_what_is_held)
 
 		ring_open(&ring, 4);
 		need(syscall(SYS_io_setup, 4, &ctx) == 0);
-		need(hold(&ring, self->s.file, 1) == 1);
+		need(ring_hold(&ring, self->s.file, 1) == 1);
 		prepare(&iocb, &args, ring.fd, 1, 0);
 		need(submit(ctx, &iocb) == 1);
 		/* The AIO alone keeps the ring open now. */
@@ -317,7 +302,7 @@ TEST_F(attach, eventfd_of_the_aio_is_signalled)
 	int event = eventfd(0, 0);
 	__u64 count;
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	prepare(&self->iocb, &self->args, self->s.ring.fd, 1, AFSYNC_ATTACH_START);
 	self->iocb.aio_flags = IOCB_FLAG_RESFD;
 	self->iocb.aio_resfd = event;
@@ -353,7 +338,7 @@ TEST_F(attach, aio_can_poll_the_ring_beside_a_waiter_and_an_attach)
 	EXPECT_EQ((uintptr_t)&iocb, event.obj);
 	EXPECT_EQ(POLLIN, event.res & POLLIN);
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 2));
 	prepare(&self->iocb, &args, self->s.ring.fd, 2, AFSYNC_ATTACH_START);
 	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
 	EXPECT_EQ(0, event_next(self->ctx).res);
@@ -374,7 +359,7 @@ static void *start_each(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < racer->count; i++)
-		start(racer->ring, i);
+		ring_start(racer->ring, i);
 	return NULL;
 }
 
@@ -410,7 +395,7 @@ TEST_F(attach, every_request_ends_once_whoever_wins)
 		racer.ctx = 0;
 		ASSERT_EQ(0, syscall(SYS_io_setup, 256, &racer.ctx));
 		for (i = 0; i < racer.count; i++) {
-			ASSERT_EQ(1, hold(&ring, self->s.file, i));
+			ASSERT_EQ(1, ring_hold(&ring, self->s.file, i));
 			prepare(&iocbs[i], &args[i], ring.fd, i, 0);
 		}
 		starter = thread_start(start_each, &racer);

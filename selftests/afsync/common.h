@@ -363,6 +363,23 @@ static inline int ring_queue(struct ring *ring, int fd, __u32 op, __u64 user_dat
 	return ring_submit(ring, &sqe, 1, NULL);
 }
 
+/* Submits a fsync that is held: 1 or -errno. */
+static inline int ring_hold(struct ring *ring, int fd, __u64 user_data)
+{
+	struct afsync_sqe sqe = sqe_of(fd, AFSYNC_OP_FSYNC, user_data);
+
+	sqe.flags = AFSYNC_SQE_HOLD;
+	return ring_submit(ring, &sqe, 1, NULL);
+}
+
+/* Starts what is held: how many, or -errno. */
+static inline int ring_start(struct ring *ring, __u64 user_data)
+{
+	struct afsync_start start = { .user_data = user_data };
+
+	return command(ring->fd, AFSYNC_IOC_START, &start);
+}
+
 /* --- the test filesystems --- */
 
 static inline int sim_gate_cmd(int fd, unsigned long cmd, __u32 gate, __u32 count,

@@ -22,21 +22,6 @@ FIXTURE_TEARDOWN(hold)
 	stage_close(&self->s);
 }
 
-static int hold(struct ring *ring, int fd, __u64 user_data)
-{
-	struct afsync_sqe sqe = sqe_of(fd, AFSYNC_OP_FSYNC, user_data);
-
-	sqe.flags = AFSYNC_SQE_HOLD;
-	return ring_submit(ring, &sqe, 1, NULL);
-}
-
-static int start(struct ring *ring, __u64 user_data)
-{
-	struct afsync_start start = { .user_data = user_data };
-
-	return command(ring->fd, AFSYNC_IOC_START, &start);
-}
-
 /* All that is queued for this file has completed. */
 static void pass_through(struct ring *ring, int fd)
 {
@@ -46,23 +31,23 @@ static void pass_through(struct ring *ring, int fd)
 
 TEST_F(hold, held_request_neither_runs_nor_delays_others)
 {
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	pass_through(&self->s.ring, self->s.file);
 	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 	EXPECT_EQ(0, ring_ready(&self->s.ring));
 
-	ASSERT_EQ(1, start(&self->s.ring, 1));
+	ASSERT_EQ(1, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
 	EXPECT_EQ(2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
 TEST_F(hold, sync_covers_what_was_written_before_the_start)
 {
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, write(self->s.file, "x", 1));
 	pass_through(&self->s.ring, self->s.file);
 	ASSERT_EQ(1, write(self->s.file, "x", 1));
-	ASSERT_EQ(1, start(&self->s.ring, 1));
+	ASSERT_EQ(1, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(0, ring_next(&self->s.ring).res);
 	EXPECT_EQ(2, sim_call(self->s.ctl, 1).writes);
 }
@@ -70,11 +55,11 @@ TEST_F(hold, sync_covers_what_was_written_before_the_start)
 TEST_F(hold, its_place_in_the_order_is_that_of_the_start)
 {
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 2));
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 3));
-	ASSERT_EQ(1, start(&self->s.ring, 1));
+	ASSERT_EQ(1, ring_start(&self->s.ring, 1));
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 
 	EXPECT_EQ(2, ring_next(&self->s.ring).user_data);
@@ -93,7 +78,7 @@ TEST_F(hold, started_requests_are_merged)
 		sqes[i].flags = AFSYNC_SQE_HOLD;
 	}
 	ASSERT_EQ(4, ring_submit(&self->s.ring, sqes, 4, NULL));
-	EXPECT_EQ(4, start(&self->s.ring, 7));
+	EXPECT_EQ(4, ring_start(&self->s.ring, 7));
 	for (i = 0; i < 4; i++)
 		EXPECT_EQ(i ? AFSYNC_CQE_MERGED : 0, ring_next(&self->s.ring).flags);
 	EXPECT_EQ(syncs + 1, counter("syncs"));
@@ -101,14 +86,14 @@ TEST_F(hold, started_requests_are_merged)
 
 TEST_F(hold, only_those_that_were_asked_for_start)
 {
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
-	EXPECT_EQ(1, start(&self->s.ring, 2));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 2));
+	EXPECT_EQ(1, ring_start(&self->s.ring, 2));
 	EXPECT_EQ(2, ring_next(&self->s.ring).user_data);
 	pass_through(&self->s.ring, self->s.file);
 	EXPECT_EQ(0, ring_ready(&self->s.ring));
-	EXPECT_EQ(-ENOENT, start(&self->s.ring, 2));
-	EXPECT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(-ENOENT, ring_start(&self->s.ring, 2));
+	EXPECT_EQ(1, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
 }
 
@@ -119,11 +104,11 @@ TEST_F(hold, errors_are_found_when_it_is_submitted)
 	int pipes[2];
 
 	ASSERT_EQ(0, pipe(pipes));
-	EXPECT_EQ(-EBADF, hold(&self->s.ring, -1, 1));
-	EXPECT_EQ(-EINVAL, hold(&self->s.ring, pipes[1], 1));
+	EXPECT_EQ(-EBADF, ring_hold(&self->s.ring, -1, 1));
+	EXPECT_EQ(-EINVAL, ring_hold(&self->s.ring, pipes[1], 1));
 	sqe.flags = AFSYNC_SQE_HOLD | AFSYNC_SQE_WRITABLE;
 	EXPECT_EQ(-EBADF, ring_submit(&self->s.ring, &sqe, 1, NULL));
-	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+	EXPECT_EQ(-ENOENT, ring_start(&self->s.ring, 1));
 	close(reader);
 }
 
@@ -132,9 +117,9 @@ TEST_F(hold, held_requests_have_their_slots)
 	int i;
 
 	for (i = 0; i < 8; i++)
-		ASSERT_EQ(1, hold(&self->s.ring, self->s.file, i));
+		ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, i));
 	EXPECT_EQ(-EAGAIN, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 8));
-	EXPECT_EQ(1, start(&self->s.ring, 0));
+	EXPECT_EQ(1, ring_start(&self->s.ring, 0));
 	EXPECT_EQ(0, ring_next(&self->s.ring).res);
 	EXPECT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 8));
 	EXPECT_EQ(8, ring_next(&self->s.ring).user_data);
@@ -146,9 +131,9 @@ TEST_F(hold, the_file_is_that_of_the_submit)
 	int again = world_open(&self->s.world, "first", O_RDWR);
 	int other = world_open(&self->s.world, "second", O_RDWR);
 
-	ASSERT_EQ(1, hold(&self->s.ring, file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, file, 1));
 	ASSERT_EQ(file, dup2(other, file));
-	ASSERT_EQ(1, start(&self->s.ring, 1));
+	ASSERT_EQ(1, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(0, ring_next(&self->s.ring).res);
 	EXPECT_EQ(1, sim_started(again, SIM_GATE_FSYNC));
 	EXPECT_EQ(0, sim_started(other, SIM_GATE_FSYNC));
@@ -161,13 +146,13 @@ TEST_F(hold, held_request_can_be_cancelled)
 {
 	__u32 running;
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, 1, 0,
 				       &running));
 	EXPECT_EQ(-ECANCELED, ring_next(&self->s.ring).res);
-	EXPECT_EQ(-ENOENT, start(&self->s.ring, 1));
+	EXPECT_EQ(-ENOENT, ring_start(&self->s.ring, 1));
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 2));
 	EXPECT_EQ(1, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_FD, 0, self->s.file,
 				       &running));
 	EXPECT_EQ(-ECANCELED, ring_next(&self->s.ring).res);
@@ -178,8 +163,8 @@ TEST_F(hold, closing_the_ring_ends_held_requests_without_a_sync)
 {
 	long long in_flight = counter("in_flight");
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 2));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 2));
 	EXPECT_EQ(in_flight + 2, counter("in_flight"));
 	ring_close(&self->s.ring);
 	EXPECT_EQ(in_flight, counter("in_flight"));
@@ -192,13 +177,13 @@ TEST_F(hold, fdinfo_shows_held_requests)
 {
 	char path[64], *text;
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->s.ring.fd);
 	text = text_read(path);
 	EXPECT_NE(NULL, strstr(text, "in_flight:\t1\n"));
 	EXPECT_NE(NULL, strstr(text, "pending:\theld fsync "));
 	free(text);
-	EXPECT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(1, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(0, ring_next(&self->s.ring).res);
 }
 
@@ -207,7 +192,7 @@ TEST_F(hold, bad_start_is_refused_and_starts_nothing)
 	struct afsync_start args = { .user_data = 1, .flags = 1 };
 	int fresh = device_open();
 
-	ASSERT_EQ(1, hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	EXPECT_EQ(-EINVAL, command(self->s.ring.fd, AFSYNC_IOC_START, &args));
 	args.flags = 0;
 	args.reserved = 1;
@@ -216,7 +201,7 @@ TEST_F(hold, bad_start_is_refused_and_starts_nothing)
 	args.reserved = 0;
 	EXPECT_EQ(-ENXIO, command(fresh, AFSYNC_IOC_START, &args));
 	close(fresh);
-	EXPECT_EQ(1, start(&self->s.ring, 1));
+	EXPECT_EQ(1, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(0, ring_next(&self->s.ring).res);
 }
 
@@ -251,10 +236,10 @@ TEST_F(hold, start_against_cancel_ends_each_once)
 	ring_open(&ring, race.count);
 	race.ring = &ring;
 	for (i = 0; i < race.count; i++)
-		ASSERT_EQ(1, hold(&ring, self->s.file, i));
+		ASSERT_EQ(1, ring_hold(&ring, self->s.file, i));
 	thread = thread_start(cancel_each, &race);
 	for (i = 0; i < race.count; i++)
-		start(&ring, i);
+		ring_start(&ring, i);
 	thread_join(thread);
 	ring_wait(&ring, race.count);
 	for (i = 0; i < race.count; i++) {
@@ -273,7 +258,7 @@ static void *start_all(void *arg)
 {
 	struct ring *ring = arg;
 
-	return (void *)(intptr_t)start(ring, 7);
+	return (void *)(intptr_t)ring_start(ring, 7);
 }
 
 /* Nothing can run, so each of them is held or queued, and there to be cancelled. */
@@ -290,7 +275,7 @@ TEST_F(hold, cancel_misses_none_of_those_that_are_being_started)
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	for (round = 0; round < rounds(50); round++) {
 		for (i = 0; i < count; i++)
-			ASSERT_EQ(1, hold(&ring, self->s.file, 7));
+			ASSERT_EQ(1, ring_hold(&ring, self->s.file, 7));
 		thread = thread_start(start_all, &ring);
 		if (round % 2)
 			sched_yield();
