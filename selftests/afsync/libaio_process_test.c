@@ -95,7 +95,7 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
-TEST_F(process, threads_that_share_a_context_get_each_event_once)
+TEST_F_TIMEOUT(process, threads_that_share_a_context_get_each_event_once, LONG_TIMEOUT)
 {
 	struct worker *workers = calloc(THREADS, sizeof(*workers));
 	unsigned int submitted = 0, reaped = 0, bad = 0;
@@ -144,30 +144,30 @@ TEST_F(process, sync_outlives_the_thread_that_submitted_it)
 
 /* Contexts */
 
-TEST_F(process, contexts_by_the_hundred_get_their_own_events)
+TEST_F_TIMEOUT(process, contexts_by_the_hundred_get_their_own_events, LONG_TIMEOUT)
 {
-	enum { CONTEXTS = 400 };
-	io_context_t *ctxs = calloc(CONTEXTS, sizeof(*ctxs));
-	struct iocb *iocbs = calloc(2 * CONTEXTS, sizeof(*iocbs));
+	int contexts = rounds(400);
+	io_context_t *ctxs = calloc(contexts, sizeof(*ctxs));
+	struct iocb *iocbs = calloc(2 * contexts, sizeof(*iocbs));
 	struct io_event events[2];
 	char byte[1] = "x";
 	int i, round;
 
 	need(ctxs && iocbs);
 	for (round = 0; round < 2; round++) {
-		for (i = 0; i < CONTEXTS; i++) {
+		for (i = 0; i < contexts; i++) {
 			ctxs[i] = NULL;
 			ASSERT_EQ(0, io_setup(4, &ctxs[i]));
 		}
 		sim_hold(self->s.ctl, SIM_GATE_FSYNC);
-		for (i = 0; i < CONTEXTS; i++) {
+		for (i = 0; i < contexts; i++) {
 			io_prep_pwrite(&iocbs[2 * i], self->s.file, byte, 1, 0);
 			ASSERT_EQ(1, submit_one(ctxs[i], &iocbs[2 * i]));
 			ASSERT_EQ(1, submit_sync(ctxs[i], &iocbs[2 * i + 1], self->s.file,
 						 i % 2));
 		}
 		sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
-		for (i = CONTEXTS - 1; i >= 0; i--) {
+		for (i = contexts - 1; i >= 0; i--) {
 			events_wait(ctxs[i], events, 2);
 			EXPECT_EQ(&iocbs[2 * i], events[0].obj);
 			EXPECT_EQ(&iocbs[2 * i + 1], events[1].obj);
@@ -180,7 +180,7 @@ TEST_F(process, contexts_by_the_hundred_get_their_own_events)
 }
 
 /* The address of a context is used again by the next one. */
-TEST_F(process, context_that_follows_another_knows_nothing_of_it)
+TEST_F_TIMEOUT(process, context_that_follows_another_knows_nothing_of_it, LONG_TIMEOUT)
 {
 	unsigned int i, n = rounds(300), same = 0;
 	io_context_t ctx, last = NULL;
@@ -234,6 +234,84 @@ TEST_F(process, io_destroy_ends_running_and_queued_syncs)
 	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 	EXPECT_EQ(-EINVAL, submit_sync(ctx, &iocbs[0], self->s.file, false));
 	EXPECT_EQ(-EINVAL, io_destroy(ctx));
+}
+
+struct getter {
+	io_context_t ctx;
+	int min;
+	pid_t tid;	/* 0 until it runs */
+	int ret;
+};
+
+static void *get_events(void *arg)
+{
+	struct getter *g = arg;
+	struct io_event events[4];
+
+	__atomic_store_n(&g->tid, thread_id(), __ATOMIC_RELEASE);
+	g->ret = io_getevents(g->ctx, g->min, 4, events, NULL);
+	return NULL;
+}
+
+static pthread_t getter_start(struct getter *g)
+{
+	pthread_t thread = thread_start(get_events, g);
+
+	while (!__atomic_load_n(&g->tid, __ATOMIC_ACQUIRE))
+		sched_yield();
+	thread_wait_asleep(g->tid);
+	return thread;
+}
+
+TEST_F(process, io_destroy_ends_the_wait_of_another_thread)
+{
+	struct getter g = { .min = 2 };
+	pthread_t getter, thread;
+	void *ret;
+
+	need(io_setup(4, &g.ctx) == 0);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, submit_sync(g.ctx, &self->iocb, self->s.file, false));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	getter = getter_start(&g);
+	thread = thread_start(destroy, g.ctx);
+	thread_join(getter);
+	EXPECT_EQ(-EINVAL, g.ret);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	need(pthread_join(thread, &ret) == 0);
+	EXPECT_EQ(0, (long)ret);
+}
+
+/* What a program does with system calls of its own, beside the library. */
+TEST_F(process, system_calls_of_the_program_itself_work_with_the_contexts_of_the_library)
+{
+	struct iocb iocb, *list[] = { &iocb };
+	struct io_event event;
+	unsigned long raw = 0;
+
+	/* submitted by itself */
+	prep_sync(&iocb, self->s.file, false);
+	ASSERT_EQ(1, syscall(SYS_io_submit, self->s.ctx, 1, list));
+	EXPECT_EQ(&iocb, event_next(self->s.ctx).obj);
+	/* taken by itself */
+	ASSERT_EQ(1, submit_one(self->s.ctx, &iocb));
+	ASSERT_EQ(1, syscall(SYS_io_getevents, self->s.ctx, 1, 1, &event, NULL));
+	EXPECT_EQ(&iocb, event.obj);
+	EXPECT_EQ(0, event.res);
+	/* a context that the library never heard of */
+	ASSERT_EQ(0, syscall(SYS_io_setup, 4, &raw));
+	ASSERT_EQ(1, submit_one((io_context_t)raw, &iocb));
+	event = event_next((io_context_t)raw);
+	EXPECT_EQ(&iocb, event.obj);
+	EXPECT_EQ(0, event.res);
+	EXPECT_EQ(0, io_destroy((io_context_t)raw));
+	/* and one that it heard of, but not of its end */
+	ASSERT_EQ(0, syscall(SYS_io_destroy, self->s.ctx));
+	EXPECT_EQ(-EINVAL, io_destroy(self->s.ctx));
+	self->s.ctx = NULL;
+	ASSERT_EQ(0, io_setup(4, &self->s.ctx));
+	ASSERT_EQ(1, submit_one(self->s.ctx, &iocb));
+	EXPECT_EQ(0, event_next(self->s.ctx).res);
 }
 
 /* fork */
@@ -292,7 +370,7 @@ TEST_F(process, fork_and_the_end_of_the_child_leave_the_syncs_of_the_parent_alon
 	EXPECT_EQ(0, self->iocb.key);
 }
 
-TEST_F(process, child_of_a_child_of_a_threaded_program_has_syncs_of_its_own)
+TEST_F_TIMEOUT(process, child_of_a_threaded_program_has_syncs_of_its_own, LONG_TIMEOUT)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	unsigned int i;
@@ -539,6 +617,25 @@ TEST_F(waiting, io_destroy_ends_syncs_that_wait)
 	EXPECT_EQ(0, counter("in_flight"));
 }
 
+TEST_F(waiting, io_destroy_ends_the_wait_of_another_thread_for_syncs_that_wait)
+{
+	struct getter g = { .min = 4 };
+	pthread_t getter, thread;
+	void *ret;
+
+	need(io_setup(32, &g.ctx) == 0);
+	lane_stop(&self->l, 0);
+	submit_waiting(self, g.ctx);
+	getter = getter_start(&g);
+	thread = thread_start(destroy, g.ctx);
+	thread_join(getter);
+	/* the kernel may give it events of cancelled syncs before it says so */
+	EXPECT_TRUE(g.ret == -EINVAL || g.ret > 0);
+	lane_go(&self->l, 0);
+	need(pthread_join(thread, &ret) == 0);
+	EXPECT_EQ(0, (long)ret);
+}
+
 TEST_F(waiting, process_ends_with_syncs_that_wait)
 {
 	io_context_t ctx = NULL;
@@ -613,7 +710,7 @@ TEST_F(waiting, syncs_that_wait_end_when_the_program_has_closed_all_descriptors)
 }
 
 /* Many contexts with held syncs at once: the one that looks after them finds them all. */
-TEST_F(waiting, syncs_that_wait_in_many_contexts_all_end)
+TEST_F_TIMEOUT(waiting, syncs_that_wait_in_many_contexts_all_end, LONG_TIMEOUT)
 {
 	enum { CONTEXTS = 100 };
 	io_context_t *ctxs = calloc(CONTEXTS, sizeof(*ctxs));
