@@ -43,9 +43,17 @@ stage_unit() {
 
 # timed FILE: passes TAP of kselftest on; the file gets "seconds program" for each.
 timed() {
-	awk -v file="$1" '{ print; fflush() }
-		/^# selftests: / { name = $NF; begun = systime() }
-		/^(not )?ok [0-9]+ selftests: / { print systime() - begun, name >>file; fflush(file) }'
+	local line name='' begun=0
+	# Not by awk: it reads ahead.
+	while IFS= read -r line; do
+		printf '%s\n' "$line"
+		if [[ $line = '# selftests: '* ]]; then
+			name=${line##* }
+			begun=$SECONDS
+		elif [[ $line =~ ^(not )?ok\ [0-9]+\ selftests:\  ]]; then
+			echo "$((SECONDS - begun)) $name" >>"$1"
+		fi
+	done
 }
 
 # vm_tests KERNEL NAME [FOLDER]: run the selftests in the VM, or those in that folder
