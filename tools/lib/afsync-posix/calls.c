@@ -20,7 +20,7 @@
  *	null block	aio_fsync() checks the operation and returns 0; with no control block
  *			there is no descriptor, so nothing is synced
  *	in flight	a block that is in flight is refused with EINVAL
- *	aio_return	gives a result once, then EINVAL; EINPROGRESS before the end
+ *	aio_return	gives a result once, then EINVAL; -1 before the end, with no error
  *	close		does not cancel; a sync is of the file of the call, a read or
  *			write whose descriptor was closed or reused fails with EBADF
  *	cancel		queued requests, syncs included, can be cancelled; what runs cannot

@@ -210,13 +210,17 @@ int block_error(const struct aiocb *block)
 	return __atomic_load_n(&block->__error_code, __ATOMIC_ACQUIRE);
 }
 
-/* For aio_return(), in any context: gives the result of each request once. */
+/*
+ * For aio_return(), in any context: gives the result of each request once. To ask before
+ * the end is no error, as with glibc, and has no answer.
+ */
 int block_result(struct aiocb *block, ssize_t *value)
 {
 	int mark = MARK_QUEUED;
 
+	*value = -1;
 	if (block_error(block) == EINPROGRESS)
-		return EINPROGRESS;
+		return 0;
 	/* Of two threads that ask for it, one gets it. */
 	if (!__atomic_compare_exchange_n(&block->__policy, &mark, MARK_RETURNED, false,
 					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
