@@ -313,9 +313,13 @@ static void look_at_bucket(size_t i)
 	pthread_mutex_unlock(&lock);
 	while (nr) {
 		ctx = held[--nr];
-		context_lock(ctx, &mask);
-		events_look(ctx);
-		context_unlock(ctx, &mask);
+		if (ring_there(ctx)) {
+			context_lock(ctx, &mask);
+			events_look(ctx);
+			context_unlock(ctx, &mask);
+		} else {
+			context_remove(ctx->id);
+		}
 		context_put(ctx);
 	}
 }

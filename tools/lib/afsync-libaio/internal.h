@@ -158,9 +158,16 @@ void order_add_sync(struct context *ctx, const struct iocb *iocb,
 bool order_waits(const struct context *ctx, int fd);
 void order_event(struct context *ctx, const struct io_event *event);
 
-/* events.c: under context.lock */
+/* events.c */
 
-/* Looks at the events since the last look, and starts the syncs that can be. */
+/* The ring's header, as words that memory_read() takes. */
+#define RING_WORDS	4
+
+void ring_words(const struct context *ctx, void **from);
+bool ring_is(const struct context *ctx, const __u64 *words);
+/* Did nobody destroy the context behind our back? */
+bool ring_there(const struct context *ctx);
+/* Looks at the events since the last look, and starts the syncs that can be. Locked. */
 void events_look(struct context *ctx);
 
 /* submit.c: io_submit() of a context that is ours */

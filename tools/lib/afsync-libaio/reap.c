@@ -21,6 +21,10 @@ static void look(struct context *ctx)
 
 	if (!holds(ctx))
 		return;
+	if (!ring_there(ctx)) {
+		context_remove(ctx->id);
+		return;
+	}
 	context_lock(ctx, &mask);
 	events_look(ctx);
 	context_unlock(ctx, &mask);

@@ -232,17 +232,27 @@ static long submit_syncs(struct context *ctx, struct batch *b, unsigned int firs
 	return count(DROPIN_ELSEWHERE, submit_others(ctx, b, first, nr));
 }
 
-/* Takes the next iocbs from the program; none if the first cannot be read. */
-static void batch_read(struct batch *b, struct iocb **iocbs, long nr)
+/*
+ * Takes the next iocbs from the program; none if the first cannot be read. False if the
+ * context is gone.
+ */
+static bool batch_read(struct context *ctx, struct batch *b, struct iocb **iocbs, long nr)
 {
-	void *from[BATCH];
-	long i;
+	void *from[RING_WORDS + BATCH];
+	__u64 words[RING_WORDS + BATCH];
+	long i, got;
 
 	nr = nr < BATCH ? nr : BATCH;
+	/* In one system call with the pointers. */
+	ring_words(ctx, from);
 	for (i = 0; i < nr; i++)
-		from[i] = iocbs + i;
-	nr = memory_read(b->names, from, sizeof(b->names[0]), nr);
-	b->nr = memory_read(b->iocbs, (void *const *)b->names, sizeof(b->iocbs[0]), nr);
+		from[RING_WORDS + i] = iocbs + i;
+	got = memory_read(words, from, sizeof(words[0]), RING_WORDS + nr) - RING_WORDS;
+	if (got < 0 || !ring_is(ctx, words))
+		return false;
+	memcpy(b->names, words + RING_WORDS, got * sizeof(words[0]));
+	b->nr = memory_read(b->iocbs, (void *const *)b->names, sizeof(b->iocbs[0]), got);
+	return true;
 }
 
 /* Returns how many of the batch were submitted, or -errno. */
@@ -273,7 +283,10 @@ long context_submit(struct context *ctx, long nr, struct iocb **iocbs)
 	if (nr > ctx->nr)
 		nr = ctx->nr;
 	while (done < nr) {
-		batch_read(&b, iocbs + done, nr - done);
+		if (!batch_read(ctx, &b, iocbs + done, nr - done)) {
+			context_remove(ctx->id);
+			return done ? done : -EINVAL;
+		}
 		/* It cannot be read: the kernel finds the error. */
 		if (!b.nr)
 			ret = sys_io_submit(ctx->id, 1, iocbs + done);

@@ -15,7 +15,7 @@
 #include "internal.h"
 
 /* Elements that memory_read() and memory_write() can be asked for. */
-#define MEMORY_MAX	32
+#define MEMORY_MAX	40
 
 /* The kernel has no process_vm_readv(), or a filter refuses it. Only ever set. */
 static bool unguarded;
