@@ -307,6 +307,7 @@ TEST_F(process, system_calls_of_the_program_itself_work_with_the_contexts_of_the
 	EXPECT_EQ(0, io_destroy((io_context_t)raw));
 	/* and one that it heard of, but not of its end */
 	ASSERT_EQ(0, syscall(SYS_io_destroy, self->s.ctx));
+	EXPECT_EQ(-EINVAL, submit_one(self->s.ctx, &iocb));
 	EXPECT_EQ(-EINVAL, io_destroy(self->s.ctx));
 	self->s.ctx = NULL;
 	ASSERT_EQ(0, io_setup(4, &self->s.ctx));
