@@ -7,53 +7,87 @@
 #
 #	selftests/programs/fio_posixaio.sh	needs: see programs.sh; fio
 #
-# fio says how many syncs each case asked for; the device must have got as many.
+# One fio has all groups of jobs, one after the other: to start it takes longer than
+# they do. It says how many syncs it asked for; the device must have got as many.
 
 . "$(dirname "$0")/programs.sh"
 
 size=128k
 [ "$small" != 1 ] || size=32k
 
-# issued: "reads writes syncs" of all groups in fio's report.
-issued() {
-	awk '/issued rwts: total=/ {
-		sub(/.*total=/, ""); sub(/ .*/, ""); split($0, n, ",")
-		r += n[1]; w += n[2]; s += n[4]
-	} END { print r + 0, w + 0, s + 0 }' "$log"
+groups=()
+for rw in write randwrite; do
+	for direct in 0 1; do
+		for fsync in 1 4; do
+			for depth in 1 16; do
+				groups+=("$rw-direct=$direct-fsync=$fsync-iodepth=$depth")
+			done
+		done
+	done
+done
+
+jobs_file() {
+	local group rw direct fsync depth
+	cat <<-EOF
+		[global]
+		directory=$dir
+		ioengine=posixaio
+		bs=4k
+		size=$size
+		numjobs=4
+		group_reporting
+		verify=crc32c
+		do_verify=1
+		unlink=1
+		stonewall
+	EOF
+	for group in "${groups[@]}"; do
+		IFS=- read -r rw direct fsync depth <<<"$group"
+		printf '[%s]\nnew_group\nrw=%s\n%s\n%s\n%s\n' "$group" "$rw" "$direct" "$fsync" "$depth"
+	done
 }
 
-# one RW DIRECT FSYNC DEPTH THREAD
+# table: "group error reads writes syncs" for each group in fio's report.
+table() {
+	awk '
+	/groupid=[0-9]+, jobs=/ { name = $1; sub(/:$/, "", name); sub(/.*err= */, ""); sub(/[^0-9].*/, ""); error = $0 }
+	/issued rwts: total=/ { sub(/.*total=/, ""); sub(/ .*/, ""); split($0, n, ","); print name, error, n[1], n[2], n[4] }
+	' "$log"
+}
+
+# one GROUP
 one() {
-	local reads writes syncs
-	dropins fio --name=job --directory="$dir" --ioengine=posixaio --rw="$1" --bs=4k --size="$size" \
-		--direct="$2" --fsync="$3" --iodepth="$4" ${5:+"$5"} --numjobs=4 --group_reporting \
-		--verify=crc32c --do_verify=1 --unlink=1 || why "fio ended with $?" || return 1
-	read -r reads writes syncs < <(issued)
+	local error reads writes syncs fsync
+	read -r error reads writes syncs < <(sed -n "s/^$1 //p" "$work/table") || why "fio does not report $1" || return 1
+	[ "$error" = 0 ] || why "fio has error $error" || return 1
 	[ "$writes" -gt 0 ] && [ "$reads" = "$writes" ] ||
 		why "$writes blocks written, $reads read back" || return 1
+	fsync=${1##*fsync=}
 	# None follows the last block of a job.
-	[ "$syncs" -ge $((writes / $3 - 4)) ] || why "only $syncs syncs for $writes blocks" || return 1
-	went_through "$syncs"
+	[ "$syncs" -ge $((writes / ${fsync%%-*} - 4)) ] || why "only $syncs syncs for $writes blocks"
 }
 
 needs fio
 filesystems=$(wc -w <<<"$FILESYSTEMS")
-plan $((filesystems * 32))
+plan $((filesystems * 2 * (${#groups[@]} + 1)))
 for fs in $FILESYSTEMS; do
 	scratch "$fs"
-	for thread in '' --thread; do
-		for rw in write randwrite; do
-			for direct in 0 1; do
-				for fsync in 1 4; do
-					for depth in 1 16; do
-						begin
-						rc=0
-						one "$rw" "$direct" "$fsync" "$depth" "$thread" || rc=1
-						verdict $rc "$fs: fio posixaio $rw direct=$direct fsync=$fsync iodepth=$depth ${thread#--}"
-					done
-				done
-			done
+	jobs_file >"$work/jobs"
+	for mode in processes threads; do
+		begin
+		option=()
+		[ $mode = processes ] || option=(--thread)
+		all=0
+		dropins fio ${option[@]+"${option[@]}"} "$work/jobs" || why "fio ended with $?" || all=1
+		table >"$work/table"
+		for group in "${groups[@]}"; do
+			rc=0
+			one "$group" || rc=1
+			verdict $rc "$fs: fio posixaio, 4 $mode, ${group//-/ }"
 		done
+		syncs=$(awk '{ n += $5 } END { print n + 0 }' "$work/table")
+		{ [ "$syncs" -gt 0 ] && went_through "$syncs"; } || all=1
+		verdict $all "$fs: fio posixaio, 4 $mode: all syncs went through the device"
 	done
 done
 exit $failed
