@@ -145,6 +145,42 @@ TEST_F(cancel, sync_that_waits_for_an_earlier_write_is_cancelled_without_the_wri
 	close(other);
 }
 
+/* More writes than there are threads: those that have not begun can be taken back. */
+TEST_F(cancel, writes_that_have_not_begun_are_cancelled_and_the_sync_waits_for_the_rest)
+{
+	int other = world_open(&self->s.world, "other", O_RDWR), i, end;
+	struct aiocb writes[60], sync;
+	unsigned int cancelled = 0;
+
+	sim_hold(other, SIM_GATE_WRITE);
+	for (i = 0; i < 60; i++) {
+		writes[i] = transfer_of(other, "x", 1, i);
+		ASSERT_EQ(0, write_queue(&writes[i]));
+	}
+	sync = block_of(other);
+	ASSERT_EQ(0, sync_queue(O_SYNC, &sync));
+	sim_wait_started(other, SIM_GATE_WRITE, 1);
+	for (i = 0; i < 60; i++) {
+		end = aio_cancel(other, &writes[i]);
+		EXPECT_TRUE(end == AIO_CANCELED || end == AIO_NOTCANCELED);
+		cancelled += end == AIO_CANCELED;
+		EXPECT_EQ(end == AIO_CANCELED ? ECANCELED : EINPROGRESS,
+			  aio_error(&writes[i]));
+	}
+	EXPECT_LE(1, cancelled);
+	EXPECT_GT(60, cancelled);
+	EXPECT_TRUE(block_stays(&sync, &self->s.ring, other));
+	sim_let_go(other, SIM_GATE_WRITE);
+	EXPECT_EQ(0, block_end(&sync));
+	EXPECT_EQ(60 - cancelled, sim_last_call(other).writes);
+	EXPECT_EQ(60 - cancelled, sim_started(other, SIM_GATE_WRITE));
+	for (i = 0; i < 60; i++) {
+		end = block_end(&writes[i]);
+		EXPECT_TRUE(end == 1 || end == -ECANCELED);
+	}
+	close(other);
+}
+
 /* The block is the program's again when the answer has come: it may queue it anew. */
 TEST_F(cancel, block_can_be_used_again_at_once)
 {

@@ -134,6 +134,36 @@ TEST_F(lio, nowait_notifies_once_when_all_have_ended)
 	EXPECT_EQ(-1, sigtimedwait(&set, NULL, &at_once));
 }
 
+/* Each element has its own sigevent, which is no business of the mode's. */
+TEST_F(lio, wait_notifies_for_each_element_that_asks_for_it)
+{
+	struct aiocb blocks[3], *list[3];
+	bool seen[3] = {};
+	siginfo_t info;
+	sigset_t set;
+	int i;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	need(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	for (i = 0; i < 3; i++) {
+		blocks[i] = listed(transfer_of(self->s.file, "x", 1, i), LIO_WRITE);
+		blocks[i].aio_sigevent.sigev_notify = SIGEV_SIGNAL;
+		blocks[i].aio_sigevent.sigev_signo = SIGRTMIN + 1;
+		blocks[i].aio_sigevent.sigev_value.sival_int = i;
+		list[i] = &blocks[i];
+	}
+	ASSERT_EQ(0, lio_listio(LIO_WAIT, list, 3, NULL));
+	for (i = 0; i < 3; i++) {
+		need(sigwaitinfo(&set, &info) == SIGRTMIN + 1);
+		ASSERT_TRUE(info.si_value.sival_int >= 0 && info.si_value.sival_int < 3);
+		EXPECT_FALSE(seen[info.si_value.sival_int]);
+		seen[info.si_value.sival_int] = true;
+	}
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(1, block_end(&blocks[i]));
+}
+
 /* A list with nothing in it has ended when it is called. */
 TEST_F(lio, nowait_notifies_for_a_list_of_nothing)
 {

@@ -233,6 +233,44 @@ TEST_F(notify, sigevent_is_copied_at_the_call)
 	EXPECT_TRUE(signal_none(&self->signals));
 }
 
+/* POSIX: aio_error(), aio_return() and aio_suspend() may be called in a handler. */
+static struct aiocb handled_block;
+static volatile sig_atomic_t handled_error, handled_result, handled_suspend;
+
+static void handler(int signal)
+{
+	const struct aiocb *list[] = { &handled_block };
+
+	(void)signal;
+	handled_error = aio_error(&handled_block);
+	handled_suspend = aio_suspend(list, 1, NULL);
+	handled_result = aio_return(&handled_block);
+}
+
+TEST_F(notify, handler_of_the_signal_takes_the_result)
+{
+	struct sigaction action = { .sa_handler = handler };
+	sigset_t none;
+	int i;
+
+	need(sigaction(SIGNAL, &action, NULL) == 0);
+	sigemptyset(&none);
+	handled_block = signalling_block(self->s.file, SIGNAL, 0);
+	for (i = 0; i < 50; i++) {
+		handled_error = 77;
+		handled_result = 77;
+		handled_suspend = 77;
+		if (i % 2)
+			sim_fail(self->s.ctl, SIM_GATE_FSYNC, EIO, 1);
+		ASSERT_EQ(0, sync_queue(O_SYNC, &handled_block));
+		/* Unblocks it for as long as it waits. */
+		need(sigsuspend(&none) == -1);
+		EXPECT_EQ(i % 2 ? EIO : 0, handled_error);
+		EXPECT_EQ(i % 2 ? -1 : 0, handled_result);
+		EXPECT_EQ(0, handled_suspend);
+	}
+}
+
 /* --- thread --- */
 
 struct heard {
@@ -370,7 +408,7 @@ TEST_F(notify, function_that_waits_does_not_hold_up_other_syncs)
 /* --- thread id --- */
 
 struct listener {
-	struct turn ready;
+	struct turn turns[2];
 	sigset_t signals;
 	siginfo_t info;
 	pid_t tid;
@@ -381,23 +419,48 @@ static void *listener_thread(void *arg)
 	struct listener *listener = arg;
 
 	listener->tid = thread_id();
-	turn_post(&listener->ready);
+	turn_post(&listener->turns[0]);
+	turn_wait(&listener->turns[1], 1);
 	listener->info = signal_next(&listener->signals);
 	return NULL;
+}
+
+/* Whether a signal is pending for that thread alone. */
+static bool signal_pends(pid_t tid, int signal)
+{
+	char path[64], *text, *at;
+	bool pends;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	text = text_read(path);
+	at = strstr(text, "SigPnd:");
+	need(at);
+	pends = strtoull(at + 7, NULL, 16) >> (signal - 1) & 1;
+	free(text);
+	return pends;
 }
 
 TEST_F(notify, thread_id_sends_the_signal_to_that_thread_alone)
 {
 	struct listener listener = { .signals = self->signals };
 	struct aiocb block = signalling_block(self->s.file, SIGNAL, 11);
+	bool alone, shared = false;
 	pthread_t thread;
 
-	turn_init(&listener.ready);
+	turn_init(&listener.turns[0]);
+	turn_init(&listener.turns[1]);
 	thread = thread_start(listener_thread, &listener);
-	turn_wait(&listener.ready, 1);
+	turn_wait(&listener.turns[0], 1);
 	block.aio_sigevent.sigev_notify = SIGEV_THREAD_ID;
 	block.aio_sigevent._sigev_un._tid = listener.tid;
 	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
+	/* All threads block it, so it pends where it was sent. */
+	do {
+		alone = signal_pends(listener.tid, SIGNAL);
+		shared = !alone && !signal_none(&self->signals);
+	} while (!alone && !shared);
+	ASSERT_TRUE(alone);
+	turn_post(&listener.turns[1]);
 	thread_join(thread);
 	EXPECT_EQ(SIGNAL, listener.info.si_signo);
 	EXPECT_EQ(SI_ASYNCIO, listener.info.si_code);

@@ -358,6 +358,28 @@ TEST_F(order, reads_that_wait_on_forty_pipes_do_not_hold_up_a_sync)
 	}
 }
 
+/* glibc's way to ask for fewer threads changes how many run, and not the order. */
+TEST_F(order, one_thread_for_all_transfers_is_enough)
+{
+	const struct aioinit init = { .aio_threads = 1, .aio_num = 1 };
+	struct aiocb writes[10], sync = block_of(self->s.file);
+	int i;
+
+	aio_init(&init);
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	for (i = 0; i < 10; i++) {
+		writes[i] = transfer_of(self->s.file, "x", 1, i);
+		ASSERT_EQ(0, write_queue(&writes[i]));
+	}
+	ASSERT_EQ(0, sync_queue(O_SYNC, &sync));
+	EXPECT_TRUE(block_stays(&sync, &self->s.ring, self->s.file));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(0, block_end(&sync));
+	EXPECT_EQ(10, sim_last_call(self->s.ctl).writes);
+	for (i = 0; i < 10; i++)
+		EXPECT_EQ(1, block_end(&writes[i]));
+}
+
 TEST_F(order, every_sync_sees_all_the_writes_queued_before_it)
 {
 	unsigned int i, j, n = rounds(200);

@@ -7,6 +7,7 @@
  */
 #include "posix.h"
 
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -206,6 +207,29 @@ TEST_F(process, program_executed_with_syncs_pending_starts_anew)
 	EXPECT_STREQ("worker", data);
 	EXPECT_EQ(1, sim_last_call(other).writes);
 	close(other);
+	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
+}
+
+/* A spawned program shares the parent's memory until it is executed. */
+TEST_F(process, programs_spawned_with_syncs_pending_leave_them_alone)
+{
+	struct aiocb write = transfer_of(self->s.file, "x", 1, 0);
+	struct aiocb sync = block_of(self->s.file);
+	char *const argv[] = { "true", NULL };
+	pid_t pid;
+	int i;
+
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	ASSERT_EQ(0, write_queue(&write));
+	ASSERT_EQ(0, sync_queue(O_SYNC, &sync));
+	for (i = 0; i < 5; i++) {
+		need(posix_spawnp(&pid, "true", NULL, NULL, argv, environ) == 0);
+		EXPECT_EQ(0, child_wait(pid));
+	}
+	EXPECT_TRUE(block_stays(&sync, &self->s.ring, self->s.file));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(0, block_end(&sync));
+	EXPECT_EQ(1, block_end(&write));
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 }
 

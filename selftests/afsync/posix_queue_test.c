@@ -141,7 +141,7 @@ TEST_F(queue, aio_return_gives_the_result_once)
  */
 TEST_F(queue, memory_of_the_block_may_go_as_soon_as_the_end_is_seen)
 {
-	unsigned int i, n = rounds(2000), wrong = 0;
+	unsigned int i, n = rounds(500), wrong = 0;
 	struct aiocb *block;
 
 	for (i = 0; i < n; i++) {
