@@ -92,15 +92,27 @@ int aio_submit(struct io_context *id, long nr, struct iocb **iocbs)
 	return ret;
 }
 
-/* The kernel knows how to cancel what is attached to its AIO. */
-int aio_do_cancel(struct io_context *ctx, struct iocb *iocb, struct io_event *event)
+/*
+ * The kernel knows how to cancel what is attached to its AIO. Under the lock, because an
+ * iocb that is just being submitted is not yet again what it was, and the event that the
+ * cancelling brings lets the program use it for something else.
+ */
+int aio_do_cancel(struct io_context *id, struct iocb *iocb, struct io_event *event)
 {
-	long ret = sys_io_cancel(id_of(ctx), iocb, event);
+	struct context *ctx = context_get(id_of(id));
+	unsigned long syncs;
+	struct lock_mask mask;
+	long ret;
 
-	/* Of the rest, there is little that the kernel can cancel. */
-	if (ret == -EINPROGRESS && (iocb->aio_lio_opcode == IOCB_CMD_FSYNC ||
-				    iocb->aio_lio_opcode == IOCB_CMD_FDSYNC))
-		dropin_count(DROPIN_LIBAIO_CANCELLED, 1);
+	if (!ctx)
+		return sys_io_cancel(id_of(id), iocb, event);
+	syncs = dropin_counts() ? count_syncs(1, &iocb) : 0;
+	context_lock(ctx, &mask);
+	ret = sys_io_cancel(id_of(id), iocb, event);
+	context_unlock(ctx, &mask);
+	context_put(ctx);
+	if (ret == -EINPROGRESS)
+		dropin_count(DROPIN_LIBAIO_CANCELLED, syncs);
 	return ret;
 }
 

@@ -131,6 +131,24 @@ check_says_that_there_is_no_device_only_if_asked()
 	grep -q '^libafsync-libaio: no /dev/afsync (.*): ' "$tmp/verbose"
 }
 
+# The tests that the page names, by file: "libaio_x_test.c: one_test, another_test".
+check_tests_that_the_page_names_exist()
+{
+	local col file name names ret=0 top=$src/../../..
+
+	col=$(mandoc -T ascii "$top/Documentation/man/libafsync-libaio.7" | col -b | tr '\n' ' ')
+	grep -q libaio_order_test.c <<< "$col"
+	while read -r file names; do
+		for name in ${names//,/ }; do
+			grep -qE "^TEST(_F)?\\((\w+, )?${name%.}\\)" \
+				"$top/selftests/afsync/${file%:}" && continue
+			echo "$file has no $name"
+			ret=1
+		done
+	done < <(grep -oE 'libaio_[a-z_]+_test\.c:( +[A-Za-z0-9_]+,)* +[A-Za-z0-9_]+' <<< "$col")
+	return $ret
+}
+
 check_page_lints_clean()
 {
 	(cd "$src/../../../Documentation/man" && mandoc -Tlint -Wwarning libafsync-libaio.7)
