@@ -136,11 +136,11 @@ check_tests_that_the_page_names_exist()
 {
 	local col file name names ret=0 top=$src/../../..
 
-	col=$(mandoc -T ascii "$top/Documentation/man/libafsync-libaio.7" | col -b | tr '\n' ' ')
+	col=$(mandoc -T ascii "$top/Documentation/man/libafsync-libaio.7" | col -bx | tr '\n' ' ')
 	grep -q libaio_order_test.c <<< "$col"
 	while read -r file names; do
 		for name in ${names//,/ }; do
-			grep -qE "^TEST(_F)?\\((\w+, )?${name%.}\\)" \
+			grep -qE "^(TEST\w*\\((\w+, )?|\s+)${name%.}[,)]" \
 				"$top/selftests/afsync/${file%:}" && continue
 			echo "$file has no $name"
 			ret=1
