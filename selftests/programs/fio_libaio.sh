@@ -3,7 +3,7 @@
 #
 # fio's libaio engine: never submits a sync itself (with fsync= it calls fsync when the
 # queue is empty), so it shows that reads and writes pass through the drop-in unharmed,
-# also for a program that reads the kernel's ring of events itself.
+# also for a program that reads the kernel's ring of events itself (userspace_reap).
 #
 #	selftests/programs/fio_libaio.sh	needs: see programs.sh; fio
 
@@ -12,19 +12,42 @@
 size=512k
 [ "$small" != 1 ] || size=128k
 
-# one RW DIRECT DEPTH OPTION...
+groups=("write 1 1" "randwrite 1 16" "randrw 1 16" "randwrite 0 16" "randwrite 1 16 fsync=4"
+	"randrw 1 16 thread" "randrw 1 16 userspace_reap" "randwrite 1 16 iodepth_batch=8")
+
+jobs_file() {
+	local group rw direct depth option
+	cat <<-EOF
+		[global]
+		directory=$dir
+		ioengine=libaio
+		bs=4k
+		size=$size
+		numjobs=4
+		group_reporting
+		verify=crc32c
+		do_verify=1
+		unlink=1
+		stonewall
+	EOF
+	for group in "${groups[@]}"; do
+		read -r rw direct depth option <<<"$group"
+		printf '[%s]\nnew_group\nrw=%s\ndirect=%s\niodepth=%s\n%s\n' "${group// /-}" "$rw" "$direct" \
+			"$depth" "$option"
+	done
+}
+
+# one GROUP
 one() {
-	dropins fio --name=job --directory="$dir" --ioengine=libaio --rw="$1" --bs=4k --size="$size" \
-		--direct="$2" --iodepth="$3" "${@:4}" --numjobs=4 --group_reporting \
-		--verify=crc32c --do_verify=1 --unlink=1 || why "fio ended with $?" || return 1
-	went_through 0 0
+	local error reads writes _
+	read -r error reads writes _ < <(sed -n "s/^${1// /-} //p" "$work/table") || why "fio does not report $1" || return 1
+	[ "$error" = 0 ] || why "fio has error $error" || return 1
+	[ "$writes" -gt 0 ] && [ "$reads" -ge "$writes" ] || why "$writes blocks written, $reads read back"
 }
 
 needs fio
-cases=("write 1 1" "randwrite 1 16" "randrw 1 16" "randwrite 0 16" "randwrite 1 16 --fsync=4"
-	"randrw 1 16 --thread" "randrw 1 16 --userspace_reap" "randwrite 1 16 --iodepth_batch=8")
 filesystems=$(wc -w <<<"$FILESYSTEMS")
-plan $((filesystems * (${#cases[@]} + 1)))
+plan $((filesystems * (${#groups[@]} + 2)))
 for fs in $FILESYSTEMS; do
 	scratch "$fs"
 	begin
@@ -32,12 +55,17 @@ for fs in $FILESYSTEMS; do
 	dropins cat /proc/self/maps || rc=1
 	[ "$peer" = 1 ] || grep -q libafsync-libaio "$log" || rc=1
 	verdict $rc "$fs: the drop-in is loaded"
-	for options in "${cases[@]}"; do
-		begin
+	jobs_file >"$work/jobs"
+	begin
+	all=0
+	dropins fio "$work/jobs" || why "fio ended with $?" || all=1
+	fio_table >"$work/table"
+	for group in "${groups[@]}"; do
 		rc=0
-		# shellcheck disable=SC2086 # a list
-		one $options || rc=1
-		verdict $rc "$fs: fio libaio $options"
+		one "$group" || rc=1
+		verdict $rc "$fs: fio libaio $group"
 	done
+	went_through 0 0 || all=1
+	verdict $all "$fs: fio libaio ends well, and queues no sync"
 done
 exit $failed

@@ -47,14 +47,6 @@ jobs_file() {
 	done
 }
 
-# table: "group error reads writes syncs" for each group in fio's report.
-table() {
-	awk '
-	/groupid=[0-9]+, jobs=/ { name = $1; sub(/:$/, "", name); sub(/.*err= */, ""); sub(/[^0-9].*/, ""); error = $0 }
-	/issued rwts: total=/ { sub(/.*total=/, ""); sub(/ .*/, ""); split($0, n, ","); print name, error, n[1], n[2], n[4] }
-	' "$log"
-}
-
 # one GROUP
 one() {
 	local error reads writes syncs fsync
@@ -79,7 +71,7 @@ for fs in $FILESYSTEMS; do
 		[ $mode = processes ] || option=(--thread)
 		all=0
 		dropins fio ${option[@]+"${option[@]}"} "$work/jobs" || why "fio ended with $?" || all=1
-		table >"$work/table"
+		fio_table >"$work/table"
 		for group in "${groups[@]}"; do
 			rc=0
 			one "$group" || rc=1

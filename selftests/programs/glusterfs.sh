@@ -15,8 +15,8 @@
 
 . "$(dirname "$0")/programs.sh"
 
-size=256k
-[ "$small" != 1 ] || size=64k
+size=96k
+[ "$small" != 1 ] || size=32k
 
 volume() {
 	cat <<-EOF
@@ -56,55 +56,61 @@ unmount_brick() {
 	[ $rc = 0 ] || [ $rc = 15 ] || [ $rc = 143 ] || why "glusterfs ended with $rc"
 }
 
-# write_files SYNC RW
-write_files() {
-	local writes
-	fio --name="$1-$2" --directory="$work/mount" --ioengine=psync --rw="$2" --bs=2k --size="$size" \
-		"--$1=4" --numjobs=3 --group_reporting --verify=crc32c --do_verify=1 >>"$log" 2>&1 ||
-		why "fio ended with $?" || return 1
-	writes=$(sed -n 's/.*issued rwts: total=[0-9]*,\([0-9]*\),.*/\1/p' "$log")
-	[ "$writes" -gt 0 ] || why "fio wrote nothing" || return 1
-	# None follows the last block of a job.
-	went_through $((writes / 4 - 3))
+# jobs FOLDER: the same for writing and for reading back.
+jobs() {
+	local sync rw
+	printf '[global]\ndirectory=%s\nioengine=psync\nbs=2k\nsize=%s\nnumjobs=2\n' "$1" "$size"
+	printf 'group_reporting\nverify=crc32c\ndo_verify=1\nstonewall\n'
+	for sync in fsync fdatasync; do
+		for rw in write randwrite; do
+			printf '[%s-%s]\nnew_group\nrw=%s\n%s=4\n' $rw $sync $rw $sync
+		done
+	done
 }
 
-# read_back SYNC RW: without the brick's process.
+# blocks COLUMN: 1 read, 2 written, in all groups of fio's report.
+blocks() { sed -n "s/.*issued rwts: total=\([0-9]*\),\([0-9]*\),.*/\\$1/p" "$log" | awk "{ n += \$1 } END { print n + 0 }"; }
+
+write_files() {
+	jobs "$work/mount" >"$work/jobs"
+	fio "$work/jobs" >>"$log" 2>&1 || why "fio ended with $?" || return 1
+	written=$(blocks 2)
+	[ "$written" -gt 0 ] && [ "$(blocks 1)" = "$written" ] ||
+		why "$written blocks written, $(blocks 1) read back" || return 1
+	# None follows the last block of each of the 8 jobs.
+	went_through $((written / 4 - 8))
+}
+
+# read_back: without the brick's process.
 read_back() {
-	fio --name="$1-$2" --directory="$dir/brick" --ioengine=psync --rw="${2/write/read}" --bs=2k \
-		--size="$size" --numjobs=3 --group_reporting --verify=crc32c --verify_only >>"$log" 2>&1 ||
-		why "fio ended with $?"
+	jobs "$dir/brick" >"$work/jobs"
+	fio --verify_only "$work/jobs" >>"$log" 2>&1 || why "fio ended with $?" || return 1
+	[ "$(blocks 1)" = "$written" ] || why "$written blocks written, $(blocks 1) read back"
 }
 
 needs glusterfs fio mountpoint
 modprobe -q fuse || true
 [ -c /dev/fuse ] || skip_all "no FUSE in this kernel"
 filesystems=$(wc -w <<<"$FILESYSTEMS")
-plan $((filesystems * 10))
+plan $((filesystems * 4))
 for fs in $FILESYSTEMS; do
 	scratch "$fs"
+	written=0
 	begin
 	rc=0
 	mount_brick || rc=1
 	verdict $rc "$fs: glusterfs serves a brick with linux-aio on"
-	for sync in fsync fdatasync; do
-		for rw in write randwrite; do
-			begin
-			rc=0
-			write_files $sync $rw || rc=1
-			verdict $rc "$fs: brick: $rw with $sync"
-		done
-	done
+	begin
+	rc=0
+	write_files || rc=1
+	verdict $rc "$fs: brick: files written with fsync and with fdatasync read back"
 	begin
 	rc=0
 	unmount_brick || rc=1
 	verdict $rc "$fs: glusterfs ends when it is unmounted"
-	for sync in fsync fdatasync; do
-		for rw in write randwrite; do
-			begin
-			rc=0
-			read_back $sync $rw || rc=1
-			verdict $rc "$fs: brick: $rw with $sync reads back from its folder"
-		done
-	done
+	begin
+	rc=0
+	read_back || rc=1
+	verdict $rc "$fs: brick: the files read back from its folder"
 done
 exit $failed

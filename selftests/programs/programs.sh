@@ -129,3 +129,11 @@ tmp_was() {
 	umount -R /tmp
 	[[ $TOP != /tmp/* ]] || umount "$dir/${TOP#/tmp/}"
 }
+
+# fio_table: "group error reads writes syncs" for each group in fio's report in the log.
+fio_table() {
+	awk '
+	/groupid=[0-9]+, jobs=/ { name = $1; sub(/:$/, "", name); sub(/.*err= */, ""); sub(/[^0-9].*/, ""); error = $0 }
+	/issued rwts: total=/ { sub(/.*total=/, ""); sub(/ .*/, ""); split($0, n, ","); print name, error, n[1], n[2], n[4] }
+	' "$log"
+}
