@@ -106,7 +106,7 @@ struct seq_file;
  * @cqes: the entries in @shared; set once
  * @entries: number of entries, a power of two; set once
  * @size: bytes of @shared, whole pages; set once
- * @id: tells rings apart in traces; set once
+ * @id: tells rings apart in commands and traces, not 0; set once
  * @user: pays for the requests; set once
  * @owner: the process that set it up, a reference; set once
  * @lock: protects the fields down to @requests
@@ -238,6 +238,12 @@ static inline struct afsync_ring *afsync_file_ring(struct file *file)
 {
 	/* Pairs with the cmpxchg_release() in ioctl_setup(). */
 	return smp_load_acquire(&file->private_data);
+}
+
+/* Is this the ring that a command means? */
+static inline bool afsync_is_ring(const struct afsync_ring *ring, u32 id)
+{
+	return !id || id == ring->id;
 }
 
 /* ioctl.c */

@@ -106,12 +106,14 @@ ssize_t afsync_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -EINVAL;
 	if (!ring)
 		return -ENXIO;
-	if (iov_iter_count(from) != sizeof(args))
+	if (iocb->ki_pos != AFSYNC_ATTACH_OFFSET || iov_iter_count(from) != sizeof(args))
 		return -EINVAL;
 	if (!copy_from_iter_full(&args, sizeof(args), from))
 		return -EFAULT;
-	if (args.flags & ~AFSYNC_ATTACH_START || args.reserved)
+	if (args.flags & ~AFSYNC_ATTACH_START)
 		return -EINVAL;
+	if (!afsync_is_ring(ring, args.ring))
+		return -ESTALE;
 
 	return attach(ring, &args, iocb);
 }

@@ -20,11 +20,11 @@ static bool matches(const struct afsync_req *req, const struct afsync_cancel *ar
 	return true;
 }
 
-static int cancel_check(const struct afsync_cancel *args)
+static int cancel_check(const struct afsync_ring *ring, const struct afsync_cancel *args)
 {
 	u32 match = args->match;
 
-	if (!match || match & ~AFSYNC_CANCEL_MASK || args->reserved)
+	if (!match || match & ~AFSYNC_CANCEL_MASK)
 		return -EINVAL;
 	if (match & AFSYNC_CANCEL_ALL && match != AFSYNC_CANCEL_ALL)
 		return -EINVAL;
@@ -32,7 +32,7 @@ static int cancel_check(const struct afsync_cancel *args)
 		return -EINVAL;
 	if (!(match & AFSYNC_CANCEL_FD) && args->fd)
 		return -EINVAL;
-	return 0;
+	return afsync_is_ring(ring, args->ring) ? 0 : -ESTALE;
 }
 
 /*
@@ -78,7 +78,7 @@ int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args)
 	int ret, count;
 
 	args->running = 0;
-	ret = cancel_check(args);
+	ret = cancel_check(ring, args);
 	if (ret)
 		return ret;
 

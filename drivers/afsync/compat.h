@@ -26,6 +26,24 @@ static inline void afsync_eventfd_signal(struct eventfd_ctx *eventfd)
 #endif
 
 /*
+ * Files of the device take negative offsets, see AFSYNC_ATTACH_OFFSET: a flag of the open
+ * file up to 6.11, of the operations since. Delete the former when 6.1 is no longer built
+ * for.
+ */
+#ifdef FOP_UNSIGNED_OFFSET
+#define AFSYNC_FOP_FLAGS	.fop_flags = FOP_UNSIGNED_OFFSET,
+static inline void afsync_unsigned_offset(struct file *file)
+{
+}
+#else
+#define AFSYNC_FOP_FLAGS
+static inline void afsync_unsigned_offset(struct file *file)
+{
+	file->f_mode |= FMODE_UNSIGNED_OFFSET;
+}
+#endif
+
+/*
  * Kernels before 6.1.80 do not say whether a kiocb is kernel AIO's; there none can be
  * attached. Delete when nobody runs those any more.
  */

@@ -11,6 +11,7 @@
 #include <linux/seq_file.h>
 
 #include "afsync.h"
+#include "compat.h"
 #include "fileq.h"
 
 /* Requests that fdinfo lists; it only counts the others. */
@@ -19,6 +20,7 @@
 static int afsync_open(struct inode *inode, struct file *file)
 {
 	file->private_data = NULL;	/* misc_open() left the miscdevice here */
+	afsync_unsigned_offset(file);
 	return nonseekable_open(inode, file);
 }
 
@@ -114,6 +116,7 @@ static void afsync_show_fdinfo(struct seq_file *m, struct file *file)
 
 const struct file_operations afsync_fops = {
 	.owner		= THIS_MODULE,
+	AFSYNC_FOP_FLAGS
 	.open		= afsync_open,
 	.release	= afsync_release,
 	.write_iter	= afsync_write_iter,

@@ -20,7 +20,7 @@ void afsync_hold(struct afsync_req *req)
  * @ring: the ring
  * @args: see struct afsync_start
  *
- * Return: number of requests queued, or -ENOENT
+ * Return: number of requests queued; -ENOENT; -ESTALE
  */
 int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 {
@@ -28,8 +28,10 @@ int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 	LIST_HEAD(kick);
 	int count = 0;
 
-	if (args->flags || args->reserved)
+	if (args->flags)
 		return -EINVAL;
+	if (!afsync_is_ring(ring, args->ring))
+		return -ESTALE;
 
 	spin_lock(&ring->lock);
 	list_for_each_entry_safe(req, next, &ring->held, link) {

@@ -36,6 +36,7 @@ static int ring_alloc_shared(struct afsync_ring *ring)
 	shared->mask = ring->entries - 1;
 	shared->entries = ring->entries;
 	shared->cqes_offset = sizeof(*shared);
+	shared->id = ring->id;
 	ring->shared = shared;
 	ring->cqes = (struct afsync_cqe *)(shared + 1);
 	return 0;
@@ -52,7 +53,9 @@ struct afsync_ring *afsync_ring_create(u32 entries)
 		return ERR_PTR(-ENOMEM);
 
 	ring->entries = roundup_pow_of_two(entries);
-	ring->id = atomic_inc_return(&next_id);
+	do
+		ring->id = atomic_inc_return(&next_id);
+	while (!ring->id);
 	ring->owner = get_pid(task_tgid(current));
 	atomic_set(&ring->live, 1);
 	spin_lock_init(&ring->lock);

@@ -84,11 +84,9 @@ static void submit_wait(struct afsync_ring *ring, struct afsync_submit *args,
 		args->wait_result = ret;
 }
 
-static int submit_check(const struct afsync_submit *args)
+static int submit_check(const struct afsync_ring *ring, const struct afsync_submit *args)
 {
 	if (args->flags & ~AFSYNC_SUBMIT_WAIT)
-		return -EINVAL;
-	if (args->reserved)
 		return -EINVAL;
 	if (args->nr && args->sqe_size < sizeof(struct afsync_sqe))
 		return -EINVAL;
@@ -97,7 +95,7 @@ static int submit_check(const struct afsync_submit *args)
 	if (!(args->flags & AFSYNC_SUBMIT_WAIT) &&
 	    (args->min_complete || args->wait_flags || args->timeout_ns || args->sigmask))
 		return -EINVAL;
-	return 0;
+	return afsync_is_ring(ring, args->ring) ? 0 : -ESTALE;
 }
 
 /**
@@ -122,7 +120,7 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 	args->error = 0;
 	args->wait_result = 0;
 
-	ret = submit_check(args);
+	ret = submit_check(ring, args);
 	if (!ret && (args->flags & AFSYNC_SUBMIT_WAIT))
 		ret = afsync_wait_check(ring, &wait);
 	if (ret)

@@ -335,8 +335,10 @@ TEST_F(request, submit_refuses_bad_arguments_and_queues_nothing)
 
 	for (bit = 1; bit < 32; bit++)
 		REFUSED(submit.flags = 1U << bit);
-	REFUSED(submit.reserved = 1);
 	REFUSED(submit.sqe_size = 39);
+	submit = valid;
+	submit.ring = self->s.ring.header->id + 1;
+	EXPECT_EQ(-ESTALE, command(fd, AFSYNC_IOC_SUBMIT, &submit));
 	/* Fields of the wait without the wait. */
 	REFUSED(submit.min_complete = 1);
 	REFUSED(submit.wait_flags = AFSYNC_WAIT_TIMEOUT);
@@ -470,8 +472,11 @@ TEST_F(request, cancel_refuses_bad_arguments_and_cancels_nothing)
 	EXPECT_EQ(-EINVAL, afsync_cmd_cancel(fd, AFSYNC_CANCEL_ALL, 0, 1, NULL));
 	EXPECT_EQ(-EINVAL, afsync_cmd_cancel(fd, AFSYNC_CANCEL_USER_DATA, 0, 1, NULL));
 	EXPECT_EQ(-EINVAL, afsync_cmd_cancel(fd, AFSYNC_CANCEL_FD, 1, self->s.file, NULL));
-	cancel = (struct afsync_cancel) { .match = AFSYNC_CANCEL_ALL, .reserved = 1 };
-	EXPECT_EQ(-EINVAL, command(fd, AFSYNC_IOC_CANCEL, &cancel));
+	cancel = (struct afsync_cancel) {
+		.match	= AFSYNC_CANCEL_ALL,
+		.ring	= self->s.ring.header->id + 1,
+	};
+	EXPECT_EQ(-ESTALE, command(fd, AFSYNC_IOC_CANCEL, &cancel));
 	EXPECT_EQ(-EBADF, afsync_cmd_cancel(fd, AFSYNC_CANCEL_FD, 0, -1, NULL));
 	EXPECT_EQ(-EBADF, afsync_cmd_cancel(fd, AFSYNC_CANCEL_FD, 0, INT_MAX, NULL));
 	EXPECT_EQ(-EFAULT, command(fd, AFSYNC_IOC_CANCEL, NULL));

@@ -45,6 +45,7 @@ static void prepare(struct iocb *iocb, struct afsync_attach *args, int ring,
 		.aio_fildes = ring,
 		.aio_buf = (uintptr_t)args,
 		.aio_nbytes = sizeof(*args),
+		.aio_offset = AFSYNC_ATTACH_OFFSET,
 	};
 }
 
@@ -182,7 +183,12 @@ TEST_F(attach, bad_attach_is_refused_and_leaves_the_request_held)
 	EXPECT_EQ(-EINVAL, (int)event_next(self->ctx).res);
 
 	prepare(&self->iocb, &self->args, self->s.ring.fd, 1, 0);
-	self->args.reserved = 1;
+	self->args.ring = self->s.ring.header->id + 1;
+	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
+	EXPECT_EQ(-ESTALE, (int)event_next(self->ctx).res);
+
+	prepare(&self->iocb, &self->args, self->s.ring.fd, 1, 0);
+	self->iocb.aio_offset = 0;
 	ASSERT_EQ(1, submit(self->ctx, &self->iocb));
 	EXPECT_EQ(-EINVAL, (int)event_next(self->ctx).res);
 
@@ -209,6 +215,29 @@ TEST_F(attach, bad_attach_is_refused_and_leaves_the_request_held)
 
 	EXPECT_EQ(1, ring_start(&self->s.ring, 1));
 	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
+}
+
+/* The descriptor can be another file's by the time of the write. */
+TEST_F(attach, attach_never_ends_up_in_a_file)
+{
+	char path[] = "/tmp/afsync-attach-XXXXXX";
+	int file = mkstemp(path), pipes[2];
+	struct stat st;
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, unlink(path));
+	prepare(&self->iocb, &self->args, file, 1, 0);
+	EXPECT_EQ(-EINVAL, submit(self->ctx, &self->iocb));
+	ASSERT_EQ(0, fstat(file, &st));
+	EXPECT_EQ(0, st.st_size);
+
+	ASSERT_EQ(0, pipe2(pipes, O_NONBLOCK));
+	prepare(&self->iocb, &self->args, pipes[1], 1, 0);
+	EXPECT_EQ(-EINVAL, submit(self->ctx, &self->iocb));
+	EXPECT_EQ(-1, read(pipes[0], path, sizeof(path)));
+	close(file);
+	close(pipes[0]);
+	close(pipes[1]);
 }
 
 TEST_F(attach, cancel_of_the_ring_ends_the_aio)

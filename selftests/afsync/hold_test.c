@@ -195,10 +195,10 @@ TEST_F(hold, bad_start_is_refused_and_starts_nothing)
 	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	EXPECT_EQ(-EINVAL, command(self->s.ring.fd, AFSYNC_IOC_START, &args));
 	args.flags = 0;
-	args.reserved = 1;
-	EXPECT_EQ(-EINVAL, command(self->s.ring.fd, AFSYNC_IOC_START, &args));
+	args.ring = self->s.ring.header->id + 1;
+	EXPECT_EQ(-ESTALE, command(self->s.ring.fd, AFSYNC_IOC_START, &args));
 	EXPECT_EQ(-EFAULT, command(self->s.ring.fd, AFSYNC_IOC_START, NULL));
-	args.reserved = 0;
+	args.ring = 0;
 	EXPECT_EQ(-ENXIO, command(fresh, AFSYNC_IOC_START, &args));
 	close(fresh);
 	EXPECT_EQ(1, ring_start(&self->s.ring, 1));
@@ -252,6 +252,34 @@ TEST_F(hold, start_against_cancel_ends_each_once)
 	EXPECT_FALSE(ring_take(&ring, &cqe));
 	EXPECT_EQ(race.won, cancelled);
 	ring_close(&ring);
+}
+
+TEST_F(hold, command_for_another_ring_is_refused_and_for_this_one_taken)
+{
+	struct afsync_sqe sqe = sqe_of(self->s.file, AFSYNC_OP_FSYNC, 1);
+	struct afsync_submit submit = submit_of(&sqe, 1);
+	struct afsync_cancel cancel = { .match = AFSYNC_CANCEL_ALL };
+	struct afsync_start start = { .user_data = 1 };
+	struct ring other;
+	__u32 id;
+
+	ring_open(&other, 8);
+	id = other.header->id;
+	EXPECT_NE(0, id);
+	EXPECT_NE(id, self->s.ring.header->id);
+
+	sqe.flags = AFSYNC_SQE_HOLD;
+	submit.ring = start.ring = cancel.ring = id;
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
+	EXPECT_EQ(-ESTALE, command(self->s.ring.fd, AFSYNC_IOC_SUBMIT, &submit));
+	EXPECT_EQ(-ESTALE, command(self->s.ring.fd, AFSYNC_IOC_START, &start));
+	EXPECT_EQ(-ESTALE, command(self->s.ring.fd, AFSYNC_IOC_CANCEL, &cancel));
+
+	EXPECT_EQ(1, command(other.fd, AFSYNC_IOC_SUBMIT, &submit));
+	EXPECT_EQ(1, command(other.fd, AFSYNC_IOC_START, &start));
+	EXPECT_EQ(0, ring_next(&other).res);
+	EXPECT_EQ(-ENOENT, command(other.fd, AFSYNC_IOC_CANCEL, &cancel));
+	ring_close(&other);
 }
 
 static void *start_all(void *arg)

@@ -134,6 +134,7 @@ struct afsync_cqe {
  * @mask: number of entries - 1; constant
  * @entries: number of entries, a power of two; constant
  * @cqes_offset: bytes from the start of the mapping to entry 0; constant
+ * @id: the ring's number, not 0, which tells it from others; constant
  * @reserved2: zero
  *
  * Nothing that a program writes here can hurt anybody but itself: the kernel
@@ -146,7 +147,8 @@ struct afsync_ring_header {
 	__u32 mask;
 	__u32 entries;
 	__u32 cqes_offset;
-	__u32 reserved2[12];
+	__u32 id;
+	__u32 reserved2[11];
 };
 
 /**
@@ -216,6 +218,13 @@ struct afsync_wait {
 	__aligned_u64 sigmask;
 };
 
+/*
+ * A library cannot know what a program does with the descriptors that it has not opened
+ * itself: closes them all, perhaps, and then opens another ring. So the commands that
+ * change something have a field @ring: 0, or the id of the ring that is meant (from the
+ * header of the mapping). A descriptor of another ring is then refused with ESTALE.
+ */
+
 /* Flag of a submit: wait as the wait_* fields say once all are queued. */
 #define AFSYNC_SUBMIT_WAIT	(1U << 0)
 
@@ -232,7 +241,7 @@ struct afsync_wait {
  * @timeout_ns: [in/out] as in struct afsync_wait
  * @sigmask: [in] as in struct afsync_wait
  * @wait_result: [out] 0, or the negative errno with which the wait ended
- * @reserved: must be 0
+ * @ring: [in] 0, or the id of the ring that is meant
  */
 struct afsync_submit {
 	__aligned_u64 sqes;
@@ -245,7 +254,7 @@ struct afsync_submit {
 	__aligned_u64 timeout_ns;
 	__aligned_u64 sigmask;
 	__s32 wait_result;
-	__u32 reserved;
+	__u32 ring;
 };
 
 /*
@@ -262,14 +271,14 @@ struct afsync_submit {
  * @fd: [in] for AFSYNC_CANCEL_FD a descriptor of the same open file, else 0
  * @match: [in] AFSYNC_CANCEL_*
  * @running: [out] how many matched but run already; they complete normally
- * @reserved: must be 0
+ * @ring: [in] 0, or the id of the ring that is meant
  */
 struct afsync_cancel {
 	__aligned_u64 user_data;
 	__s32 fd;
 	__u32 match;
 	__u32 running;
-	__u32 reserved;
+	__u32 ring;
 };
 
 /**
@@ -286,25 +295,31 @@ struct afsync_eventfd {
  * struct afsync_start - AFSYNC_IOC_START: queue held requests
  * @user_data: [in] of the requests; all held ones of the ring that have it are queued
  * @flags: [in] must be 0
- * @reserved: must be 0
+ * @ring: [in] 0, or the id of the ring that is meant
  */
 struct afsync_start {
 	__aligned_u64 user_data;
 	__u32 flags;
-	__u32 reserved;
+	__u32 ring;
 };
 
 /* Flag of an attach: queue the request as well. */
 #define AFSYNC_ATTACH_START	(1U << 0)
 
+/*
+ * The only offset at which an attach can be written. Ordinary files refuse a negative one
+ * (EINVAL), so that an attach never ends up in a file that has got the descriptor.
+ */
+#define AFSYNC_ATTACH_OFFSET	(-4096LL)
+
 /**
  * struct afsync_attach - what a kernel AIO write to the ring's descriptor carries
  * @user_data: [in] of a held request; of several the oldest not attached yet
  * @flags: [in] AFSYNC_ATTACH_*
- * @reserved: must be 0
+ * @ring: [in] 0, or the id of the ring that is meant
  *
- * An io_submit(2) of IOCB_CMD_PWRITE of exactly this struct, at offset 0, takes over
- * the completion of a held request: the write ends when the request does, and the res
+ * An io_submit(2) of IOCB_CMD_PWRITE of exactly this struct, at AFSYNC_ATTACH_OFFSET, takes
+ * over the completion of a held request: the write ends when the request does, and the res
  * of its event is the result, 0 or a negative errno. The ring gets no entry. A write that
  * was refused ends with ENOENT when there is no such request, with EINVAL when
  * the struct is wrong, and write(2) and io_uring always get EINVAL.
@@ -312,7 +327,7 @@ struct afsync_start {
 struct afsync_attach {
 	__aligned_u64 user_data;
 	__u32 flags;
-	__u32 reserved;
+	__u32 ring;
 };
 
 #define AFSYNC_IOC_MAGIC	0xAF
