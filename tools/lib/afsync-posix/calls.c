@@ -10,7 +10,7 @@
  *	device.c	the ring and its reader
  *	list.c, suspend.c, cancel.c, notify.c	what their names say
  *	glibc.c		without the device: glibc, for the life of the process
- *	fork.c		the child of a fork starts anew
+ *	process.c	the child of a fork starts anew; exit
  *
  * The functions have all names of glibc's and no version, so they stand for every
  * version that a program may have been linked with. They may be preloaded or linked.

@@ -52,7 +52,7 @@ static void decide(void)
 	enum engine choice = ENGINE_OURS;
 	int reason;
 
-	if (device_available(&reason) && !fork_prepare()) {
+	if (device_available(&reason) && !process_prepare()) {
 		dropin_say(LIBRARY, "using " DROPIN_DEVICE, 0);
 	} else if (glibc_found()) {
 		choice = ENGINE_GLIBC;

@@ -144,6 +144,44 @@ static void count_end(const struct op *op, int error)
 		dropin_count(DROPIN_POSIX_FAILED, 1);
 }
 
+/* Gives the block its status. */
+static void __block_end(struct op *op, int error, ssize_t value)
+{
+	struct aiocb *block = op->block;
+
+	link_del(&op->hash);
+	block->__return_value = error ? -1 : value;
+	/* Pairs with block_status(): who sees it sees the value, and may free the block. */
+	__atomic_store_n(&block->__error_code, error, __ATOMIC_RELEASE);
+}
+
+/* Keeps the status, as the block may be gone; see process.c. The op stays in the table. */
+static void __block_keep(struct op *op, int error, ssize_t value)
+{
+	__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+	op->late = true;
+	op->error = error;
+	op->value = value;
+}
+
+/* The program has asked for the block, so it is there. */
+static void block_end_late(const struct aiocb *block)
+{
+	struct op *op;
+
+	/* In a handler of a signal that came while we had the lock: the next time. */
+	if (pthread_mutex_trylock(&posix_lock))
+		return;
+	op = __op_find(block);
+	if (op && op->late)
+		__block_end(op, op->error, op->value);
+	else
+		op = NULL;
+	unlock();
+	if (op)
+		op_put(op);
+}
+
 /*
  * Ends a request: its status, the streams, those who wait, the notification. @error is
  * 0 with a @value, or what failed. A sync that succeeded takes the error of a request
@@ -166,10 +204,10 @@ void op_end(struct op *op, int error, ssize_t value)
 		__stream_failed(op, error);
 	__device_put(op);
 
-	link_del(&op->hash);
-	block->__return_value = error ? -1 : value;
-	/* Pairs with block_error(): who sees it sees the value, and may free the block. */
-	__atomic_store_n(&block->__error_code, error, __ATOMIC_RELEASE);
+	if (leaving)
+		__block_keep(op, error, value);
+	else
+		__block_end(op, error, value);
 	__atomic_store_n(&op->done, 1, __ATOMIC_RELEASE);
 	count_end(op, error);
 
@@ -203,11 +241,19 @@ void __op_forget_all(void)
 	memset(table, 0, sizeof(table));
 }
 
+static int block_status(const struct aiocb *block)
+{
+	/* Pairs with __block_end(). */
+	return __atomic_load_n(&block->__error_code, __ATOMIC_ACQUIRE);
+}
+
 /* For aio_error(), in any context. */
 int block_error(const struct aiocb *block)
 {
-	/* Pairs with op_end(). */
-	return __atomic_load_n(&block->__error_code, __ATOMIC_ACQUIRE);
+	if (block_status(block) == EINPROGRESS &&
+	    __atomic_load_n(&leaving, __ATOMIC_ACQUIRE))
+		block_end_late(block);
+	return block_status(block);
 }
 
 /*

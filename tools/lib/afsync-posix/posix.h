@@ -8,10 +8,10 @@
  * it below is under that lock; "fixed" means set before the op can be found. Under it
  * nothing waits: no command of the device, no read, write or sync, no notification.
  * Threads are created under it. It is held across fork(), so that the child can trust
- * what it finds (fork.c).
+ * what it finds (process.c).
  *
  * aio_error(), aio_return() and aio_suspend() may be called in a signal handler: they
- * never take it.
+ * never wait for it.
  */
 #ifndef _AFSYNC_POSIX_H
 #define _AFSYNC_POSIX_H
@@ -132,12 +132,15 @@ struct op {
 	struct lane *lane;		/* of a read or write that goes in order */
 	struct pool *pool;		/* whose queue it is, or will be, in */
 	struct device *device;		/* whose ring has a slot for it */
-	int error;			/* of a sync: of a request that it waited for */
+	int error;			/* of a sync: of one that it waited for; or as late */
 	bool held;			/* of a sync: counted as such by its device */
 	bool stranded;			/* of a sync: its ring was lost before its start */
 	bool submitted;			/* of a sync: the device, or we, took it */
 	bool ready;			/* of a sync: its epoch was done before that */
 	bool elsewhere;			/* of a sync: there is no ring; a pool runs it */
+
+	bool late;			/* ended, with error and value kept for the block */
+	ssize_t value;			/* if late */
 
 	/* What the block held before: put back if the request is refused. */
 	int old_error;
@@ -265,7 +268,8 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 void group_get(struct group *group);
 void group_end(struct group *group, bool failed);
 
-/* fork.c */
-int fork_prepare(void);
+/* process.c */
+extern bool leaving;
+int process_prepare(void);
 
 #endif /* _AFSYNC_POSIX_H */

@@ -28,6 +28,8 @@
 
 #define EVENTS		256
 #define NS_PER_S	1000000000L
+/* How often a wait looks again when the process is at its end. */
+#define LOOK_NS		10000000L
 
 struct event {
 	uint32_t word;
@@ -142,25 +144,51 @@ static int wait_once(struct event *event, const struct aiocb *const list[], int 
 }
 
 /*
+ * The same while exit() runs, when block_error() may have to try again (op.c) and nobody
+ * wakes us for that: a look from time to time.
+ */
+static int wait_leaving(struct event *event, const struct aiocb *const list[], int count,
+			const struct timespec *deadline)
+{
+	const struct timespec look = { .tv_nsec = LOOK_NS };
+	struct timespec soon;
+	int ret;
+
+	deadline_after(&look, &soon);
+	if (deadline && (deadline->tv_sec < soon.tv_sec ||
+			 (deadline->tv_sec == soon.tv_sec &&
+			  deadline->tv_nsec <= soon.tv_nsec)))
+		return wait_once(event, list, count, deadline);
+	ret = wait_once(event, list, count, &soon);
+	return ret == ETIMEDOUT ? 0 : ret;
+}
+
+/*
  * Waits until a request of the list has ended. EAGAIN when the time is up, EINTR when a
  * signal came; not if a request has ended by then, so that its result is not missed.
  */
 int suspend(const struct aiocb *const list[], int count,
 	    const struct timespec *timeout)
 {
-	struct timespec deadline;
+	struct timespec time, *deadline = NULL;
 	struct event *event;
 	int ret = 0;
 
 	if (count < 0 || (count && !list))
 		return EINVAL;
-	if (timeout && deadline_after(timeout, &deadline))
-		return EINVAL;
+	if (timeout) {
+		deadline = &time;
+		if (deadline_after(timeout, deadline))
+			return EINVAL;
+	}
 	pthread_testcancel();
 	while ((event = event_of_list(list, count))) {
 		if (ret == EINTR || ret == ETIMEDOUT)
 			return ret == EINTR ? EINTR : EAGAIN;
-		ret = wait_once(event, list, count, timeout ? &deadline : NULL);
+		if (__atomic_load_n(&leaving, __ATOMIC_ACQUIRE))
+			ret = wait_leaving(event, list, count, deadline);
+		else
+			ret = wait_once(event, list, count, deadline);
 	}
 	return 0;
 }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * What happens to the process: fork and exit.
+ *
+ * fork(2): what the parent has in flight stays with the parent. The child has its memory,
+ * but none of its threads; so it forgets everything, closes the ring, which it shares
+ * with the parent, and starts anew with its first request. The lock is held across the
+ * fork, so that the child finds nothing half done.
+ *
+ * exit(3): nothing waits for what is in flight. But main() may have returned, and its
+ * control blocks with it, while requests end in our threads: what was the block is then
+ * the stack of exit(). So from the beginning of exit() on nothing is written into a block
+ * by itself; its status is kept until the program asks for it, which shows that the block
+ * is still there (op.c).
+ */
+#include <stdlib.h>
+
+#include "posix.h"
+
+/* Set once, under the lock; read without it by those who may not take it. */
+bool leaving;
+
+static void leave(void)
+{
+	lock();
+	/* Release: not needed for what is behind the lock; block_error() reads it. */
+	__atomic_store_n(&leaving, true, __ATOMIC_RELEASE);
+	unlock();
+}
+
+static void child(void)
+{
+	static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+
+	__op_forget_all();
+	__stream_forget_all();
+	__pool_forget_all();
+	__device_forget();
+	posix_lock = fresh;
+}
+
+/* Called once, before anything can be in flight. */
+int process_prepare(void)
+{
+	/* What is registered last is called first: as soon as main() has returned. */
+	return pthread_atfork(lock, unlock, child) || atexit(leave);
+}
