@@ -85,18 +85,6 @@ bool context_mapped(aio_context_t id)
 
 /* Looking up, and references */
 
-void context_lock(struct context *ctx, struct lock_mask *mask)
-{
-	mask_signals(mask);
-	pthread_mutex_lock(&ctx->lock);
-}
-
-void context_unlock(struct context *ctx, const struct lock_mask *mask)
-{
-	pthread_mutex_unlock(&ctx->lock);
-	unmask_signals(mask);
-}
-
 void context_put(struct context *ctx)
 {
 	struct lock_mask mask;
@@ -177,13 +165,16 @@ static void change_end(const struct lock_mask *mask)
 	unmask_signals(mask);
 }
 
-/* Takes it out of the table; the reference of the table is the caller's. */
-static struct context *take_out(aio_context_t id)
+/*
+ * Takes it out of the table; the reference of the table is the caller's. If only is not
+ * NULL, nothing else that has this address by now.
+ */
+static struct context *take_out(aio_context_t id, const struct context *only)
 {
 	struct context **at = &table[bucket(id)], *ctx;
 
 	for (; (ctx = *at); at = &ctx->chain) {
-		if (ctx->id != id)
+		if (ctx->id != id || (only && ctx != only))
 			continue;
 		__atomic_store_n(at, ctx->chain, __ATOMIC_RELAXED);
 		return ctx;
@@ -263,9 +254,22 @@ void context_remove(aio_context_t id)
 	if (context_mapped(id))
 		__atomic_store_n(&mapped[bucket(id)], 0, __ATOMIC_RELAXED);
 	change_begin(&mask);
-	ctx = take_out(id);
+	ctx = take_out(id, NULL);
 	change_end(&mask);
 	bury(ctx);
+}
+
+void context_drop(struct context *ctx)
+{
+	struct lock_mask mask;
+	struct context *taken;
+
+	change_begin(&mask);
+	taken = take_out(ctx->id, ctx);
+	if (taken && context_mapped(ctx->id))
+		__atomic_store_n(&mapped[bucket(ctx->id)], 0, __ATOMIC_RELAXED);
+	change_end(&mask);
+	bury(taken);
 }
 
 void context_add(aio_context_t id)
@@ -290,7 +294,7 @@ void context_add(aio_context_t id)
 		return;
 	change_begin(&mask);
 	/* One that the program destroyed by a system call of its own. */
-	stale = take_out(id);
+	stale = take_out(id, NULL);
 	ctx = make(id, order);
 	change_end(&mask);
 	bury(stale);
@@ -300,35 +304,43 @@ void context_add(aio_context_t id)
 
 /* For the watcher: its signals are blocked. */
 
-static void look_at_bucket(size_t i)
+/* Those of a bucket, but for the first ones; returns how many were looked at. */
+static size_t look_at_bucket(size_t i, size_t skip)
 {
 	struct context *ctx, *held[CHUNK];
 	struct lock_mask mask;
-	size_t nr = 0;
+	size_t nr = 0, j;
 
 	pthread_mutex_lock(&lock);
-	for (ctx = table[i]; ctx && nr < CHUNK; ctx = ctx->chain)
-		if (__atomic_load_n(&ctx->held, __ATOMIC_RELAXED) && try_get(ctx))
+	for (ctx = table[i]; ctx && nr < CHUNK; ctx = ctx->chain) {
+		if (!__atomic_load_n(&ctx->held, __ATOMIC_RELAXED))
+			continue;
+		if (skip)
+			skip--;
+		else if (try_get(ctx))
 			held[nr++] = ctx;
+	}
 	pthread_mutex_unlock(&lock);
-	while (nr) {
-		ctx = held[--nr];
+	for (j = 0; j < nr; j++) {
+		ctx = held[j];
 		if (ring_there(ctx)) {
 			context_lock(ctx, &mask);
 			events_look(ctx);
 			context_unlock(ctx, &mask);
 		} else {
-			context_remove(ctx->id);
+			context_drop(ctx);
 		}
 		context_put(ctx);
 	}
+	return nr;
 }
 
 void contexts_look(void)
 {
-	size_t i;
+	size_t i, seen;
 
 	for (i = 0; i < TABLE_SIZE; i++)
 		if (__atomic_load_n(&table[i], __ATOMIC_RELAXED))
-			look_at_bucket(i);
+			for (seen = 0; look_at_bucket(i, seen) == CHUNK; seen += CHUNK)
+				;
 }

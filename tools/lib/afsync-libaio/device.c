@@ -5,56 +5,61 @@
  * that were taken back before anything was attached to them, and nobody wants those.
  *
  * The program does not know of the descriptor, and may close it or put another file
- * there. So it is looked at before syncs are queued, and if it is gone a new ring is made.
- * Syncs held by the old one cannot be started any more; order.c cancels them when it finds
- * that out.
+ * there. So every command names the ring that it means, and when the descriptor turns out
+ * to be something else a new ring is made. Syncs held by the old one cannot be started any
+ * more; gate.c cancels them when it finds that out.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
-#include <sys/stat.h>
 
 #include "internal.h"
 
 #define ENTRIES	8192
 
 enum device_state {
-	UNTRIED,
+	UNTRIED,	/* or it failed for a reason that may pass */
 	READY,
 	ABSENT,		/* for the rest of the process's life */
 };
 
-/* Under the device lock; state and fd are read without it as well. */
+/* Under the device lock; state is read without it as well. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct dropin_ring ring = { .fd = -1 };
 static enum device_state state;
-static struct stat ours;
+static __u32 ring_id;
 static bool litter;	/* requests taken back may have left entries */
-static unsigned int opened;	/* rings so far */
+static bool said;	/* what AFSYNC_VERBOSE asks for */
 static __u64 begin;	/* user data of this ring's requests is greater */
 
 static __u64 last_user_data;	/* atomic */
 
+static bool may_pass(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ||
+	       error == -EINTR || error == -EAGAIN;
+}
+
 /* Under the lock. */
 static void open_ring(void)
 {
-	int ret, old;
+	enum device_state now = READY;
+	int ret;
 
-	/* open(2) is where a thread can be cancelled, and it would keep the lock. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	ret = dropin_ring_open(&ring, ENTRIES);
-	if (!ret && fstat(ring.fd, &ours)) {
-		ret = -EBADF;
-		dropin_ring_close(&ring);
-	}
-	dropin_say(LIBRARY, ret ? "kernel AIO runs the syncs" : "using /dev/afsync", ret);
-	/* Release: whoever sees READY sees the rest. */
-	__atomic_store_n(&state, ret ? ABSENT : READY, __ATOMIC_RELEASE);
+	if (ret)
+		now = may_pass(ret) ? UNTRIED : ABSENT;
+	else
+		ring_id = ring.header->id;
+	if (!said)
+		dropin_say(LIBRARY, ret ? "kernel AIO runs the syncs" : "using /dev/afsync",
+			   ret);
+	said = true;
 	litter = false;
-	opened++;
 	begin = __atomic_load_n(&last_user_data, __ATOMIC_RELAXED);
-	pthread_setcancelstate(old, NULL);
+	/* Release: whoever sees READY sees the rest. */
+	__atomic_store_n(&state, now, __ATOMIC_RELEASE);
 }
 
 bool device_ready(void)
@@ -75,14 +80,13 @@ bool device_ready(void)
 /* Is the descriptor still the ring's? Under the lock. */
 static bool descriptor_is_ours(void)
 {
-	struct stat now;
-	int saved = errno;
-	bool same;
+	/* Queues nothing and waits for nothing. */
+	struct afsync_submit submit = {
+		.sqe_size = sizeof(struct afsync_sqe),
+		.ring = ring_id,
+	};
 
-	same = !fstat(ring.fd, &now) && S_ISCHR(now.st_mode) &&
-	       now.st_rdev == ours.st_rdev && now.st_ino == ours.st_ino;
-	errno = saved;
-	return same;
+	return sys_ioctl(ring.fd, AFSYNC_IOC_SUBMIT, &submit) == 0;
 }
 
 /* Gives the slots of unwanted entries back. Under the lock. */
@@ -96,24 +100,37 @@ static void sweep(void)
 	__atomic_store_n(&header->head, tail, __ATOMIC_RELEASE);
 }
 
-/* The descriptor to use, or -1; and which of the rings it is. */
-static int current_fd(unsigned int *which)
+static bool current_ring(struct device_ring *now)
 {
-	int fd = -1;
+	bool ready;
 
 	pthread_mutex_lock(&lock);
-	if (state == READY && !descriptor_is_ours()) {
-		dropin_ring_close(&ring);
+	if (state == UNTRIED)
 		open_ring();
-	}
-	if (state == READY) {
-		fd = ring.fd;
-		if (litter)
-			sweep();
-	}
-	*which = opened;
+	ready = state == READY;
+	*now = (struct device_ring){ .fd = ring.fd, .id = ring_id };
+	if (ready && litter)
+		sweep();
 	pthread_mutex_unlock(&lock);
-	return fd;
+	return ready;
+}
+
+bool device_lost(const struct device_ring *which)
+{
+	bool lost = true;
+
+	pthread_mutex_lock(&lock);
+	if (state == READY && ring_id == which->id) {
+		lost = !descriptor_is_ours();
+		if (lost) {
+			/* It is somebody else's. */
+			ring.fd = -1;
+			dropin_ring_close(&ring);
+			open_ring();
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return lost;
 }
 
 /* Never 0, and unique: also after a new ring was made. */
@@ -125,61 +142,60 @@ static void number(struct afsync_sqe *sqes, unsigned int nr)
 		sqes[nr].user_data = last--;
 }
 
-long device_hold(struct afsync_sqe *sqes, unsigned int nr, int *ring_fd)
+long device_hold(struct afsync_sqe *sqes, unsigned int nr, struct device_ring *which)
 {
 	struct afsync_submit submit = {
 		.sqes = (__u64)(unsigned long)sqes,
 		.nr = nr,
 		.sqe_size = sizeof(*sqes),
 	};
-	unsigned int which, tried;
 	long ret;
 
-	*ring_fd = current_fd(&which);
 	do {
-		if (*ring_fd < 0)
+		if (!current_ring(which))
 			return -ENODEV;
 		/* Now, so that they are greater than those of a ring before this one. */
 		number(sqes, nr);
-		ret = sys_ioctl(*ring_fd, AFSYNC_IOC_SUBMIT, &submit);
-		if (ret != -EBADF && ret != -ENOTTY)
-			return ret;
-		/* Is it a file of the program that is bad, or our ring by now? */
-		tried = which;
-		*ring_fd = current_fd(&which);
-	} while (which != tried);
+		submit.ring = which->id;
+		ret = sys_ioctl(which->fd, AFSYNC_IOC_SUBMIT, &submit);
+		/* Is it a file of the program that is bad, or our ring? */
+	} while (ret < 0 && ret != -EAGAIN && device_lost(which));
 	return ret;
 }
 
-/* The ring's descriptor if the request is one of this ring, else -1. */
-static int fd_of(__u64 user_data)
+/* The ring if the request is one of it; else a descriptor that is none. */
+static struct device_ring ring_of(__u64 user_data)
 {
-	int fd;
+	struct device_ring which = { .fd = -1 };
 
 	pthread_mutex_lock(&lock);
-	fd = state == READY && user_data > begin ? ring.fd : -1;
+	if (state == READY && user_data > begin)
+		which = (struct device_ring){ .fd = ring.fd, .id = ring_id };
 	pthread_mutex_unlock(&lock);
-	return fd;
+	return which;
 }
 
 long device_start(__u64 user_data)
 {
-	struct afsync_start start = { .user_data = user_data };
+	struct device_ring which = ring_of(user_data);
+	struct afsync_start start = { .user_data = user_data, .ring = which.id };
 	long ret;
 
-	ret = sys_ioctl(fd_of(user_data), AFSYNC_IOC_START, &start);
-	/* What other files answer is not -ENOENT, which is the device's own. */
+	ret = sys_ioctl(which.fd, AFSYNC_IOC_START, &start);
+	/* What other files answer is not -ENOENT, which is the ring's own. */
 	return ret < 0 && ret != -ENOENT ? -EBADF : ret;
 }
 
 void device_cancel(__u64 user_data)
 {
+	struct device_ring which = ring_of(user_data);
 	struct afsync_cancel cancel = {
 		.user_data = user_data,
 		.match = AFSYNC_CANCEL_USER_DATA,
+		.ring = which.id,
 	};
 
-	sys_ioctl(fd_of(user_data), AFSYNC_IOC_CANCEL, &cancel);
+	sys_ioctl(which.fd, AFSYNC_IOC_CANCEL, &cancel);
 	pthread_mutex_lock(&lock);
 	litter = true;
 	pthread_mutex_unlock(&lock);
@@ -189,7 +205,11 @@ void device_cancel(__u64 user_data)
 void device_forget(void)
 {
 	pthread_mutex_init(&lock, NULL);
-	if (state == READY)
+	if (state == READY) {
+		if (!descriptor_is_ours())
+			ring.fd = -1;
 		dropin_ring_close(&ring);
+	}
 	state = UNTRIED;
+	said = false;
 }

@@ -8,36 +8,15 @@
  * know of, and none is submitted through us without a look before it; so between two looks
  * there are at most nr - 1 events, each is still there, and tail says how many they are.
  */
-#include <string.h>
-
 #include "internal.h"
-
-_Static_assert(sizeof(struct aio_ring) == RING_WORDS * sizeof(__u64), "the ring's header");
-
-void ring_words(const struct context *ctx, void **from)
-{
-	int i;
-
-	for (i = 0; i < RING_WORDS; i++)
-		from[i] = (char *)ctx->ring + i * sizeof(__u64);
-}
-
-bool ring_is(const struct context *ctx, const __u64 *words)
-{
-	struct aio_ring ring;
-
-	memcpy(&ring, words, sizeof(ring));
-	return ring.magic == AIO_RING_MAGIC && ring.nr == ctx->nr;
-}
 
 bool ring_there(const struct context *ctx)
 {
-	void *from[RING_WORDS];
-	__u64 words[RING_WORDS];
+	void *from = (void *)ctx->ring;
+	struct aio_ring ring;
 
-	ring_words(ctx, from);
-	return memory_read(words, from, sizeof(words[0]), RING_WORDS) == RING_WORDS &&
-	       ring_is(ctx, words);
+	return memory_read(&ring, &from, sizeof(ring), 1) == 1 &&
+	       ring.magic == AIO_RING_MAGIC && ring.nr == ctx->nr;
 }
 
 void events_look(struct context *ctx)

@@ -44,7 +44,7 @@ static struct gate *gate_new(struct order *o, int fd, struct gate *older)
 		o->free_gates = gate->chain;
 	else
 		gate = &o->gates[o->gates_used++];
-	*gate = (struct gate){ .fd = fd, .blocked = older };
+	*gate = (struct gate){ .fd = fd, .older = older };
 	if (older) {
 		gate_unlist(o, older);
 		older->newer = gate;
@@ -54,13 +54,12 @@ static struct gate *gate_new(struct order *o, int fd, struct gate *older)
 	return gate;
 }
 
-struct gate *gate_join(struct order *o, int fd)
+struct gate *gate_to_join(struct order *o, int fd)
 {
 	struct gate *gate = gate_newest(o, fd);
 
 	if (!gate || gate->first)
 		gate = gate_new(o, fd, gate);
-	gate->pending++;
 	return gate;
 }
 
@@ -113,24 +112,48 @@ void gate_start(struct context *ctx, const struct entry *sync)
 	sys_io_cancel(ctx->id, (struct iocb *)(unsigned long)sync->obj, &ignored);
 }
 
-void gate_try(struct context *ctx, struct gate *gate)
+static void gate_free(struct order *o, struct gate *gate)
+{
+	gate->chain = o->free_gates;
+	o->free_gates = gate;
+}
+
+/* Nobody waits at it, and nothing counts: whoever is behind it waits at the older one. */
+static void take_out(struct order *o, struct gate *gate)
+{
+	struct gate *older = gate->older, *newer = gate->newer, **bucket;
+
+	older->newer = newer;
+	if (newer) {
+		newer->older = older;
+	} else {
+		gate_unlist(o, gate);
+		bucket = fd_bucket(o, older->fd);
+		older->chain = *bucket;
+		*bucket = older;
+	}
+	gate_free(o, gate);
+}
+
+void gate_settle(struct context *ctx, struct gate *gate)
 {
 	struct order *o = ctx->order;
 	struct entry *sync;
 	struct gate *newer;
 
-	while (gate && !gate->blocked && !gate->pending) {
+	while (gate && !gate->older && !gate->pending) {
 		while ((sync = gate->first)) {
 			gate_leave(ctx, sync);
 			gate_start(ctx, sync);
 		}
 		newer = gate->newer;
 		if (newer)
-			newer->blocked = false;
+			newer->older = NULL;
 		else
 			gate_unlist(o, gate);
-		gate->chain = o->free_gates;
-		o->free_gates = gate;
+		gate_free(o, gate);
 		gate = newer;
 	}
+	if (gate && gate->older && !gate->pending && !gate->first)
+		take_out(o, gate);
 }

@@ -78,9 +78,10 @@ struct context {
 	__u32 pos;		/* first event of the ring not looked at */
 };
 
-/* Signals that were blocked before a lock was taken. */
+/* How the thread was before it took a lock. */
 struct lock_mask {
 	sigset_t signals;
+	int cancel_state;
 };
 
 /* syscall.c: system calls that return -errno and leave errno alone */
@@ -116,21 +117,41 @@ struct context *context_get(aio_context_t id);
 void context_put(struct context *ctx);
 /* Forgets it, before the kernel destroys it. */
 void context_remove(aio_context_t id);
-void context_lock(struct context *ctx, struct lock_mask *mask);
-void context_unlock(struct context *ctx, const struct lock_mask *mask);
+/* Forgets this one, whose ring is gone. By now there may be another with its address. */
+void context_drop(struct context *ctx);
 /* Looks after each context with held syncs. */
 void contexts_look(void);
 
+static inline void context_lock(struct context *ctx, struct lock_mask *mask)
+{
+	mask_signals(mask);
+	pthread_mutex_lock(&ctx->lock);
+}
+
+static inline void context_unlock(struct context *ctx, const struct lock_mask *mask)
+{
+	pthread_mutex_unlock(&ctx->lock);
+	unmask_signals(mask);
+}
+
 /* device.c */
+
+/* A ring of the process, of which there is one at a time. */
+struct device_ring {
+	int fd;
+	__u32 id;
+};
 
 /* Opens the ring; false if there is none to be had. */
 bool device_ready(void);
 /*
  * Queues syncs held, with user data of its own: how many, or -errno for the first; -ENODEV
- * if the program has closed the ring, and there is no other. *ring_fd gets the descriptor
- * to attach to.
+ * if the program has closed the ring, and there is no other. *which gets the ring to attach
+ * to.
  */
-long device_hold(struct afsync_sqe *sqes, unsigned int nr, int *ring_fd);
+long device_hold(struct afsync_sqe *sqes, unsigned int nr, struct device_ring *which);
+/* Has the program closed the ring? Then there is another one, or will be. */
+bool device_lost(const struct device_ring *which);
 /* Fails with -EBADF when the ring is gone. */
 long device_start(__u64 user_data);
 /* Takes back one that nothing is attached to. */
@@ -144,6 +165,8 @@ size_t order_size(__u32 nr);
 struct order *order_make(void *memory, __u32 nr);
 /* Room for requests, all in all. */
 __u32 order_room(const struct context *ctx);
+/* Is nothing outstanding? */
+bool order_idle(const struct context *ctx);
 /*
  * A read, write or the like that the kernel is about to be given; there must be room.
  * @name is where the program has the iocb.
@@ -160,11 +183,6 @@ void order_event(struct context *ctx, const struct io_event *event);
 
 /* events.c */
 
-/* The ring's header, as words that memory_read() takes. */
-#define RING_WORDS	4
-
-void ring_words(const struct context *ctx, void **from);
-bool ring_is(const struct context *ctx, const __u64 *words);
 /* Did nobody destroy the context behind our back? */
 bool ring_there(const struct context *ctx);
 /* Looks at the events since the last look, and starts the syncs that can be. Locked. */

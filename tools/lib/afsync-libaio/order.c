@@ -8,11 +8,13 @@
  * has ended, a sync may be started late, but never early:
  *
  *	- a sync that runs is taken first: nothing waits for it;
- *	- then requests of one descriptor, the newest first;
- *	- if they are of several descriptors, none is taken to have ended until all have.
- *	  That is a debt. There is room for so many of them; then the newest is taken;
- *	- a held sync is taken if there is nothing else: it was cancelled.
+ *	- then the requests that are no syncs. They are only counted, and none is taken to
+ *	  have ended until all of them have;
+ *	- a held sync is taken if there is nothing else, or the event says that it was
+ *	  cancelled.
  */
+#include <errno.h>
+
 #include "order.h"
 
 static unsigned int bucket_bits(__u32 nr)
@@ -39,6 +41,7 @@ struct order *order_make(void *memory, __u32 nr)
 	unsigned int bits = bucket_bits(nr);
 
 	o->nr = nr;
+	o->entries_free = 2 * nr;
 	o->shift = 64 - bits;
 	o->entries = (struct entry *)(o + 1);
 	o->gates = (struct gate *)(o->entries + 2 * (size_t)nr);
@@ -47,10 +50,20 @@ struct order *order_make(void *memory, __u32 nr)
 	return o;
 }
 
-/* Never more than nr - 1 in all, as in the kernel; so events.c can tell what is new. */
+/*
+ * Never more than nr - 1 in all, as in the kernel; so events.c can tell what is new. And
+ * less if the program uses its iocbs so that memory is short for what may have ended.
+ */
 __u32 order_room(const struct context *ctx)
 {
-	return ctx->nr - 1 - ctx->order->outstanding;
+	__u32 room = ctx->nr - 1 - ctx->order->outstanding;
+
+	return room < ctx->order->entries_free ? room : ctx->order->entries_free;
+}
+
+bool order_idle(const struct context *ctx)
+{
+	return !ctx->order->outstanding;
 }
 
 /* Entries */
@@ -76,6 +89,7 @@ static struct entry *entry_new(struct order *o, __u64 obj, __u64 data, __u64 use
 		o->free_entries = entry->next;
 	else
 		entry = &o->entries[o->entries_used++];
+	o->entries_free--;
 	*entry = (struct entry){ .obj = obj, .data = data, .user_data = user_data };
 	entry->chain = *bucket;
 	*bucket = entry;
@@ -97,36 +111,34 @@ static void entry_remove(struct context *ctx, struct entry *entry)
 	*at = entry->chain;
 	entry->next = o->free_entries;
 	o->free_entries = entry;
-	gate_try(ctx, gate);
+	o->entries_free++;
+	gate_settle(ctx, gate);
 }
 
-/* One of the twins has ended, of which this is the newest. */
+/* One of those that look like this has ended. */
 static void twin_ended(struct context *ctx, struct entry *newest)
 {
-	struct order *o = ctx->order;
 	struct entry *next, *twin;
 
-	if (newest->twins == newest->owed + 1) {
-		o->owed -= newest->owed;
-		for (twin = newest; twin; twin = next) {
-			next = find_twin(twin->chain, twin->obj, twin->data);
-			entry_remove(ctx, twin);
-		}
+	if (--newest->count)
 		return;
+	for (twin = newest; twin; twin = next) {
+		next = find_twin(twin->chain, twin->obj, twin->data);
+		entry_remove(ctx, twin);
 	}
-	if (newest->mixed && o->owed < o->nr) {
-		newest->owed++;
-		o->owed++;
-		return;
-	}
-	next = find_twin(newest->chain, newest->obj, newest->data);
-	next->twins = newest->twins - 1;
-	next->owed = newest->owed;
-	next->mixed = newest->mixed;
-	entry_remove(ctx, newest);
 }
 
-static void one_ended(struct context *ctx, __u64 obj, __u64 data)
+/*
+ * A held sync was cancelled, or so it seems: the event may be that of a request with the
+ * same iocb. Starting it does no harm if it was, and keeps it from being forgotten if not.
+ */
+static void held_ended(struct context *ctx, struct entry *sync)
+{
+	device_start(sync->user_data);
+	entry_remove(ctx, sync);
+}
+
+static void one_ended(struct context *ctx, __u64 obj, __u64 data, bool cancelled)
 {
 	struct order *o = ctx->order;
 	struct entry *bucket = o->by_obj[order_slot(o, obj)];
@@ -140,16 +152,16 @@ static void one_ended(struct context *ctx, __u64 obj, __u64 data)
 		else
 			running = entry;
 	}
-	other = running ? NULL : find_twin(bucket, obj, data);
+	other = find_twin(bucket, obj, data);
 	/* else it is one that a system call of the program's own submitted */
 	if (running || other || held)
 		o->outstanding--;
-	if (running)
+	if (held && (cancelled || (!running && !other)))
+		held_ended(ctx, held);
+	else if (running)
 		entry_remove(ctx, running);
 	else if (other)
 		twin_ended(ctx, other);
-	else if (held)
-		entry_remove(ctx, held);
 }
 
 /* What the other files call */
@@ -157,22 +169,27 @@ static void one_ended(struct context *ctx, __u64 obj, __u64 data)
 void order_add(struct context *ctx, const struct iocb *iocb, const struct iocb *name)
 {
 	struct order *o = ctx->order;
-	__u64 obj = (unsigned long)name;
-	int fd = iocb->aio_fildes;
-	struct entry *entry, *twin;
+	__u64 obj = (unsigned long)name, data = iocb->aio_data;
+	struct entry *newest, *twin, *entry;
+	struct gate *gate = gate_to_join(o, iocb->aio_fildes);
 
-	twin = find_twin(o->by_obj[order_slot(o, obj)], obj, iocb->aio_data);
-	entry = entry_new(o, obj, iocb->aio_data, 0);
-	entry->twins = twin ? twin->twins + 1 : 1;
-	entry->owed = twin ? twin->owed : 0;
-	entry->mixed = twin && (twin->mixed || twin->gate->fd != fd);
+	newest = find_twin(o->by_obj[order_slot(o, obj)], obj, data);
 	o->outstanding++;
-	entry->gate = gate_join(o, fd);
+	for (twin = newest; twin; twin = find_twin(twin->chain, obj, data)) {
+		if (twin->gate != gate)
+			continue;
+		newest->count++;
+		return;
+	}
+	entry = entry_new(o, obj, data, 0);
+	entry->count = newest ? newest->count + 1 : 1;
+	entry->gate = gate;
+	gate->pending++;
 }
 
 void order_drop(struct context *ctx, const struct iocb *iocb, const struct iocb *name)
 {
-	one_ended(ctx, (unsigned long)name, iocb->aio_data);
+	one_ended(ctx, (unsigned long)name, iocb->aio_data, false);
 }
 
 bool order_waits(const struct context *ctx, int fd)
@@ -197,5 +214,5 @@ void order_add_sync(struct context *ctx, const struct iocb *iocb,
 
 void order_event(struct context *ctx, const struct io_event *event)
 {
-	one_ended(ctx, event->obj, event->data);
+	one_ended(ctx, event->obj, event->data, event->res == -ECANCELED);
 }

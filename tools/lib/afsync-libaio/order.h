@@ -10,15 +10,18 @@
 
 struct gate {
 	int fd;
-	bool blocked;		/* there is an older one */
-	__u32 pending;		/* requests that count in it */
+	__u32 pending;		/* entries that count in it */
 	struct entry *first;	/* syncs that wait, oldest first */
 	struct entry *last;
+	struct gate *older;
 	struct gate *newer;
 	struct gate *chain;	/* in its bucket, if it is its descriptor's newest */
 };
 
-/* A request that is outstanding, or owed. */
+/*
+ * A sync that is outstanding, or requests that look the same, are of one gate, and are
+ * not known to have all ended.
+ */
 struct entry {
 	__u64 obj;		/* as in its event */
 	__u64 data;		/* as in its event */
@@ -27,22 +30,21 @@ struct entry {
 	struct entry *chain;	/* in its bucket; newer ones come first */
 	struct entry *next;	/* of the syncs of a gate, or of the free ones */
 	struct entry *prev;	/* of the syncs of a gate */
-	/* Of what looks the same and is not a sync; only valid in the newest: */
-	__u32 twins;		/* how many, with this one */
-	__u32 owed;		/* how many of them have ended, but nobody knows which */
-	bool mixed;		/* they are of several descriptors */
+	__u32 count;		/* requests that look the same, outstanding at all gates; only
+				 * valid in the newest entry of them, and not of a sync
+				 */
 };
 
 struct order {
 	__u32 nr;		/* constant: of the ring */
 	__u32 outstanding;
-	__u32 owed;		/* of all twins; at most nr */
+	__u32 entries_free;	/* in the array, in all */
 	__u32 entries_used;	/* of the array; any of those may be in the free list */
 	__u32 gates_used;
 	unsigned int shift;	/* 64 - bits of the number of buckets */
 	struct entry *free_entries;
 	struct gate *free_gates;
-	/* The arrays. A gate, but for an empty last one, has an entry. */
+	/* The arrays. Each gate has an entry. */
 	struct entry *entries;	/* 2 * nr */
 	struct gate *gates;	/* 2 * nr */
 	struct entry **by_obj;	/* buckets */
@@ -58,12 +60,15 @@ static inline size_t order_slot(const struct order *o, __u64 key)
 
 /* NULL if nothing of the descriptor is outstanding that a sync has to wait for. */
 struct gate *gate_newest(const struct order *o, int fd);
-/* Counts a request that is not a sync. */
-struct gate *gate_join(struct order *o, int fd);
+/* Where a request that is not a sync has to count. */
+struct gate *gate_to_join(struct order *o, int fd);
 void gate_enter(struct context *ctx, struct gate *gate, struct entry *sync);
 void gate_leave(struct context *ctx, struct entry *sync);
-/* Opens the gate if nothing is before it, and those behind it that wait for nothing else. */
-void gate_try(struct context *ctx, struct gate *gate);
+/*
+ * To be called when less waits at the gate, or counts in it: opens it if nothing is before
+ * it, and those behind it that wait for nothing else. If it is of no use any more it goes.
+ */
+void gate_settle(struct context *ctx, struct gate *gate);
 /* The entry stays until its event is seen. */
 void gate_start(struct context *ctx, const struct entry *sync);
 

@@ -22,7 +22,7 @@ static void look(struct context *ctx)
 	if (!holds(ctx))
 		return;
 	if (!ring_there(ctx)) {
-		context_remove(ctx->id);
+		context_drop(ctx);
 		return;
 	}
 	context_lock(ctx, &mask);
@@ -103,10 +103,12 @@ static long ask_in_steps(struct context *ctx, long min_nr, long nr,
 static bool nothing_there(aio_context_t id, const struct timespec *timeout)
 {
 	const struct aio_ring *ring = (const void *)id;
+	struct timespec value;
 
-	return timeout && !timeout->tv_sec && !timeout->tv_nsec && context_mapped(id) &&
+	return timeout && context_mapped(id) &&
 	       __atomic_load_n(&ring->head, __ATOMIC_RELAXED) ==
-	       __atomic_load_n(&ring->tail, __ATOMIC_RELAXED);
+	       __atomic_load_n(&ring->tail, __ATOMIC_RELAXED) &&
+	       ordinary(timeout, &value) && !value.tv_sec && !value.tv_nsec;
 }
 
 long events_reap(aio_context_t id, long min_nr, long nr, struct io_event *events,

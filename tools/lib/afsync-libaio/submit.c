@@ -18,7 +18,7 @@
 #include "internal.h"
 
 /* iocbs taken at a time. They are on the stack of the caller's thread. */
-#define BATCH	32
+#define BATCH	16
 
 struct batch {
 	struct iocb *names[BATCH];	/* where the program has them */
@@ -112,17 +112,21 @@ static struct afsync_sqe sqe_of(const struct iocb *iocb)
 	return sqe;
 }
 
-/* The write that takes the completion over. */
+/*
+ * The write that takes the completion over. If the program puts a file of its own in the
+ * place of the ring at this very moment, that refuses the offset.
+ */
 static struct iocb attach_of(const struct iocb *iocb, const struct afsync_attach *attach,
-			     int ring_fd)
+			     const struct device_ring *ring)
 {
 	struct iocb write = *iocb;
 
 	write.aio_lio_opcode = IOCB_CMD_PWRITE;
 	write.aio_reqprio = 0;
-	write.aio_fildes = ring_fd;
+	write.aio_fildes = ring->fd;
 	write.aio_buf = (__u64)(unsigned long)attach;
 	write.aio_nbytes = sizeof(*attach);
+	write.aio_offset = AFSYNC_ATTACH_OFFSET;
 	write.aio_flags &= IOCB_FLAG_RESFD;
 	return write;
 }
@@ -141,15 +145,18 @@ static void restore(struct iocb *name, const struct iocb *iocb)
 
 /* Has the kernel take over the completions of held syncs; returns what io_submit(2) does. */
 static long attach_all(struct context *ctx, struct batch *b, unsigned int first, long nr,
-		       const struct afsync_sqe *sqes, int ring_fd)
+		       const struct afsync_sqe *sqes, const struct device_ring *ring)
 {
 	struct afsync_attach attach[BATCH];
 	struct iocb writes[BATCH];
 	long i, ret;
 
 	for (i = 0; i < nr; i++) {
-		attach[i] = (struct afsync_attach){ .user_data = sqes[i].user_data };
-		writes[i] = attach_of(&b->iocbs[first + i], &attach[i], ring_fd);
+		attach[i] = (struct afsync_attach){
+			.user_data = sqes[i].user_data,
+			.ring = ring->id,
+		};
+		writes[i] = attach_of(&b->iocbs[first + i], &attach[i], ring);
 	}
 	nr = memory_write((void *const *)&b->names[first], writes, sizeof(writes[0]), nr);
 	/* One in memory that cannot be written, which kernel AIO refuses like this. */
@@ -165,18 +172,21 @@ static long attach_all(struct context *ctx, struct batch *b, unsigned int first,
 static long queue_syncs(struct context *ctx, struct batch *b, unsigned int first,
 			struct afsync_sqe *sqes, unsigned int nr)
 {
+	struct device_ring ring;
 	long ret, held, i;
-	int ring_fd;
 
-	held = device_hold(sqes, nr, &ring_fd);
-	/* Kernel AIO has no use for the priority of a sync, and refuses none. */
-	if ((held == -EINVAL || held == -EPERM) && sqes[0].ioprio) {
-		sqes[0].ioprio = 0;
-		held = device_hold(sqes, 1, &ring_fd);
-	}
-	if (held <= 0)
-		return held;
-	ret = attach_all(ctx, b, first, held, sqes, ring_fd);
+	do {
+		held = device_hold(sqes, nr, &ring);
+		/* Kernel AIO has no use for the priority of a sync, and refuses none. */
+		if ((held == -EINVAL || held == -EPERM) && sqes[0].ioprio) {
+			sqes[0].ioprio = 0;
+			held = device_hold(sqes, 1, &ring);
+		}
+		if (held <= 0)
+			return held;
+		ret = attach_all(ctx, b, first, held, sqes, &ring);
+		/* Else something is wrong with an iocb. */
+	} while ((ret == -EINVAL || ret == -EBADF) && device_lost(&ring));
 	for (i = 0; i < ret; i++) {
 		order_add_sync(ctx, &b->iocbs[first + i], b->names[first + i],
 			       sqes[i].user_data);
@@ -213,11 +223,13 @@ static long submit_syncs(struct context *ctx, struct batch *b, unsigned int firs
 			 unsigned int nr)
 {
 	struct lock_mask mask;
+	bool idle;
 	long ret;
 
 	context_lock(ctx, &mask);
 	events_look(ctx);
 	nr = min(nr, order_room(ctx));
+	idle = order_idle(ctx);
 	if (ctx->dead)
 		ret = -EINVAL;
 	else if (!nr)
@@ -226,33 +238,28 @@ static long submit_syncs(struct context *ctx, struct batch *b, unsigned int firs
 		ret = queue_watched(ctx, b, first, nr);
 	context_unlock(ctx, &mask);
 
-	if (ret != -ENODEV)
+	if (ret == -EAGAIN && idle)
+		nr = 1;
+	else if (ret != -ENODEV)
 		return ret;
-	/* There is no ring any more: the kernel's own sync, in no order. */
+	/*
+	 * There is no ring any more, or others have used up all that the device allows, and
+	 * no event of this context will ever say that it has room again: the kernel's own.
+	 */
 	return count(DROPIN_ELSEWHERE, submit_others(ctx, b, first, nr));
 }
 
-/*
- * Takes the next iocbs from the program; none if the first cannot be read. False if the
- * context is gone.
- */
-static bool batch_read(struct context *ctx, struct batch *b, struct iocb **iocbs, long nr)
+/* Takes the next iocbs from the program; none if the first cannot be read. */
+static void batch_read(struct batch *b, struct iocb **iocbs, long nr)
 {
-	void *from[RING_WORDS + BATCH];
-	__u64 words[RING_WORDS + BATCH];
-	long i, got;
+	void *from[BATCH];
+	long i;
 
 	nr = nr < BATCH ? nr : BATCH;
-	/* In one system call with the pointers. */
-	ring_words(ctx, from);
 	for (i = 0; i < nr; i++)
-		from[RING_WORDS + i] = iocbs + i;
-	got = memory_read(words, from, sizeof(words[0]), RING_WORDS + nr) - RING_WORDS;
-	if (got < 0 || !ring_is(ctx, words))
-		return false;
-	memcpy(b->names, words + RING_WORDS, got * sizeof(words[0]));
-	b->nr = memory_read(b->iocbs, (void *const *)b->names, sizeof(b->iocbs[0]), got);
-	return true;
+		from[i] = iocbs + i;
+	nr = memory_read(b->names, from, sizeof(b->names[0]), nr);
+	b->nr = memory_read(b->iocbs, (void *const *)b->names, sizeof(b->iocbs[0]), nr);
 }
 
 /* Returns how many of the batch were submitted, or -errno. */
@@ -279,14 +286,15 @@ long context_submit(struct context *ctx, long nr, struct iocb **iocbs)
 	struct batch b;
 	long done = 0, ret;
 
+	if (!ring_there(ctx)) {
+		context_drop(ctx);
+		return -EINVAL;
+	}
 	/* As the kernel does. */
 	if (nr > ctx->nr)
 		nr = ctx->nr;
 	while (done < nr) {
-		if (!batch_read(ctx, &b, iocbs + done, nr - done)) {
-			context_remove(ctx->id);
-			return done ? done : -EINVAL;
-		}
+		batch_read(&b, iocbs + done, nr - done);
 		/* It cannot be read: the kernel finds the error. */
 		if (!b.nr)
 			ret = sys_io_submit(ctx->id, 1, iocbs + done);

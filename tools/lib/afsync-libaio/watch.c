@@ -19,16 +19,19 @@
 /* Naps without any held sync before it ends. */
 #define IDLE_NAPS	64
 /* If it is too small for the program's thread-local data there is the usual one. */
-#define STACK_SIZE	(256 << 10)
+#define STACK_SIZE		(256 << 10)
+#define DEFAULT_STACK_SIZE	(8 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool running;		/* under the lock */
 static unsigned int starting;	/* under the lock: watch_start() without watch_started() */
 static unsigned int held;	/* atomic: held syncs of all contexts */
+static unsigned int changes;	/* atomic: of held */
 
 void watch_count(unsigned int n)
 {
 	__atomic_add_fetch(&held, n, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&changes, 1, __ATOMIC_RELAXED);
 }
 
 bool watch_any(void)
@@ -56,15 +59,19 @@ static bool may_end(void)
 static void *watch(void *unused)
 {
 	struct timespec nap = { 0, SHORTEST_NAP_NS };
-	unsigned int idle = 0;
+	unsigned int idle = 0, seen = 0, now;
 
 	(void)unused;
 	do {
 		nanosleep(&nap, NULL);
 		contexts_look();
 		idle = watch_any() ? 0 : idle + 1;
-		if (nap.tv_nsec < LONGEST_NAP_NS)
+		now = __atomic_load_n(&changes, __ATOMIC_RELAXED);
+		if (now != seen)
+			nap.tv_nsec = SHORTEST_NAP_NS;
+		else if (nap.tv_nsec < LONGEST_NAP_NS)
 			nap.tv_nsec *= 2;
+		seen = now;
 	} while (idle < IDLE_NAPS || !may_end());
 	return NULL;
 }
@@ -81,7 +88,15 @@ static int create(void)
 		return -ret;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	/* Not the caller's: a thread that must not sleep would be asked to share its CPU. */
+	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
 	ret = pthread_create(&thread, &attr, watch, NULL);
+	if (ret) {
+		/* The usual size, and a policy that it is allowed to have. */
+		pthread_attr_setinheritsched(&attr, PTHREAD_INHERIT_SCHED);
+		pthread_attr_setstacksize(&attr, DEFAULT_STACK_SIZE);
+		ret = pthread_create(&thread, &attr, watch, NULL);
+	}
 	pthread_attr_destroy(&attr);
 	return -ret;
 }

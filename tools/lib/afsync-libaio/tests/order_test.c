@@ -89,11 +89,12 @@ static void sync_behind(FIXTURE_DATA(order) *self, int i, int fd, __u64 user_dat
 }
 
 /* As the kernel posts it, and somebody takes it at once. */
-static void end(FIXTURE_DATA(order) *self, int i)
+static void end_as(FIXTURE_DATA(order) *self, int i, long res)
 {
 	struct io_event event = {
 		.obj = (unsigned long)&self->iocbs[i],
 		.data = self->iocbs[i].aio_data,
+		.res = res,
 	};
 	__u32 tail = self->ring->tail;
 
@@ -101,6 +102,11 @@ static void end(FIXTURE_DATA(order) *self, int i)
 	self->ring->tail = (tail + 1) % NR;
 	self->ring->head = self->ring->tail;
 	events_look(&self->ctx);
+}
+
+static void end(FIXTURE_DATA(order) *self, int i)
+{
+	end_as(self, i, 0);
 }
 
 TEST_F(order, sync_with_nothing_before_it_is_started)
@@ -170,9 +176,48 @@ TEST_F(order, cancelled_sync_leaves_its_place)
 	add(self, 0, 3);
 	sync_behind(self, 1, 3, 100);
 	sync_behind(self, 2, 3, 101);
-	end(self, 1);
+	start_result = -ENOENT;
+	end_as(self, 1, -ECANCELED);
 	EXPECT_EQ(1, self->ctx.held);
+	nr_started = 0;
 	end(self, 0);
+	ASSERT_EQ(1, nr_started);
+	EXPECT_EQ(101, started[0]);
+}
+
+/* A request that never ends must not make those behind it use up the memory. */
+TEST_F(order, cancelled_syncs_behind_a_request_leave_nothing)
+{
+	unsigned int i;
+
+	add(self, 0, 3);
+	for (i = 0; i < 10000; i++) {
+		sync_behind(self, 1, 3, 100 + i);
+		add(self, 2, 3);
+		end_as(self, 1, -ECANCELED);
+		end(self, 2);
+		ASSERT_EQ(0, self->ctx.held);
+		ASSERT_EQ(NR - 1 - 1, order_room(&self->ctx));
+		ASSERT_GE(4, self->ctx.order->gates_used);
+		nr_started = 0;
+	}
+	sync_behind(self, 1, 3, 100);
+	end(self, 0);
+	EXPECT_EQ(1, nr_started);
+	EXPECT_FALSE(order_waits(&self->ctx, 3));
+}
+
+TEST_F(order, cancelled_sync_is_not_taken_for_a_request_with_its_iocb)
+{
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	add(self, 1, 4);
+	sync_behind(self, 2, 4, 101);
+	start_result = -ENOENT;
+	end_as(self, 1, -ECANCELED);
+	EXPECT_EQ(1, self->ctx.held);
+	nr_started = 0;
+	end(self, 1);
 	ASSERT_EQ(1, nr_started);
 	EXPECT_EQ(101, started[0]);
 }
@@ -221,7 +266,7 @@ TEST_F(order, data_tells_requests_with_the_same_iocb_apart)
 	EXPECT_EQ(101, started[0]);
 }
 
-TEST_F(order, of_two_that_look_the_same_the_newer_has_ended)
+TEST_F(order, of_two_that_look_the_same_none_has_ended_until_both_have)
 {
 	add(self, 0, 3);
 	sync_behind(self, 1, 3, 100);
