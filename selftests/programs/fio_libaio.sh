@@ -9,8 +9,8 @@
 
 . "$(dirname "$0")/programs.sh"
 
-size=512k
-[ "$small" != 1 ] || size=128k
+size=256k
+[ "$small" != 1 ] || size=16k
 
 groups=("write 1 1" "randwrite 1 16" "randrw 1 16" "randwrite 0 16" "randwrite 1 16 fsync=4"
 	"randrw 1 16 thread" "randrw 1 16 userspace_reap" "randwrite 1 16 iodepth_batch=8")
@@ -42,7 +42,9 @@ one() {
 	local error reads writes _
 	read -r error reads writes _ < <(sed -n "s/^${1// /-} //p" "$work/table") || why "fio does not report $1" || return 1
 	[ "$error" = 0 ] || why "fio has error $error" || return 1
-	[ "$writes" -gt 0 ] && [ "$reads" -ge "$writes" ] || why "$writes blocks written, $reads read back"
+	if [ "$writes" = 0 ] || [ "$reads" -lt "$writes" ]; then
+		why "$writes blocks written, $reads read back"
+	fi
 }
 
 needs fio

@@ -13,7 +13,7 @@
 . "$(dirname "$0")/programs.sh"
 
 size=128k
-[ "$small" != 1 ] || size=32k
+[ "$small" != 1 ] || size=16k
 
 groups=()
 for rw in write randwrite; do

@@ -16,7 +16,7 @@
 . "$(dirname "$0")/programs.sh"
 
 size=96k
-[ "$small" != 1 ] || size=32k
+[ "$small" != 1 ] || size=16k
 
 volume() {
 	cat <<-EOF

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The programs of posixtestsuite that call aio_fsync, each run 10 times on each
-# filesystem. Ten of the twelve give a verdict; 2-1 and 3-1 end with "untested" (5) when all went well, for
-# they cannot see whether the file is on disk. Most of them end while their sync runs,
-# with the control block on the stack: under glibc some of those runs die.
+# filesystem. Ten of the twelve give a verdict; 2-1 and 3-1 end with "untested" (5) when
+# all went well, for they cannot see whether the file is on disk. Most of them end while
+# their sync runs, with the control block on the stack: under glibc some of those die.
 #
 #	selftests/programs/posixtestsuite.sh	needs: see programs.sh; built by the Makefile
 #

@@ -10,7 +10,7 @@
 . "$(dirname "$0")/programs.sh"
 
 ops=2000
-[ "$small" != 1 ] || ops=300
+[ "$small" != 1 ] || ops=60
 
 needs stress-ng
 filesystems=$(wc -w <<<"$FILESYSTEMS")
