@@ -12,7 +12,8 @@
  *	  event says -ECANCELED. Of one that runs it returns -EAGAIN. With kernel AIO both
  *	  are -EINVAL.
  *	- When 8192 syncs of the process are outstanding, or as many as the device allows,
- *	  io_submit() returns -EAGAIN.
+ *	  io_submit() returns -EAGAIN, or if nothing of the context is outstanding leaves
+ *	  the sync to kernel AIO.
  *	- An iocb of a sync is changed while io_submit() runs, and changed back. Two threads
  *	  must not submit the same one at the same time.
  *	- The calls are no system calls any more. They may be used in signal handlers all the
