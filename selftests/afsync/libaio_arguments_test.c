@@ -493,6 +493,30 @@ TEST_F_TIMEOUT(arguments, more_than_the_device_has_room_for_is_EAGAIN_and_nothin
 	free(iocbs);
 }
 
+/* Whoever has nothing to wait for could only try again for ever. */
+TEST_F(arguments, context_with_nothing_outstanding_has_room_whoever_uses_the_device)
+{
+	long long max = parameter("max_user_requests");
+	struct ring ring;
+	struct iocb iocb;
+	int i, ret;
+
+	ring_open(&ring, 16);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(1, ring_queue(&ring, self->s.file, AFSYNC_OP_FSYNC, i));
+	parameter_set("max_user_requests", 4);
+	ret = submit_sync(self->s.ctx, &iocb, self->s.other, false);
+	parameter_set("max_user_requests", max);
+	EXPECT_EQ(1, ret);
+	if (ret == 1) {
+		EXPECT_EQ(0, event_next(self->s.ctx).res);
+		EXPECT_EQ(1, sim_started(self->s.other, SIM_GATE_FSYNC));
+	}
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	ring_close(&ring);
+}
+
 /* The other calls, and errno */
 
 TEST_F(arguments, io_getevents_refuses_what_the_kernel_refuses)

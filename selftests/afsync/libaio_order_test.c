@@ -371,6 +371,106 @@ TEST_F_TIMEOUT(direct, no_sync_of_busy_descriptors_comes_before_an_earlier_reque
 		close(fds[i]);
 }
 
+/* Requests that look the same in their events: one iocb for all of them, and no data. */
+FIXTURE(alike) {
+	struct aio_lanes l;
+	struct iocb iocb;
+	int second;	/* another descriptor */
+};
+
+FIXTURE_SETUP(alike)
+{
+	AIO_LANES_SETUP(&self->l, FS_NONE);
+	self->second = open(self->l.rig.file, O_RDWR | O_DIRECT | O_CLOEXEC);
+	need(self->second >= 0);
+}
+
+FIXTURE_TEARDOWN(alike)
+{
+	close(self->second);
+	lanes_close(&self->l);
+}
+
+static void alike_begin(FIXTURE_DATA(alike) *self, int fd, int page)
+{
+	prep_page_write(&self->l, &self->iocb, fd, page);
+	need(submit_one(self->l.ctx, &self->iocb) == 1);
+}
+
+TEST_F_TIMEOUT(alike, sync_is_not_early_however_many_came_and_went, LONG_TIMEOUT)
+{
+	struct iocb sync;
+	int i, fd;
+
+	fd = open(self->l.rig.file, O_RDWR | O_DIRECT | O_CLOEXEC);
+	need(fd >= 0);
+	lane_stop(&self->l, 0);
+	lane_stop(&self->l, 1);
+	alike_begin(self, self->l.direct, LANE(0));
+	alike_begin(self, self->second, LANE(1));
+	/* more than a context has entries, and never all at an end */
+	for (i = 0; i < 1000; i++) {
+		alike_begin(self, i % 2 ? self->l.direct : self->second, LANE_FREE);
+		ASSERT_EQ(PAGE, event_next(self->l.ctx).res);
+	}
+	alike_begin(self, fd, LANE(1) + 1);
+	ASSERT_EQ(1, submit_sync(self->l.ctx, &sync, fd, false));
+	lane_go(&self->l, 0);
+	EXPECT_EVENT(self->l.ctx, &self->iocb, PAGE);
+	EXPECT_NOTHING_YET(&self->l);
+	lane_go(&self->l, 1);
+	EXPECT_EVENT(self->l.ctx, &self->iocb, PAGE);
+	EXPECT_EVENT(self->l.ctx, &self->iocb, PAGE);
+	EXPECT_EVENT(self->l.ctx, &sync, 0);
+	close(fd);
+}
+
+TEST_F(alike, sync_is_not_early_when_another_is_cancelled)
+{
+	struct io_event unused;
+	struct iocb write, sync;
+
+	lane_stop(&self->l, 0);
+	lane_stop(&self->l, 1);
+	write_begin(&self->l, &write, LANE(0));
+	ASSERT_EQ(1, submit_sync(self->l.ctx, &self->iocb, self->l.direct, false));
+	alike_begin(self, self->second, LANE(1));
+	ASSERT_EQ(1, submit_sync(self->l.ctx, &sync, self->second, false));
+	/* the sync is the one of the two that can be */
+	ASSERT_EQ(-EINPROGRESS, io_cancel(self->l.ctx, &self->iocb, &unused));
+	EXPECT_EVENT(self->l.ctx, &self->iocb, -ECANCELED);
+	EXPECT_NOTHING_YET(&self->l);
+	lane_go(&self->l, 1);
+	EXPECT_EVENT(self->l.ctx, &self->iocb, PAGE);
+	EXPECT_EVENT(self->l.ctx, &sync, 0);
+	lane_go(&self->l, 0);
+	EXPECT_EVENT(self->l.ctx, &write, PAGE);
+}
+
+/* What comes and goes behind a request that stays costs nothing that stays. */
+TEST_F_TIMEOUT(alike, thousand_syncs_are_cancelled_behind_one_write, LONG_TIMEOUT)
+{
+	struct io_event events[2], unused;
+	struct iocb stays, write, sync;
+	int i;
+
+	lane_stop(&self->l, 0);
+	write_begin(&self->l, &stays, LANE(0));
+	for (i = 0; i < 1000; i++) {
+		ASSERT_EQ(1, submit_sync(self->l.ctx, &sync, self->l.direct, i % 2));
+		write_begin(&self->l, &write, LANE_FREE);
+		ASSERT_EQ(-EINPROGRESS, io_cancel(self->l.ctx, &sync, &unused));
+		events_wait(self->l.ctx, events, 2);
+		ASSERT_NE(&stays, events[0].obj);
+		ASSERT_NE(&stays, events[1].obj);
+	}
+	ASSERT_EQ(1, submit_sync(self->l.ctx, &sync, self->l.direct, false));
+	EXPECT_NOTHING_YET(&self->l);
+	lane_go(&self->l, 0);
+	EXPECT_EVENT(self->l.ctx, &stays, PAGE);
+	EXPECT_EVENT(self->l.ctx, &sync, 0);
+}
+
 FIXTURE(buffered) {
 	struct aio_stage s;
 	struct iocb write;

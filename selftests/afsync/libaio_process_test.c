@@ -571,6 +571,36 @@ TEST_F(process, file_of_the_program_in_the_place_of_the_device_is_left_alone)
 	close(file);
 }
 
+/* A program that uses the device itself, and has closed what it did not know. */
+TEST_F(process, device_that_the_program_opened_in_that_place_is_left_alone)
+{
+	struct afsync_cqe cqe;
+	struct ring ring;
+	int device, i;
+
+	ASSERT_EQ(1, submit_sync(self->s.ctx, &self->iocb, self->s.file, false));
+	event_next(self->s.ctx);
+	device = device_descriptor();
+	ASSERT_LE(0, device);
+	ring_open(&ring, 8);
+	need(dup2(ring.fd, device) == device);
+	close(ring.fd);
+	ring.fd = device;
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(1, submit_sync(self->s.ctx, &self->iocb, self->s.file, i % 2));
+		EXPECT_EQ(0, event_next(self->s.ctx).res);
+		EXPECT_EQ(-EBADF, submit_sync(self->s.ctx, &self->iocb, -1, false));
+	}
+	EXPECT_EQ(21, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+	others_sync(self->s.other, 3);
+	EXPECT_EQ(0, ring_ready(&ring));
+	ASSERT_EQ(1, ring_queue(&ring, self->s.file, AFSYNC_OP_FSYNC, 7));
+	cqe = ring_next(&ring);
+	EXPECT_EQ(7, cqe.user_data);
+	EXPECT_EQ(0, cqe.res);
+	ring_close(&ring);
+}
+
 FIXTURE(waiting) {
 	struct aio_lanes l;
 	struct iocb write;
