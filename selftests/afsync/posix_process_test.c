@@ -320,6 +320,56 @@ TEST_F(leave, process_with_syncs_pending_ends_and_leaves_nothing_behind)
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 }
 
+/*
+ * When main() has returned, the control blocks on its stack are gone, and what is in
+ * flight ends while exit() runs: nothing is written there. A handler that the program has
+ * for its end can still wait for requests whose blocks it has kept.
+ */
+static struct {
+	struct aiocb write;
+	struct aiocb gone;	/* a sync whose memory has another meaning by then */
+	struct aiocb kept;	/* a sync queued after it */
+	int ctl;
+	int file;
+} at_exit;
+
+static void at_exit_handler(void)
+{
+	struct aiocb poison;
+	int wrong;
+
+	memset(&poison, 0x5a, sizeof(poison));
+	at_exit.gone = poison;
+	sim_let_go(at_exit.ctl, SIM_GATE_WRITE);
+	wrong = block_end(&at_exit.kept) != 0;
+	wrong += 2 * (block_end(&at_exit.write) != 1);
+	wrong += 4 * (memcmp(&at_exit.gone, &poison, sizeof(poison)) != 0);
+	wrong += 8 * (sync_now(O_DSYNC, at_exit.file) != 0);
+	_exit(wrong);
+}
+
+TEST_F(process, exit_writes_to_no_block_that_may_be_gone)
+{
+	pid_t pid;
+
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	pid = child();
+	if (!pid) {
+		/* Before the first request, as most programs do: it runs late. */
+		need(atexit(at_exit_handler) == 0);
+		at_exit.ctl = self->s.ctl;
+		at_exit.file = self->s.file;
+		at_exit.write = transfer_of(self->s.file, "x", 1, 0);
+		at_exit.gone = block_of(self->s.file);
+		at_exit.kept = block_of(self->s.file);
+		need(write_queue(&at_exit.write) == 0);
+		need(sync_queue(O_SYNC, &at_exit.gone) == 0);
+		need(sync_queue(O_SYNC, &at_exit.kept) == 0);
+		exit(99);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
 /* The sync is the process's, not that of the thread which asked for it. */
 static void *queue_thread(void *arg)
 {
