@@ -125,17 +125,16 @@ static bool page_readable(unsigned long page)
 long memory_read(void *to, void *const *from, size_t size, long nr)
 {
 	/* This stack is where programs have most of what they hand over. */
-	unsigned long known[2] = { (unsigned long)known & -PAGE }, page, last;
+	unsigned long stack = (unsigned long)&stack & -PAGE, known = stack, page, last;
 	long i;
 
 	for (i = 0; i < nr; i++) {
 		last = ((unsigned long)from[i] + size - 1) & -PAGE;
 		for (page = (unsigned long)from[i] & -PAGE; ; page += PAGE) {
-			if (page != known[0] && page != known[1]) {
-				if (!page_readable(page))
-					return i;
-				known[1] = page;
-			}
+			if (page != stack && page != known && !page_readable(page))
+				return i;
+			if (page != stack)
+				known = page;
 			if (page == last)
 				break;
 		}
