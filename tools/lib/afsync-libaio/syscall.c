@@ -116,7 +116,8 @@ static bool page_readable(unsigned long page)
 	int saved = errno;
 	bool fault;
 
-	fault = syscall(SYS_rt_sigprocmask, -1, page, NULL, _NSIG / 8) < 0 &&
+	/* Not the start, which would be no mask at all in the case of page 0. */
+	fault = syscall(SYS_rt_sigprocmask, -1, page + 8, NULL, _NSIG / 8) < 0 &&
 		errno == EFAULT;
 	errno = saved;
 	return !fault;
