@@ -171,8 +171,8 @@ static void fileq_start(struct afsync_fileq *fileq)
 
 /*
  * Appends a new or held request to the queue of its file, which owns it from now on, and
- * the queue to the submitter's list @kick if it has to be started. In one step: whoever
- * looks finds a request that was held held or queued.
+ * the queue to the submitter's list @kick if it has to be started. In one step: a
+ * request that was held is found held or queued by whoever looks.
  *
  * A queue that is on another submitter's list is started here: that thread may not
  * get the CPU for long, and nobody shall wait for it.

@@ -269,7 +269,9 @@ TEST_F(hold, command_for_another_ring_is_refused_and_for_this_one_taken)
 	EXPECT_NE(id, self->s.ring.header->id);
 
 	sqe.flags = AFSYNC_SQE_HOLD;
-	submit.ring = start.ring = cancel.ring = id;
+	submit.ring = id;
+	start.ring = id;
+	cancel.ring = id;
 	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	EXPECT_EQ(-ESTALE, command(self->s.ring.fd, AFSYNC_IOC_SUBMIT, &submit));
 	EXPECT_EQ(-ESTALE, command(self->s.ring.fd, AFSYNC_IOC_START, &start));
