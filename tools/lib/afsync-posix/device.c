@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #include "device.h"
 
@@ -24,16 +23,20 @@
 
 static struct device *current;
 
-static bool descriptor_is_ours(const struct device *device)
+/*
+ * Whether the descriptor is still that of the ring. The program may have given the number
+ * to a file of its own, to a ring even. So the open file carries a mark that is of no use
+ * otherwise: the signal that it would send, was it asked to send signals.
+ */
+bool descriptor_is_ours(const struct device *device)
 {
-	struct stat st;
-
-	return !fstat(device->ring.fd, &st) && S_ISCHR(st.st_mode) &&
-	       st.st_rdev == device->number;
+	return fcntl(device->ring.fd, F_GETSIG) == SIGRTMAX;
 }
 
 void device_free(struct device *device)
 {
+	if (!descriptor_is_ours(device))
+		device->ring.fd = -1;
 	dropin_ring_close(&device->ring);
 	free(device);
 }
@@ -42,7 +45,6 @@ void device_free(struct device *device)
 static int device_open(struct device **devicep)
 {
 	struct device *device;
-	struct stat st;
 	int ret, state;
 
 	device = calloc(1, sizeof(*device));
@@ -51,7 +53,7 @@ static int device_open(struct device **devicep)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	ret = -dropin_ring_open(&device->ring, ENTRIES);
 	pthread_setcancelstate(state, NULL);
-	if (!ret && fstat(device->ring.fd, &st)) {
+	if (!ret && fcntl(device->ring.fd, F_SETSIG, SIGRTMAX)) {
 		ret = errno;
 		dropin_ring_close(&device->ring);
 	}
@@ -59,7 +61,6 @@ static int device_open(struct device **devicep)
 		free(device);
 		return ret;
 	}
-	device->number = st.st_rdev;
 	link_init(&device->strand);
 	*devicep = device;
 	return 0;
@@ -209,7 +210,7 @@ int device_submit(struct op *op, unsigned int ioprio, bool held)
 		if (ret)
 			return ret;
 		device = op->device;
-		ret = submit(op, ioprio, held);
+		ret = descriptor_is_ours(device) ? submit(op, ioprio, held) : EBADF;
 		if (!ret)
 			return 0;
 		lock();
@@ -252,8 +253,9 @@ void device_start(struct op *op)
 	/* An op that has ended has no ring, and is not to be started. */
 	if (!device)
 		return;
-	if (ioctl(device->ring.fd, AFSYNC_IOC_START, &args) < 0 &&
-	    !descriptor_is_ours(device))
+	if (!descriptor_is_ours(device) ||
+	    (ioctl(device->ring.fd, AFSYNC_IOC_START, &args) < 0 &&
+	     !descriptor_is_ours(device)))
 		strand(op, device);
 	lock();
 	__device_unhold(op);
@@ -281,7 +283,9 @@ int device_cancel(struct op *op, int fd)
 		args.fd = fd;
 		args.match |= AFSYNC_CANCEL_FD;
 	}
-	if (ioctl(device->ring.fd, AFSYNC_IOC_CANCEL, &args) < 0)
+	if (!descriptor_is_ours(device))
+		ret = EBADF;
+	else if (ioctl(device->ring.fd, AFSYNC_IOC_CANCEL, &args) < 0)
 		ret = errno;
 	if (ret == ENOENT)
 		/* If it is done, its entry is there, but its end may not be seen yet. */

@@ -13,7 +13,6 @@
  */
 struct device {
 	struct dropin_ring ring;	/* fixed */
-	dev_t number;			/* fixed; what the descriptor has to be */
 	unsigned int in_flight;		/* ops, and who uses the ring for one */
 	unsigned int held;		/* of them not started yet */
 	unsigned int stranded;		/* of them in the list */
@@ -25,6 +24,7 @@ struct device {
 };
 
 /* device.c */
+bool descriptor_is_ours(const struct device *device);
 void device_free(struct device *device);
 void __device_lose(struct device *device);
 
