@@ -310,4 +310,36 @@ TEST_F(descriptor, file_that_gets_the_number_of_the_librarys_own_is_not_harmed)
 	close(victim);
 }
 
+/* Nor is a ring that the program has there: it is the same device, and not the same. */
+TEST_F(descriptor, ring_of_the_program_that_gets_that_number_is_left_alone)
+{
+	struct aiocb blocks[2] = { block_of(self->s.file), block_of(self->s.file) };
+	struct ring ring;
+	int fd, i, end;
+
+	ring_open(&ring, 8);
+	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, sync_queue(O_SYNC, &blocks[i]));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 2);
+	for (fd = 3; fd < 4096; fd++)
+		if (fd != self->s.ring.fd && fd != ring.fd && is_device(fd))
+			need(dup2(ring.fd, fd) == fd);
+	ASSERT_EQ(1, ring_queue(&ring, self->s.file, AFSYNC_OP_FSYNC, 1));
+	end = aio_cancel(self->s.file, NULL);
+	EXPECT_TRUE(end == AIO_CANCELED || end == AIO_NOTCANCELED);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	for (i = 0; i < 2; i++) {
+		end = block_end(&blocks[i]);
+		EXPECT_TRUE(end == 0 || end == -EBADF || end == -ECANCELED);
+	}
+	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
+	EXPECT_EQ(0, sync_now(O_DSYNC, self->s.file));
+	/* One request was queued by the program, and that is all there was. */
+	EXPECT_EQ(1, ring_next(&ring).user_data);
+	EXPECT_EQ(0, ring_ready(&ring));
+	ring_close(&ring);
+}
+
 TEST_HARNESS_MAIN
