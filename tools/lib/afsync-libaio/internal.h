@@ -104,6 +104,7 @@ void unmask_signals(const struct lock_mask *mask);
  * pointer.
  */
 long memory_read(void *to, void *const *from, size_t size, long nr);
+/* Of what was read before; each of at least 8 bytes. */
 long memory_write(void *const *to, const void *from, size_t size, long nr);
 
 /* context.c */

@@ -9,18 +9,12 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "internal.h"
 
-/* Elements that memory_write() can be asked for. */
-#define MEMORY_MAX	32
 /* No page is smaller, so what has a readable byte here is readable. */
 #define PAGE	4096UL
-
-/* The kernel has no process_vm_writev(), or a filter refuses it. Only ever set. */
-static bool unguarded;
 
 static long result(long ret, int saved)
 {
@@ -144,32 +138,32 @@ long memory_read(void *to, void *const *from, size_t size, long nr)
 	return nr;
 }
 
-static long copy_out(void *const *to, const void *from, size_t size, long nr)
+/* The kernel writes there what it does not need to be asked for. */
+static bool word_writable(void *at)
 {
-	struct iovec local = { (void *)from, nr * size }, remote[MEMORY_MAX];
 	int saved = errno;
-	ssize_t ret;
-	long i;
+	__u64 was;
+	bool fault;
 
-	for (i = 0; i < nr; i++)
-		remote[i] = (struct iovec){ to[i], size };
-	ret = process_vm_writev(getpid(), &local, 1, remote, nr, 0);
-	if (ret < 0 && (errno == ENOSYS || errno == EPERM))
-		__atomic_store_n(&unguarded, true, __ATOMIC_RELAXED);
+	memcpy(&was, at, sizeof(was));
+	fault = syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, at, sizeof(was)) < 0 &&
+		errno == EFAULT;
 	errno = saved;
-	return ret < 0 ? 0 : ret / (ssize_t)size;
+	if (!fault)
+		memcpy(at, &was, sizeof(was));
+	return !fault;
 }
 
 long memory_write(void *const *to, const void *from, size_t size, long nr)
 {
 	long i;
 
-	if (!__atomic_load_n(&unguarded, __ATOMIC_RELAXED)) {
-		i = copy_out(to, from, size, nr);
-		if (!__atomic_load_n(&unguarded, __ATOMIC_RELAXED))
+	for (i = 0; i < nr; i++) {
+		/* The first and the last of two pages, if it lies in two. */
+		if (!word_writable(to[i]) ||
+		    !word_writable((char *)to[i] + size - sizeof(__u64)))
 			return i;
-	}
-	for (i = 0; i < nr; i++)
 		memcpy(to[i], (const char *)from + i * size, size);
+	}
 	return nr;
 }
