@@ -13,7 +13,6 @@
  * there is no ring (sync.c). Meanwhile the next sync has opened a new one.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
@@ -25,12 +24,14 @@ static struct device *current;
 
 /*
  * Whether the descriptor is still that of the ring. The program may have given the number
- * to a file of its own, to a ring even. So the open file carries a mark that is of no use
- * otherwise: the signal that it would send, was it asked to send signals.
+ * to a file of its own, to a ring even; so every command names the ring that it means. This
+ * one does nothing else.
  */
 bool descriptor_is_ours(const struct device *device)
 {
-	return fcntl(device->ring.fd, F_GETSIG) == SIGRTMAX;
+	struct afsync_submit nothing = { .ring = device->ring.header->id };
+
+	return !ioctl(device->ring.fd, AFSYNC_IOC_SUBMIT, &nothing);
 }
 
 void device_free(struct device *device)
@@ -53,10 +54,6 @@ static int device_open(struct device **devicep)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	ret = -dropin_ring_open(&device->ring, ENTRIES);
 	pthread_setcancelstate(state, NULL);
-	if (!ret && fcntl(device->ring.fd, F_SETSIG, SIGRTMAX)) {
-		ret = errno;
-		dropin_ring_close(&device->ring);
-	}
 	if (ret) {
 		free(device);
 		return ret;
@@ -191,6 +188,7 @@ static int submit(struct op *op, unsigned int ioprio, bool held)
 		.sqes = (uintptr_t)&sqe,
 		.nr = 1,
 		.sqe_size = sizeof(sqe),
+		.ring = op->device->ring.header->id,
 	};
 
 	return ioctl(op->device->ring.fd, AFSYNC_IOC_SUBMIT, &args) == 1 ? 0 : errno;
@@ -210,7 +208,7 @@ int device_submit(struct op *op, unsigned int ioprio, bool held)
 		if (ret)
 			return ret;
 		device = op->device;
-		ret = descriptor_is_ours(device) ? submit(op, ioprio, held) : EBADF;
+		ret = submit(op, ioprio, held);
 		if (!ret)
 			return 0;
 		lock();
@@ -253,9 +251,9 @@ void device_start(struct op *op)
 	/* An op that has ended has no ring, and is not to be started. */
 	if (!device)
 		return;
-	if (!descriptor_is_ours(device) ||
-	    (ioctl(device->ring.fd, AFSYNC_IOC_START, &args) < 0 &&
-	     !descriptor_is_ours(device)))
+	args.ring = device->ring.header->id;
+	if (ioctl(device->ring.fd, AFSYNC_IOC_START, &args) < 0 &&
+	    !descriptor_is_ours(device))
 		strand(op, device);
 	lock();
 	__device_unhold(op);
@@ -279,15 +277,14 @@ int device_cancel(struct op *op, int fd)
 
 	if (!device)
 		return ENOENT;
+	args.ring = device->ring.header->id;
 	if (fd >= 0) {
 		args.fd = fd;
 		args.match |= AFSYNC_CANCEL_FD;
 	}
-	if (!descriptor_is_ours(device))
-		ret = EBADF;
-	else if (ioctl(device->ring.fd, AFSYNC_IOC_CANCEL, &args) < 0)
+	if (ioctl(device->ring.fd, AFSYNC_IOC_CANCEL, &args) < 0)
 		ret = errno;
-	if (ret == ENOENT)
+	if (ret == ENOENT && descriptor_is_ours(device))
 		/* If it is done, its entry is there, but its end may not be seen yet. */
 		reaper_await(device);
 	else if (ret && ret != EALREADY)
