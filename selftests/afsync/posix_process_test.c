@@ -157,6 +157,53 @@ TEST_F_TIMEOUT(process, forks_while_threads_queue_never_hang_the_child, LONG_TIM
 	}
 }
 
+struct first {
+	int file;
+	int ret;
+	struct turn turn;
+};
+
+static void *first_thread(void *arg)
+{
+	struct first *first = arg;
+
+	turn_wait(&first->turn, 1);
+	first->ret = sync_now(O_SYNC, first->file);
+	return NULL;
+}
+
+/* The first call is the one that sets the library up, and may be in the middle of it. */
+TEST_F_TIMEOUT(process, forks_during_the_first_call_leave_each_process_its_own_syncs,
+	       LONG_TIMEOUT)
+{
+	struct first first = { .file = self->s.file };
+	unsigned int i, j, n = rounds(100);
+	pid_t pid, seconds[8];
+	pthread_t thread;
+	int ret;
+
+	for (i = 0; i < n; i++) {
+		pid = child();
+		if (!pid) {
+			turn_init(&first.turn);
+			thread = thread_start(first_thread, &first);
+			turn_post(&first.turn);
+			/* One after the other, to meet the call somewhere. */
+			for (j = 0; j < 8; j++) {
+				seconds[j] = child();
+				if (!seconds[j])
+					_exit(sync_now(O_DSYNC, self->s.file) ? 1 : 0);
+			}
+			thread_join(thread);
+			ret = first.ret ? 2 : 0;
+			for (j = 0; j < 8; j++)
+				ret |= child_wait(seconds[j]);
+			_exit(ret);
+		}
+		ASSERT_EQ(0, child_wait(pid));
+	}
+}
+
 TEST_F(process, children_of_children_are_served)
 {
 	int depth;

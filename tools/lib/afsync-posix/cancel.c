@@ -41,6 +41,12 @@ static bool __take_back(struct op *op)
 	}
 }
 
+static void await_end(struct op *op)
+{
+	while (!__atomic_load_n(&op->done, __ATOMIC_ACQUIRE))
+		futex_wait(&op->done, 0, NULL);
+}
+
 /* Cancels what the device has; @fd is -1, or a descriptor whose open file must match. */
 static enum fate cancel_sync(struct op *op, int fd)
 {
@@ -49,8 +55,7 @@ static enum fate cancel_sync(struct op *op, int fd)
 	switch (device_cancel(op, fd)) {
 	case 0:
 		/* The reaper will have its completion in a moment. */
-		while (!__atomic_load_n(&op->done, __ATOMIC_ACQUIRE))
-			futex_wait(&op->done, 0, NULL);
+		await_end(op);
 		return CANCELLED;
 	case EALREADY:
 		return RUNS;
@@ -65,7 +70,13 @@ static enum fate cancel_sync(struct op *op, int fd)
 		op_end(op, ECANCELED, -1);
 		return CANCELLED;
 	default:
-		return DONE;
+		/*
+		 * It is done, cancelled already, or for another open file. In the first
+		 * two cases its end is near, but may not be seen yet.
+		 */
+		if (fd < 0)
+			await_end(op);
+		return __atomic_load_n(&op->done, __ATOMIC_ACQUIRE) ? DONE : RUNS;
 	}
 }
 

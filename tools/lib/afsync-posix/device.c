@@ -275,8 +275,9 @@ int device_cancel(struct op *op, int fd)
 	struct device *device = device_pin(op);
 	int ret = 0;
 
+	/* It has ended, or its ring was lost and it goes on without. */
 	if (!device)
-		return ENOENT;
+		return __atomic_load_n(&op->done, __ATOMIC_ACQUIRE) ? ENOENT : EALREADY;
 	args.ring = device->ring.header->id;
 	if (fd >= 0) {
 		args.fd = fd;
@@ -285,7 +286,7 @@ int device_cancel(struct op *op, int fd)
 	if (ioctl(device->ring.fd, AFSYNC_IOC_CANCEL, &args) < 0)
 		ret = errno;
 	if (ret == ENOENT && descriptor_is_ours(device))
-		/* If it is done, its entry is there, but its end may not be seen yet. */
+		/* What is done has its entry, as a rule, but its end may not be seen yet. */
 		reaper_await(device);
 	else if (ret && ret != EALREADY)
 		ret = descriptor_is_ours(device) ? EALREADY : ENODEV;

@@ -39,9 +39,27 @@ static void child(void)
 	posix_lock = fresh;
 }
 
-/* Called once, before anything can be in flight. */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static int fork_error;
+
+static void register_fork(void)
+{
+	fork_error = pthread_atfork(lock, unlock, child);
+}
+
+/*
+ * At load: a fork that another thread is about to make when the first request opens the
+ * ring does not call handlers registered then, and the child would read the parent's ring.
+ */
+static void __attribute__((constructor)) handle_forks(void)
+{
+	pthread_once(&fork_once, register_fork);
+}
+
+/* Called once, before anything can be in flight; by a constructor, perhaps. */
 int process_prepare(void)
 {
+	handle_forks();
 	/* What is registered last is called first: as soon as main() has returned. */
-	return pthread_atfork(lock, unlock, child) || atexit(leave);
+	return fork_error || atexit(leave);
 }
