@@ -188,6 +188,8 @@ static int worker_says(const struct world *world, enum absence absence,
 		/* Else it is one of two users, which is not trusted with a preload. */
 		if (absence == FORBIDDEN)
 			need(setresuid(65534, 65534, 65534) == 0);
+		/* Of those that whoever runs us has left open, none. */
+		need(close_range(3, ~0U, 0) == 0);
 		/* One for the file, which is opened first. */
 		if (absence == CROWDED)
 			need(setrlimit(RLIMIT_NOFILE, &(struct rlimit) { 4, 4 }) == 0);
