@@ -9,6 +9,9 @@
 #	--debug		the debug kernel
 #	--mem MIB	memory (1024; 2560 on the debug kernel)
 #	--cpus N	virtual CPUs (2)
+#	--icount	one CPU whose clock counts its instructions, 2 ns each, and jumps over
+#			idle time: the same speed on every host. What waits for the host
+#			(virtio, 9p) must stay out of what is measured.
 #	--timeout S	end the VM after S seconds (1800; none for a shell)
 #	--name NAME	the log goes to build/vm/NAME.log (last)
 #	--env NAME=VAL	set a variable in the guest; can be repeated
@@ -28,7 +31,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-kernel='' debug=0 mem='' cpus=2 timeout='' name=last append='' sim=1 modules=1
+kernel='' debug=0 mem='' cpus=2 icount=0 timeout='' name=last append='' sim=1 modules=1
 env=()
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -36,6 +39,7 @@ while [ $# -gt 0 ]; do
 	--debug) debug=1 ;;
 	--mem) mem=$2; shift ;;
 	--cpus) cpus=$2; shift ;;
+	--icount) icount=1; cpus=1 ;;
 	--timeout) timeout=$2; shift ;;
 	--name) name=$2; shift ;;
 	--env) env+=("$2"); shift ;;
@@ -131,6 +135,8 @@ accel() {
 # The clock of an emulated machine: see tsc_khz.c.
 clock() {
 	local file khz
+	# There a cycle of the counter is a nanosecond.
+	[ $icount = 0 ] || { echo "tsc=reliable tsc_early_khz=1000000"; return; }
 	[ "$accel" = tcg ] || return 0
 	file=$BUILD/vm/tsc_khz-$(cut -c 1-8 /proc/sys/kernel/random/boot_id)
 	if [ ! -s "$file" ]; then
@@ -186,9 +192,17 @@ else
 	printf '%q ' "$@" >"$run/cmd"
 fi
 
-accel=$(accel)
+machine=()
+if [ $icount = 1 ]; then
+	accel=tcg
+	# shellcheck disable=SC2054 # the comma is QEMU's
+	machine=(-accel tcg,thread=single -icount "shift=1,sleep=off")
+else
+	accel=$(accel)
+	machine=(-accel "$accel")
+fi
 # shellcheck disable=SC2054 # the commas are QEMU's
-qemu=(qemu-system-x86_64 -machine pc -accel "$accel" -smp "$cpus" -m "$mem" "${common[@]}"
+qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus" -m "$mem" "${common[@]}"
 	-cpu "$([ "$accel" = kvm ] && echo host || echo max,la57=off)"
 	-serial "file:$log" -serial "file:$run/result"
 	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap

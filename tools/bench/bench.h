@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of afsync-bench share.
+ *
+ * The parent (main.c) makes the files (files.c) and one child per process of the run
+ * (children.c). Each child sets its engine up, runs some operations to warm up, and
+ * waits. Then the clock starts (clock.c), all children run, and the one that is
+ * done last stops the clock.
+ *
+ * An operation is: write one record, make it durable, see that it is. How it is made
+ * durable is the engine's part, one file each.
+ */
+#ifndef AFSYNC_BENCH_H
+#define AFSYNC_BENCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum workload {
+	OVERWRITE,	/* 4 KiB over what is there, fdatasync */
+	APPEND,		/* 4 KiB at the end, fsync: allocation and journal */
+	LOG,		/* a short record at the end of one log, fdatasync */
+	TREE,		/* small files, written and closed: open, fsync, close each */
+};
+
+/* What to run; the same in all children. */
+struct plan {
+	const char *workload_name;
+	enum workload workload;
+	const struct engine *engine;
+	const char *dir;
+	const char *label;	/* names for the result: of the engine ... */
+	const char *filesystem;
+	const char *device;
+	const char *disk;	/* its name in /sys/block, or NULL */
+	unsigned int files;
+	unsigned int depth;	/* of each process */
+	unsigned int processes;
+	uint64_t ops;		/* of all processes */
+	uint64_t warm;		/* operations of each process before the clock starts */
+	bool apart;		/* writers of one file keep to blocks of their own */
+	bool latency;		/* take the time of each operation */
+	bool histogram;
+	bool datasync;
+	size_t record;		/* bytes written by an operation */
+	unsigned int blocks;	/* records in a file that is overwritten */
+	int *fds;		/* one per file, not for a tree */
+};
+
+/* The figures of a run. */
+struct figures {
+	uint64_t start_ns, end_ns;
+	uint64_t idle_ns;	/* of all CPUs together */
+	uint64_t flushes;
+};
+
+/* Shared by parent and children. */
+struct shared {
+	_Atomic uint32_t ready;		/* children that wait for the start */
+	_Atomic uint32_t go;
+	_Atomic uint32_t running;	/* children that are not done */
+	_Atomic uint32_t done;
+	_Atomic uint32_t failed;
+	_Atomic uint64_t syncs;
+	struct figures figures;
+	uint32_t latency[];		/* ns of each operation; plan.ops of them */
+};
+
+/* One child. */
+struct worker {
+	const struct plan *plan;
+	unsigned int process;
+	uint64_t offset;	/* number of the first operation of this run() */
+	uint32_t *latency;	/* of the operations of this run(), or NULL */
+	uint64_t syncs;		/* how often the filesystem was asked to sync */
+	void *private;		/* the engine's */
+};
+
+/* An operation that is not done yet. */
+struct slot {
+	uint64_t op;
+	uint64_t start_ns;
+	int fd;
+	unsigned int index;	/* of this slot, below the depth */
+	bool writer;		/* a thread of its own writes in this slot */
+	uint64_t count;		/* what it has written */
+};
+
+/**
+ * struct engine - a way to make operations durable
+ * @name: as on the command line and in the result
+ * @setup: before the clock; starts what the engine needs
+ * @run: run the operations 0 to @nr - 1 of this run, plan->depth at a time
+ * @finish: after the clock
+ */
+struct engine {
+	const char *name;
+	void (*setup)(struct worker *w);
+	void (*run)(struct worker *w, uint64_t nr);
+	void (*finish)(struct worker *w);
+};
+
+extern const struct engine engine_fdatasync, engine_by_hand, engine_threads,
+	engine_io_uring, engine_libaio, engine_glibc, engine_afsync, engine_sync;
+
+/* children.c */
+void run_children(const struct plan *plan, struct shared *shared);
+
+/* clock.c */
+uint64_t now_ns(void);
+void clock_start(const struct plan *plan, struct figures *figures);
+void clock_stop(const struct plan *plan, struct figures *figures);
+
+/* files.c */
+void make_files(struct plan *plan);
+void tree_path(const struct plan *plan, uint64_t n, char path[static 512]);
+/* Start operation @op of this run: write the record, or open the file of the tree. */
+void op_begin(struct worker *w, struct slot *slot, uint64_t op);
+/* The operation of the slot is durable, with @result 0 or -errno, as of @end_ns. */
+void op_end(struct worker *w, struct slot *slot, int result, uint64_t end_ns);
+/* The time, if this run takes times. */
+uint64_t op_time(const struct worker *w);
+/* fsync or fdatasync, as the workload says; 0 or -errno. */
+int op_sync(const struct plan *plan, int fd);
+
+/* result.c */
+void print_result(const struct plan *plan, struct shared *shared);
+
+/* die("what", errno): print and exit. */
+_Noreturn void die(const char *what, int error);
+void *alloc(size_t nr, size_t size);
+
+#endif /* AFSYNC_BENCH_H */

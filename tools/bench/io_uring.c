@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Engine: io_uring, through liburing. One system call submits all that can be
+ * submitted and waits for at least one completion; all that are there are reaped.
+ */
+#include <errno.h>
+#include <liburing.h>
+
+#include "window.h"
+
+struct uring {
+	struct window win;
+	struct io_uring ring;
+};
+
+static void setup(struct worker *w)
+{
+	struct uring *u = alloc(1, sizeof(*u));
+	int ret;
+
+	w->private = u;
+	window_init(&u->win, w->plan->depth);
+	ret = io_uring_queue_init(w->plan->depth, &u->ring, 0);
+	if (ret)
+		die("io_uring_queue_init", -ret);
+}
+
+static void prepare(struct worker *w, struct uring *u, uint64_t op)
+{
+	unsigned int flags = w->plan->datasync ? IORING_FSYNC_DATASYNC : 0;
+	unsigned int index = window_take(&u->win);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+	op_begin(w, &u->win.slots[index], op);
+	io_uring_prep_fsync(sqe, u->win.slots[index].fd, flags);
+	io_uring_sqe_set_data64(sqe, index);
+}
+
+static unsigned int reap(struct worker *w, struct uring *u)
+{
+	uint64_t end_ns = op_time(w);
+	struct io_uring_cqe *cqe;
+	unsigned int head, nr = 0;
+
+	io_uring_for_each_cqe(&u->ring, head, cqe) {
+		op_end(w, &u->win.slots[cqe->user_data], cqe->res, end_ns);
+		window_give(&u->win, cqe->user_data);
+		nr++;
+	}
+	io_uring_cq_advance(&u->ring, nr);
+	return nr;
+}
+
+static void run(struct worker *w, uint64_t nr)
+{
+	struct uring *u = w->private;
+	uint64_t next = 0, done = 0;
+	int ret;
+
+	while (done < nr) {
+		while (next < nr && u->win.nr_free)
+			prepare(w, u, next++);
+		ret = io_uring_submit_and_wait(&u->ring, 1);
+		if (ret < 0 && ret != -EINTR)
+			die("io_uring_submit_and_wait", -ret);
+		done += reap(w, u);
+	}
+	w->syncs += nr;
+}
+
+static void finish(struct worker *w)
+{
+	struct uring *u = w->private;
+
+	io_uring_queue_exit(&u->ring);
+}
+
+const struct engine engine_io_uring = {
+	.name = "io_uring", .setup = setup, .run = run, .finish = finish,
+};
