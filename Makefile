@@ -9,7 +9,8 @@
 #	V=1		show the commands
 #	CC, CFLAGS, LDFLAGS	for the library and the programs
 #	DESTDIR, prefix, bindir, libdir, includedir, mandir, moduledir	for install and uninstall
-# For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS.
+# For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS;
+#		for bench: QUICK, BOOTS.
 
 KVER ?=
 KDIR ?=
@@ -54,6 +55,13 @@ setup: ## install the packages that are missing, fetch the kernels (asks nothing
 demo: setup tools ## see it work: Debian's kernel in QEMU, thousands of files and a log made durable
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/demo.sh
+
+bench: export BENCH_QUICK = $(if $(filter-out 0,$(QUICK)),1)
+bench: export BENCH_BOOTS = $(BOOTS)
+bench: setup lib ## afsync and its peers on the same work, in virtual time (QUICK=1, BOOTS=)
+	$(SUB) tools/bench all
+	+$(Q)scripts/build-modules.sh debian >/dev/null
+	$(Q)scripts/bench.sh
 
 check: setup ## run all tests on Debian's kernel and on a debug kernel (STAGES=, TESTS=)
 	$(Q)scripts/check.sh $(STAGES)
@@ -112,7 +120,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: see the top of the Makefile."
 
-.PHONY: all modules lib tools tests setup demo check check-static check-unit selftests \
+.PHONY: all modules lib tools tests setup demo bench check check-static check-unit selftests \
 	selftests-debug vm install install-module uninstall clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

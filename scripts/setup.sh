@@ -74,6 +74,10 @@ attr			looks at what the brick has stored
 dpkg-dev		unpacks the source packages of the test suites
 patch			applies the patches in them
 "
+BENCH_PACKAGES="
+liburing-dev		the benchmark's io_uring engine
+gnuplot-nox		draws the benchmark's plots
+"
 KERNEL_PACKAGES="
 linux-source-6.1	kernel sources: debug kernel, kselftest, checkpatch
 bc			builds kernels
@@ -174,7 +178,7 @@ fetch_headers() {
 }
 
 mkdir -p "$CACHE"
-all="$BUILD_PACKAGES$CHECK_PACKAGES$VM_PACKAGES$PROGRAM_PACKAGES$KERNEL_PACKAGES"
+all="$BUILD_PACKAGES$CHECK_PACKAGES$VM_PACKAGES$PROGRAM_PACKAGES$BENCH_PACKAGES$KERNEL_PACKAGES"
 case ${1:-} in
 --list)
 	table "$all"

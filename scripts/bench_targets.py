@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The targets of the benchmark, and whether they are met. Imported by bench-report.py.
+
+All are of one run in virtual time, and on ext4 on a disk of 1 ms unless they say otherwise.
+"""
+
+
+class Results:
+    def __init__(self, results):
+        self.cells = {(r["workload"], r["filesystem"], r["device"], r["engine"], r["files"],
+                       r["depth"], r["processes"]): r for r in results}
+
+    def get(self, engine, files, depth, figure="ops_per_s", processes=1, workload="overwrite",
+            disk=("ext4", "null_blk-1ms")):
+        cell = self.cells.get((workload, *disk, engine, files, depth, processes))
+        return cell[figure] if cell else None
+
+    def ratio(self, peer, files, depth, **where):
+        ours, theirs = (self.get(engine, files, depth, **where) for engine in ("afsync", peer))
+        return ours / theirs if ours and theirs else None
+
+    def above(self, files, depth, base_depth):
+        """What a sync costs on tmpfs above doing it in the caller, in us."""
+        disk = ("tmpfs", "none")
+        ours = self.get("afsync", files, depth, "ns_per_op", disk=disk)
+        caller = self.get("fdatasync", files, base_depth, "ns_per_op", disk=disk)
+        return (ours - caller) / 1000 if ours and caller else None
+
+    def tree(self, peer):
+        trees = {r["engine"]: r for r in self.cells.values()
+                 if r["workload"] == "tree" and r["device"] == "null_blk-1ms"
+                 and r["filesystem"] == "ext4"}
+        if peer not in trees or "afsync" not in trees:
+            return None
+        return trees["afsync"]["ops_per_s"] / trees[peer]["ops_per_s"]
+
+
+def flatness(found):
+    costs = [found.above(files, files, files) for files in (16, 64, 256, 1024, 4096)]
+    if None in costs or min(costs) <= 0:
+        return None
+    return max(costs) / min(costs)
+
+
+def targets(found, memory):
+    """(what, value, "least" or "most", limit) of each."""
+    yield "1 file, depth 64: against by hand", found.ratio("by_hand", 1, 64), "least", 0.98
+    for peer, limit in ("io_uring", 10), ("libaio", 1.75), ("threads", 5):
+        yield f"  against {peer}", found.ratio(peer, 1, 64), "least", limit
+    for files, limits in ((64, (1.3, 1.1, 6.5)), (256, (1.35, 1.5, 7.5))):
+        for peer, limit in zip(("libaio", "threads", "io_uring"), limits):
+            yield (f"{files} files, depth {files}: against {peer}",
+                   found.ratio(peer, files, files), "least", limit)
+    for files, limit in (1, 4), (16, 1.2):
+        yield (f"64 processes, {files} file{'s'[:files > 1]}: against fdatasync",
+               found.ratio("fdatasync", files, 1, processes=64), "least", limit)
+    yield "1 file, depth 1: against fdatasync", found.ratio("fdatasync", 1, 1), "least", 0.995
+    for files, depth, base, limit in (1, 1, 1, 7), (1, 64, 1, 0.6), (64, 64, 64, 1.5):
+        yield (f"tmpfs, {files} file{'s'[:files > 1]}, depth {depth}: us above the caller",
+               found.above(files, depth, base), "most", limit)
+    yield ("1 file, depth 64: flushes per sync", found.get("afsync", 1, 64, "flushes_per_op"),
+           "most", 0.017)
+    yield "16 to 4,096 files queued: highest by lowest cost", flatness(found), "most", 1.2
+    queued = max((m["queued_bytes"] for m in memory), default=None)
+    idle = max((m["idle_bytes"] for m in memory), default=None)
+    yield "bytes of memory per queued request", queued, "most", 256
+    # A page or two of slabs may stay.
+    yield "bytes for a file without pending work", idle, "most", 2
+    for peer, name in ("fdatasync", "fsync each"), ("sync", "sync FILE..."):
+        yield f"tree: against {name}", found.tree(peer), "least", 5
+
+
+def print_targets(results, memory):
+    met = total = 0
+    print("\ntargets (ratios of afsync to the other, unless a unit is given)")
+    for what, value, kind, limit in targets(Results(results), memory):
+        total += 1
+        if value is None:
+            print(f"  {what:50} {'-':>10}  at {kind} {limit:<6}  not measured")
+            continue
+        good = value >= limit if kind == "least" else value <= limit
+        met += good
+        print(f"  {what:50} {value:10.4g}  at {kind} {limit:<6}  {'met' if good else 'MISSED'}")
+    print(f"{met} of {total} targets met")
