@@ -13,7 +13,7 @@
 . "$(dirname "$0")/lib.sh"
 
 QUICK=${BENCH_QUICK:-}
-ONLY=${BENCH_ONLY:-overwrite append processes log tree tmpfs memory}
+ONLY=${BENCH_ONLY:-overwrite append processes log tree variants tmpfs memory}
 HERE=/tmp/bench
 OUT=$HERE/results
 DEPTHS=(1 8 64 256 1024)
@@ -60,7 +60,11 @@ on_disk() {
 		null_blk-1ms) make_disk "$disk" 1000000 ;;
 		null_blk-20us) make_disk "$disk" 20000 ;;
 		esac
-		"mkfs.$fs" -q "/dev/$disk"
+		# Nothing is left to be done in the background.
+		case $fs in
+		ext4) mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "/dev/$disk" ;;
+		xfs) mkfs.xfs -q "/dev/$disk" ;;
+		esac
 		mount -t "$fs" "/dev/$disk" "$mnt"
 	fi
 	"$@"
@@ -75,8 +79,7 @@ cell() {
 	[ "$files" -lt 256 ] || blocks=16
 	warm=$((ops / processes / 8))
 	[ "$workload" != tree ] || warm=0
-	rm -rf "$mnt/files"
-	mkdir "$mnt/files"
+	echo "$fs/$device $workload $engine $files $depth $processes" >/dev/kmsg
 	"$HERE/afsync-bench" --workload "$workload" --engine "$engine" --dir "$mnt/files" --files "$files" \
 		--depth "$depth" --processes "$processes" --ops "$ops" --warm "$warm" --blocks "$blocks" \
 		--filesystem "$fs" --device "$device" ${disk:+--disk "$disk"} "$@" >>"$OUT" || {
@@ -85,16 +88,11 @@ cell() {
 	}
 }
 
-# How many operations are enough for figures that repeat: some rounds of the window.
+# How many operations are enough for figures that repeat: many rounds of the window.
 ops_for() {
-	local engine=$1 depth=$2 ops
-	case $engine:$depth in
-	fdatasync:* | *:1) ops=512 ;;
-	*) ops=2048 ;;
-	esac
-	[ -z "$QUICK" ] || ops=$((ops / 2))
-	[ "$ops" -ge $((depth * 4)) ] || [ "$engine" = fdatasync ] || ops=$((depth * 4))
-	echo "$ops"
+	local depth=$1 ops=512
+	[ "$depth" = 1 ] || ops=$([ -n "$QUICK" ] && echo 2048 || echo 4096)
+	echo $((ops > depth * 8 ? ops : depth * 8))
 }
 
 # engines WORKLOAD FILES DEPTH [OPTION]...: every engine that this says something about.
@@ -104,7 +102,8 @@ engines() {
 	for engine in "${ENGINES[@]}"; do
 		# Alone there is nothing outstanding; the figure of depth 1 stands for it.
 		[ "$engine" != fdatasync ] || [ "$depth" = 1 ] || [ "$files" -gt 1 ] || continue
-		cell "$workload" "$engine" "$files" "$depth" 1 "$(ops_for "$engine" "$depth")" "$@"
+		cell "$workload" "$engine" "$files" "$depth" 1 \
+			"$(ops_for "$([ "$engine" = fdatasync ] && echo 1 || echo "$depth")")" "$@"
 	done
 	dropin "$workload" "$files" "$depth" libaio libaio "$@"
 	dropin "$workload" "$files" "$depth" glibc posix "$@"
@@ -118,7 +117,7 @@ dropin() {
 	[ -e "$library" ] || return 0
 	[ -e "$HERE/${library##*/}" ] || cp "$library" "$HERE/"
 	LD_PRELOAD=$HERE/${library##*/} cell "$workload" "$engine" "$files" "$depth" 1 \
-		"$(ops_for "$engine" "$depth")" --label "$engine+afsync" "$@"
+		"$(ops_for "$depth")" --label "$engine+afsync" "$@"
 }
 
 # matrix WORKLOAD: fewer requests than files are outstanding only one by one.
@@ -150,13 +149,15 @@ processes() {
 			[ -z "$QUICK" ] || ops=$((ops / 2))
 			for engine in fdatasync io_uring libaio glibc afsync; do
 				cell overwrite "$engine" "$files" 1 "$count" "$ops"
-				[ "$count:$files" != 64:1 ] || apart "$engine" "$files" 1 "$count" "$ops"
+				case $count:$files:$engine in
+				64:1:fdatasync | 64:1:afsync) apart "$engine" "$files" 1 "$count" "$ops" ;;
+				esac
 			done
 		done
 	done
 }
 
-# apart ENGINE FILES DEPTH PROCESSES OPS: a second kind of overwriting, see main.c.
+# apart ENGINE FILES DEPTH PROCESSES OPS: without writers that meet, see files.c.
 apart() {
 	cell overwrite "$@" --apart --label "$1 (apart)"
 }
@@ -167,7 +168,7 @@ log() {
 		[ -z "$QUICK" ] || [ "$producers" = 64 ] || continue
 		for engine in "${ENGINES[@]}"; do
 			[ "$engine" != fdatasync ] || [ "$producers" = 1 ] || continue
-			cell log "$engine" 1 "$producers" 1 "$(ops_for "$engine" "$producers")" --histogram
+			cell log "$engine" 1 "$producers" 1 "$(ops_for "$producers")" --histogram
 		done
 	done
 }
@@ -175,12 +176,14 @@ log() {
 tree() {
 	local files=10000 engine depth
 	[ -z "$QUICK" ] || files=2000
-	for engine in fdatasync sync by_hand threads io_uring libaio glibc afsync; do
-		case $engine in
-		fdatasync | sync | by_hand) depth=1 ;;
-		*) depth=256 ;;
-		esac
-		cell tree "$engine" "$files" "$depth" 1 "$files"
+	for engine in fdatasync sync by_hand; do
+		cell tree "$engine" "$files" 1 1 "$files"
+	done
+	for depth in 16 256; do
+		[ -z "$QUICK" ] || [ "$depth" = 16 ] || continue
+		for engine in threads io_uring libaio glibc afsync; do
+			cell tree "$engine" "$files" "$depth" 1 "$files"
+		done
 	done
 }
 
@@ -212,7 +215,7 @@ memory() {
 
 disk_parts() {
 	local part
-	for part in overwrite append processes log tree; do
+	for part in overwrite append processes log tree variants; do
 		[[ " $ONLY " = *" $part "* ]] || continue
 		case $part:$fs-$device in
 		overwrite:*) matrix overwrite ;;
@@ -226,7 +229,15 @@ disk_parts() {
 		*:*-null_blk-1ms) $part ;;
 		esac
 	done
-	[[ " $ONLY " != *" overwrite "* ]] || [ "$device" != null_blk-1ms ] || apart threads 1 64 1 2048
+}
+
+# Other ways to do the same, for a fair judgement; not part of results.json.
+variants() {
+	local files
+	apart threads 1 64 1 "$(ops_for 64)"
+	for files in 1 64; do
+		cell overwrite io_uring_workers "$files" 64 1 "$(ops_for 64)"
+	done
 }
 
 virtual() {

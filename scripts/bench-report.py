@@ -5,7 +5,7 @@
     scripts/bench-report.py DIR
 
 Reads boot-*.jsonl and smp.jsonl of DIR. Writes results.json (the median of each figure over
-the boots), a table on the terminal with the targets, and plots (SVG, by gnuplot).
+the boots), variants.json (the same, of variants of the engines), a table on the terminal with the targets, and plots (SVG, by gnuplot).
 A figure is called repeatable if the boots are at most 2 % apart.
 """
 
@@ -21,6 +21,10 @@ KEY = ("workload", "filesystem", "device", "engine", "files", "depth", "processe
 FIGURES = ("ops", "ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "flushes_per_op",
            "p50_ns", "p99_ns")
 REPEATABLE = 0.02
+
+# Other ways to do the same work: writers of one file that keep to blocks of their own, and
+# io_uring with more workers than it has by itself.
+VARIANTS = ("threads (apart)", "fdatasync (apart)", "afsync (apart)", "io_uring_workers")
 
 
 def read_lines(path):
@@ -54,6 +58,12 @@ def merge(boots):
         result["histogram"] = runs[0].get("histogram")
         results.append(result)
     return results
+
+
+def write_rows(path, results):
+    rows = [{name: result[name] for name in KEY + FIGURES} for result in results]
+    path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n",
+                    encoding="utf-8")
 
 
 def cell_text(result):
@@ -117,9 +127,8 @@ def main():
     results = merge(boots)
     if not results:
         sys.exit("bench-report.py: no results")
-    with open(folder / "results.json", "w", encoding="utf-8") as out:
-        rows = [{name: result[name] for name in KEY + FIGURES} for result in results]
-        out.write("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    write_rows(folder / "results.json", [r for r in results if r["engine"] not in VARIANTS])
+    write_rows(folder / "variants.json", [r for r in results if r["engine"] in VARIANTS])
     memory = [run["memory"] for boot in boots for run in boot if "memory" in run]
     print_tables(results)
     print_spread(results, len(boots))

@@ -7,7 +7,8 @@
 #	scripts/bench.sh
 #
 #	BENCH_QUICK=1	only what the targets need, under five minutes
-#	BENCH_BOOTS=N	how often the virtual machine is booted (5; quick 2)
+#	BENCH_BOOTS=N	how often the virtual machine is booted (3; quick 2)
+#	BENCH_JOBS=N	boots that run at the same time (as many as there are CPUs)
 #	BENCH_ONLY=...	only these parts, see bench-guest.sh
 #
 # What is measured is in bench-guest.sh. The results go to build/bench: results.json,
@@ -17,7 +18,8 @@
 . "$(dirname "$0")/lib.sh"
 
 QUICK=${BENCH_QUICK:-}
-BOOTS=${BENCH_BOOTS:-$([ -n "$QUICK" ] && echo 2 || echo 5)}
+BOOTS=${BENCH_BOOTS:-$([ -n "$QUICK" ] && echo 2 || echo 3)}
+JOBS=${BENCH_JOBS:-$(nproc)}
 DIR=$BUILD/bench
 
 [ -x "$BUILD/tools/bench/afsync-bench" ] || die "the benchmark is not built: run 'make bench'"
@@ -35,9 +37,20 @@ boot() {
 
 rm -rf "$DIR"
 mkdir -p "$DIR"
+# A boot that fails ends the others.
+trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
+running=0
 for ((i = 1; i <= BOOTS; i++)); do
+	if [ "$running" -ge "$JOBS" ]; then
+		wait -n
+		running=$((running - 1))
+	fi
 	say "boot $i of $BOOTS, virtual time"
-	boot "boot-$i.jsonl" virtual --name bench --icount
+	boot "boot-$i.jsonl" virtual --name "bench-$i" --icount &
+	running=$((running + 1))
+done
+for ((; running > 0; running--)); do
+	wait -n
 done
 if [ -z "${BENCH_ONLY:-}" ]; then
 	say "two CPUs, real time"

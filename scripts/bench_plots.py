@@ -27,7 +27,7 @@ def curve(results, engine, figure, files, disk, workload="overwrite"):
 
 def draw(folder, name, title, labels, curves):
     curves = {engine: points for engine, points in curves.items() if points}
-    if not curves:
+    if not any(len(points) > 1 for points in curves.values()):
         return
     script = STYLE.format(out=folder / f"{name}.svg", title=title, xlabel=labels[0], ylabel=labels[1])
     script += "plot " + ", ".join(

@@ -103,7 +103,8 @@ struct engine {
 };
 
 extern const struct engine engine_fdatasync, engine_by_hand, engine_threads,
-	engine_io_uring, engine_libaio, engine_glibc, engine_afsync, engine_sync;
+	engine_io_uring, engine_io_uring_workers, engine_libaio, engine_glibc, engine_afsync,
+	engine_sync;
 
 /* children.c */
 void run_children(const struct plan *plan, struct shared *shared);
@@ -115,6 +116,7 @@ void clock_stop(const struct plan *plan, struct figures *figures);
 
 /* files.c */
 void make_files(struct plan *plan);
+void remove_files(const struct plan *plan);
 void tree_path(const struct plan *plan, uint64_t n, char path[static 512]);
 /* Start operation @op of this run: write the record, or open the file of the tree. */
 void op_begin(struct worker *w, struct slot *slot, uint64_t op);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -75,6 +76,8 @@ void make_files(struct plan *plan)
 {
 	unsigned int n;
 
+	if (mkdir(plan->dir, 0777))
+		die(plan->dir, errno);
 	memset(data, 'x', sizeof(data));
 	plan->fds = alloc(plan->files, sizeof(*plan->fds));
 	if (plan->workload == TREE) {
@@ -84,6 +87,22 @@ void make_files(struct plan *plan)
 	for (n = 0; n < plan->files; n++)
 		make_file(plan, n);
 	sync();
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	if (remove(path))
+		die(path, errno);
+	return 0;
+}
+
+void remove_files(const struct plan *plan)
+{
+	if (nftw(plan->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS))
+		die(plan->dir, errno);
 }
 
 uint64_t op_time(const struct worker *w)

@@ -2,6 +2,10 @@
 /*
  * Engine: io_uring, through liburing. One system call submits all that can be
  * submitted and waits for at least one completion; all that are there are reaped.
+ *
+ * The kernel runs the syncs in a pool of workers, four for each CPU unless the program
+ * asks for more. Programs do not, as a rule, and the engine does not. A second one,
+ * io_uring_workers, asks for as many as requests can be outstanding.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -23,6 +27,19 @@ static void setup(struct worker *w)
 	ret = io_uring_queue_init(w->plan->depth, &u->ring, 0);
 	if (ret)
 		die("io_uring_queue_init", -ret);
+}
+
+static void setup_workers(struct worker *w)
+{
+	unsigned int workers[2] = { w->plan->depth, w->plan->depth };
+	struct uring *u;
+	int ret;
+
+	setup(w);
+	u = w->private;
+	ret = io_uring_register_iowq_max_workers(&u->ring, workers);
+	if (ret)
+		die("io_uring_register_iowq_max_workers", -ret);
 }
 
 static void prepare(struct worker *w, struct uring *u, uint64_t op)
@@ -77,4 +94,8 @@ static void finish(struct worker *w)
 
 const struct engine engine_io_uring = {
 	.name = "io_uring", .setup = setup, .run = run, .finish = finish,
+};
+
+const struct engine engine_io_uring_workers = {
+	.name = "io_uring_workers", .setup = setup_workers, .run = run, .finish = finish,
 };

@@ -7,7 +7,7 @@
  *		[--filesystem NAME] [--device NAME] [--label NAME] [--no-latency]
  *		[--histogram]
  *
- * DIR is an empty folder on the filesystem to measure. --depth is the number of
+ * DIR is made, on the filesystem to measure, and removed at the end. --depth is the number of
  * operations outstanding in each process, --warm how many each runs before the clock
  * starts, --blocks the size of a file that is overwritten. Prints one JSON object, in
  * which NAMEs stand. scripts/bench.sh calls it for all the cells of the matrix.
@@ -24,7 +24,8 @@
 
 static const struct engine *const engines[] = {
 	&engine_fdatasync, &engine_by_hand, &engine_threads, &engine_io_uring,
-	&engine_libaio, &engine_glibc, &engine_afsync, &engine_sync,
+	&engine_io_uring_workers, &engine_libaio, &engine_glibc, &engine_afsync,
+	&engine_sync,
 };
 
 static const char *const workloads[] = {
@@ -110,28 +111,61 @@ static void parse(struct plan *plan, int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 'e': plan->engine = engine_by_name(optarg); break;
-		case 'w': plan->workload_name = optarg; break;
-		case 'C': plan->dir = optarg; break;
-		case 'f': plan->files = number(optarg); break;
-		case 'd': plan->depth = number(optarg); break;
-		case 'p': plan->processes = number(optarg); break;
-		case 'n': plan->ops = number(optarg); break;
-		case 'b': plan->blocks = number(optarg); break;
-		case 'W': plan->warm = number(optarg); break;
-		case 'D': plan->disk = optarg; break;
-		case 'F': plan->filesystem = optarg; break;
-		case 'N': plan->device = optarg; break;
-		case 'A': plan->apart = true; break;
-		case 'l': plan->label = optarg; break;
-		case 'L': plan->latency = false; break;
-		case 'H': plan->histogram = true; break;
-		default: exit(2);
+		case 'e':
+			plan->engine = engine_by_name(optarg);
+			break;
+		case 'w':
+			plan->workload_name = optarg;
+			break;
+		case 'C':
+			plan->dir = optarg;
+			break;
+		case 'f':
+			plan->files = number(optarg);
+			break;
+		case 'd':
+			plan->depth = number(optarg);
+			break;
+		case 'p':
+			plan->processes = number(optarg);
+			break;
+		case 'n':
+			plan->ops = number(optarg);
+			break;
+		case 'b':
+			plan->blocks = number(optarg);
+			break;
+		case 'W':
+			plan->warm = number(optarg);
+			break;
+		case 'D':
+			plan->disk = optarg;
+			break;
+		case 'F':
+			plan->filesystem = optarg;
+			break;
+		case 'N':
+			plan->device = optarg;
+			break;
+		case 'A':
+			plan->apart = true;
+			break;
+		case 'l':
+			plan->label = optarg;
+			break;
+		case 'L':
+			plan->latency = false;
+			break;
+		case 'H':
+			plan->histogram = true;
+			break;
+		default:
+			exit(2);
 		}
 	}
 	if (optind != argc || !plan->engine || !plan->dir || !plan->files ||
 	    !plan->depth || !plan->processes || plan->ops < plan->processes) {
-		fprintf(stderr, "afsync-bench: see the top of tools/bench/main.c\n");
+		fprintf(stderr, "afsync-bench: its options are in the head of its source\n");
 		exit(2);
 	}
 	plan->workload = workload_by_name(plan->workload_name);
@@ -162,5 +196,6 @@ int main(int argc, char **argv)
 	make_files(&plan);
 	run_children(&plan, shared);
 	print_result(&plan, shared);
+	remove_files(&plan);
 	return 0;
 }

@@ -65,9 +65,12 @@ void print_result(const struct plan *plan, struct shared *shared)
 	uint64_t elapsed = f->end_ns - f->start_ns;
 	long cpus = atol(getenv("BENCH_CPUS") ?: "1");
 	double busy = (double)elapsed * cpus - f->idle_ns;
+	bool times;
 
 	if (plan->latency)
 		qsort(shared->latency, nr, sizeof(shared->latency[0]), compare);
+	/* An engine that syncs the whole tree at once has no times of operations. */
+	times = plan->latency && shared->latency[nr - 1];
 	printf("{\"workload\": \"%s\", \"filesystem\": \"%s\", \"device\": \"%s\"",
 	       plan->workload_name, plan->filesystem, plan->device);
 	printf(", \"engine\": \"%s\", \"files\": %u, \"depth\": %u, \"processes\": %u",
@@ -78,11 +81,9 @@ void print_result(const struct plan *plan, struct shared *shared)
 	print_or_null("cpu_ns_per_op", busy / nr, true);
 	print_or_null("syncs_per_op", (double)shared->syncs / nr, shared->syncs);
 	print_or_null("flushes_per_op", (double)f->flushes / nr, plan->disk);
-	print_or_null("p50_ns", plan->latency ? percentile(shared->latency, nr, 50) : 0,
-		      plan->latency);
-	print_or_null("p99_ns", plan->latency ? percentile(shared->latency, nr, 99) : 0,
-		      plan->latency);
-	if (plan->histogram && plan->latency)
+	print_or_null("p50_ns", times ? percentile(shared->latency, nr, 50) : 0, times);
+	print_or_null("p99_ns", times ? percentile(shared->latency, nr, 99) : 0, times);
+	if (plan->histogram && times)
 		print_histogram(shared->latency, nr);
 	printf("}\n");
 }

@@ -9,11 +9,11 @@
 #include "bench.h"
 
 struct pool {
-	struct worker *w;
 	_Atomic uint64_t next;
+	_Atomic unsigned int started;
+	struct worker *w;
 	uint64_t nr;
 	int stop;
-	_Atomic unsigned int started;
 	pthread_barrier_t start, end;
 	pthread_t threads[];
 };
