@@ -26,8 +26,13 @@ failed=0
 copy_programs() {
 	mkdir -p "$HERE"
 	cp "$BUILD"/tools/bench/afsync-bench{,-memory} "$HERE/"
-	ldd "$HERE/afsync-bench" | awk '/=> \// { print $3 }' | xargs -I '{}' cp '{}' "$HERE/"
-	export LD_LIBRARY_PATH=$HERE
+	cp "$(command -v sync)" "$HERE/"
+	ldd "$HERE/afsync-bench" | awk '/=> \// { print $3 } /ld-linux/ { print $1 }' |
+		xargs -I '{}' cp -L '{}' "$HERE/"
+	export LD_LIBRARY_PATH=$HERE LC_ALL=C
+	# What the kernel would open on the host.
+	BENCH_LOADER=$(echo "$HERE"/ld-linux*)
+	export BENCH_LOADER
 	: >"$OUT"
 }
 
@@ -74,8 +79,10 @@ on_disk() {
 
 # cell WORKLOAD ENGINE FILES DEPTH PROCESSES OPS [OPTION]...
 cell() {
-	local workload=$1 engine=$2 files=$3 depth=$4 processes=$5 ops=$6 warm blocks=64
+	local workload=$1 engine=$2 files=$3 depth=$4 processes=$5 ops=$6 warm blocks=256
 	shift 6
+	# Together they must fit on the disk.
+	[ "$files" -lt 64 ] || blocks=64
 	[ "$files" -lt 256 ] || blocks=16
 	warm=$((ops / processes / 8))
 	[ "$workload" != tree ] || warm=0
