@@ -84,7 +84,8 @@ cell() {
 	# Together they must fit on the disk.
 	[ "$files" -lt 64 ] || blocks=64
 	[ "$files" -lt 256 ] || blocks=16
-	warm=$((ops / processes / 8))
+	# Peers take many rounds until their requests have found their places in each other's.
+	warm=$((ops / processes / 2))
 	[ "$workload" != tree ] || warm=0
 	echo "$fs/$device $workload $engine $files $depth $processes" >/dev/kmsg
 	"$HERE/afsync-bench" --workload "$workload" --engine "$engine" --dir "$mnt/files" --files "$files" \
@@ -152,7 +153,7 @@ processes() {
 		for files in 1 16; do
 			[ "$count" = 64 ] || [ "$files" = 16 ] || continue
 			[ "$count" = 64 ] || [ -z "$QUICK" ] || continue
-			ops=$((count == 1 ? 512 : 2048))
+			ops=$((count == 1 ? 512 : 4096))
 			[ -z "$QUICK" ] || ops=$((ops / 2))
 			for engine in fdatasync io_uring libaio glibc afsync; do
 				cell overwrite "$engine" "$files" 1 "$count" "$ops"

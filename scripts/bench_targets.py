@@ -63,11 +63,13 @@ def targets(found, memory):
     yield ("1 file, depth 64: flushes per sync", found.get("afsync", 1, 64, "flushes_per_op"),
            "most", 0.017)
     yield "16 to 4,096 files queued: highest by lowest cost", flatness(found), "most", 1.2
-    queued = max((m["queued_bytes"] for m in memory), default=None)
-    idle = max((m["idle_bytes"] for m in memory), default=None)
-    yield "bytes of memory per queued request", queued, "most", 256
+    def most(name):
+        return max((m[name] for m in memory if name in m), default=None)
+
+    yield "bytes per queued request, on one file", most("queued_bytes"), "most", 256
+    yield "  with a file of its own", most("with_file_bytes"), "most", 256
     # A page or two of slabs may stay.
-    yield "bytes for a file without pending work", idle, "most", 2
+    yield "bytes per file without pending work", most("idle_bytes"), "most", 2
     for peer, name in ("fdatasync", "fsync each"), ("sync", "sync FILE..."):
         yield f"tree: against {name}", found.tree(peer), "least", 5
 

@@ -4,9 +4,9 @@
  *
  *	afsync-bench-memory DIR
  *
- * Makes files in DIR, takes one request for each (held, so that none completes), and
- * counts the bytes of all slab objects before, meanwhile and when all are done. The
- * ring's entry is added. Prints one JSON object.
+ * Queues requests (held, so that none completes) for one file, and then for a file of
+ * DIR each, and counts the bytes of all slab objects before, meanwhile and when all are
+ * done. The ring's entry is added. Prints one JSON object.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 #include <libafsync.h>
 
-#define FILES	4096
+#define REQUESTS	4096
 
 static void die(const char *what, int error)
 {
@@ -43,19 +43,20 @@ static int64_t slab_bytes(void)
 	return sum;
 }
 
-static void queue(struct afsync_ring *ring, const int *fds)
+/* @step: 0 for one file, 1 for all. */
+static void queue(struct afsync_ring *ring, const int *fds, int step)
 {
 	struct afsync_sqe *sqe;
 	int i, ret;
 
-	for (i = 0; i < FILES; i++) {
+	for (i = 0; i < REQUESTS; i++) {
 		sqe = afsync_get_sqe(ring);
-		afsync_prep_fdatasync(sqe, fds[i]);
+		afsync_prep_fdatasync(sqe, fds[i * step]);
 		afsync_sqe_set_flags(sqe, AFSYNC_SQE_HOLD);
 		afsync_sqe_set_data64(sqe, 1);
 	}
 	ret = afsync_submit(ring);
-	if (ret != FILES)
+	if (ret != REQUESTS)
 		die("afsync_submit", ret < 0 ? -ret : EIO);
 }
 
@@ -64,27 +65,32 @@ static void finish(struct afsync_ring *ring)
 	struct afsync_cqe *cqe;
 	int ret = afsync_start(ring, 1);
 
-	if (ret != FILES)
+	if (ret != REQUESTS)
 		die("afsync_start", ret < 0 ? -ret : EIO);
-	ret = afsync_wait_cqes(ring, &cqe, FILES, NULL, NULL);
+	ret = afsync_wait_cqes(ring, &cqe, REQUESTS, NULL, NULL);
 	if (ret)
 		die("afsync_wait_cqes", -ret);
-	afsync_cq_advance(ring, FILES);
+	afsync_cq_advance(ring, REQUESTS);
+}
+
+static double per_request(int64_t bytes, int entries)
+{
+	return (double)bytes / REQUESTS + entries * sizeof(struct afsync_cqe);
 }
 
 int main(int argc, char **argv)
 {
-	struct rlimit limit = { 2 * FILES, 2 * FILES };
-	int64_t before, queued, after;
+	struct rlimit limit = { 2 * REQUESTS, 2 * REQUESTS };
+	int64_t before, one, many, after;
 	struct afsync_ring *ring;
-	static int fds[FILES];
+	static int fds[REQUESTS];
 	int i, ret;
 
 	if (argc != 2 || chdir(argv[1]))
 		die("DIR", EINVAL);
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		die("RLIMIT_NOFILE", errno);
-	for (i = 0; i < FILES; i++) {
+	for (i = 0; i < REQUESTS; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "%d", i);
@@ -92,19 +98,22 @@ int main(int argc, char **argv)
 		if (fds[i] < 0)
 			die(name, errno);
 	}
-	ret = afsync_queue_init(FILES, &ring, 0);
+	ret = afsync_queue_init(REQUESTS, &ring, 0);
 	if (ret)
 		die("afsync_queue_init", -ret);
 	/* Once for nothing, so that what the kernel makes only once is there. */
-	queue(ring, fds);
+	queue(ring, fds, 1);
 	finish(ring);
 	before = slab_bytes();
-	queue(ring, fds);
-	queued = slab_bytes();
+	queue(ring, fds, 0);
+	one = slab_bytes();
+	finish(ring);
+	queue(ring, fds, 1);
+	many = slab_bytes();
 	finish(ring);
 	after = slab_bytes();
-	printf("{\"memory\": {\"queued_bytes\": %.1f, \"idle_bytes\": %.1f}}\n",
-	       (double)(queued - before) / FILES + sizeof(struct afsync_cqe),
-	       (double)(after - before) / FILES);
+	printf("{\"memory\": {\"queued_bytes\": %.1f, ", per_request(one - before, 1));
+	printf("\"with_file_bytes\": %.1f, ", per_request(many - before, 1));
+	printf("\"idle_bytes\": %.1f}}\n", per_request(after - before, 0));
 	return 0;
 }
