@@ -37,6 +37,12 @@ struct dropin_ring {
  */
 int dropin_ring_open(struct dropin_ring *ring, __u32 entries);
 
+/*
+ * Is the descriptor still that of the ring? The program may have closed it, or given the
+ * number to a file of its own, to a ring even.
+ */
+bool dropin_ring_is_ours(const struct dropin_ring *ring);
+
 /* Also for a descriptor that the program has closed, or uses for a file of its own. */
 void dropin_ring_close(struct dropin_ring *ring);
 

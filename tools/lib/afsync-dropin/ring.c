@@ -8,28 +8,12 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dropin.h"
 
 /* Above what programs expect to get, and can be seen by select(). */
 #define FIRST_FD	512
-
-/* The device's number: what a descriptor must have to be closed as ours. */
-static dev_t device;
-
-static int device_of(int fd, dev_t *number)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISCHR(st.st_mode))
-		return -ENOTTY;
-	*number = st.st_rdev;
-	return 0;
-}
 
 static int device_open(void)
 {
@@ -72,22 +56,17 @@ static int ring_setup(struct dropin_ring *ring, __u32 entries)
 int dropin_ring_open(struct dropin_ring *ring, __u32 entries)
 {
 	int saved = errno;
-	dev_t number = 0;
 	int ret;
 
 	ret = device_open();
 	if (ret < 0)
 		goto out;
 	ring->fd = ret;
-	ret = device_of(ring->fd, &number);
-	if (!ret)
-		ret = ring_setup(ring, entries);
+	ret = ring_setup(ring, entries);
 	if (ret) {
 		close(ring->fd);
 		goto out;
 	}
-	/* Two threads may be here at once, each with a ring of its own. */
-	__atomic_store_n(&device, number, __ATOMIC_RELAXED);
 	errno = saved;
 	return 0;
 
@@ -97,15 +76,29 @@ out:
 	return ret;
 }
 
+bool dropin_ring_is_ours(const struct dropin_ring *ring)
+{
+	/* Queues nothing and waits for nothing; another ring says ESTALE. */
+	struct afsync_submit nothing = { 0 };
+	int saved = errno;
+	bool ours;
+
+	if (ring->fd < 0)
+		return false;
+	nothing.ring = ring->header->id;
+	ours = !ioctl(ring->fd, AFSYNC_IOC_SUBMIT, &nothing);
+	errno = saved;
+	return ours;
+}
+
 void dropin_ring_close(struct dropin_ring *ring)
 {
+	bool ours = dropin_ring_is_ours(ring);
 	int saved = errno;
-	dev_t number = 0;
 
 	if (ring->header)
 		munmap(ring->header, ring->size);
-	if (ring->fd >= 0 && !device_of(ring->fd, &number) &&
-	    number == __atomic_load_n(&device, __ATOMIC_RELAXED))
+	if (ours)
 		close(ring->fd);
 	*ring = (struct dropin_ring){ .fd = -1 };
 	errno = saved;

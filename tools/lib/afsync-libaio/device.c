@@ -77,18 +77,6 @@ bool device_ready(void)
 	return __atomic_load_n(&state, __ATOMIC_ACQUIRE) == READY;
 }
 
-/* Is the descriptor still the ring's? Under the lock. */
-static bool descriptor_is_ours(void)
-{
-	/* Queues nothing and waits for nothing. */
-	struct afsync_submit submit = {
-		.sqe_size = sizeof(struct afsync_sqe),
-		.ring = ring_id,
-	};
-
-	return sys_ioctl(ring.fd, AFSYNC_IOC_SUBMIT, &submit) == 0;
-}
-
 /* Gives the slots of unwanted entries back. Under the lock. */
 static void sweep(void)
 {
@@ -121,10 +109,8 @@ bool device_lost(const struct device_ring *which)
 
 	pthread_mutex_lock(&lock);
 	if (state == READY && ring_id == which->id) {
-		lost = !descriptor_is_ours();
+		lost = !dropin_ring_is_ours(&ring);
 		if (lost) {
-			/* It is somebody else's. */
-			ring.fd = -1;
 			dropin_ring_close(&ring);
 			open_ring();
 		}
@@ -205,11 +191,8 @@ void device_cancel(__u64 user_data)
 void device_forget(void)
 {
 	pthread_mutex_init(&lock, NULL);
-	if (state == READY) {
-		if (!descriptor_is_ours())
-			ring.fd = -1;
+	if (state == READY)
 		dropin_ring_close(&ring);
-	}
 	state = UNTRIED;
 	said = false;
 }

@@ -22,22 +22,8 @@
 
 static struct device *current;
 
-/*
- * Whether the descriptor is still that of the ring. The program may have given the number
- * to a file of its own, to a ring even; so every command names the ring that it means. This
- * one does nothing else.
- */
-bool descriptor_is_ours(const struct device *device)
-{
-	struct afsync_submit nothing = { .ring = device->ring.header->id };
-
-	return !ioctl(device->ring.fd, AFSYNC_IOC_SUBMIT, &nothing);
-}
-
 void device_free(struct device *device)
 {
-	if (!descriptor_is_ours(device))
-		device->ring.fd = -1;
 	dropin_ring_close(&device->ring);
 	free(device);
 }
@@ -214,7 +200,7 @@ int device_submit(struct op *op, unsigned int ioprio, bool held)
 		lock();
 		__device_put(op);
 		/* An error of the file, or of the ring? */
-		if (descriptor_is_ours(device)) {
+		if (dropin_ring_is_ours(&device->ring)) {
 			unlock();
 			return ret == ENOMEM ? EAGAIN : ret;
 		}
@@ -253,7 +239,7 @@ void device_start(struct op *op)
 		return;
 	args.ring = device->ring.header->id;
 	if (ioctl(device->ring.fd, AFSYNC_IOC_START, &args) < 0 &&
-	    !descriptor_is_ours(device))
+	    !dropin_ring_is_ours(&device->ring))
 		strand(op, device);
 	lock();
 	__device_unhold(op);
@@ -285,11 +271,11 @@ int device_cancel(struct op *op, int fd)
 	}
 	if (ioctl(device->ring.fd, AFSYNC_IOC_CANCEL, &args) < 0)
 		ret = errno;
-	if (ret == ENOENT && descriptor_is_ours(device))
+	if (ret == ENOENT && dropin_ring_is_ours(&device->ring))
 		/* What is done has its entry, as a rule, but its end may not be seen yet. */
 		reaper_await(device);
 	else if (ret && ret != EALREADY)
-		ret = descriptor_is_ours(device) ? EALREADY : ENODEV;
+		ret = dropin_ring_is_ours(&device->ring) ? EALREADY : ENODEV;
 	device_unpin(device);
 	return ret;
 }

@@ -24,7 +24,6 @@ struct device {
 };
 
 /* device.c */
-bool descriptor_is_ours(const struct device *device);
 void device_free(struct device *device);
 void __device_lose(struct device *device);
 

@@ -6,7 +6,8 @@
  * (op.c), the files and their epochs and lanes (stream.c), the queues and threads of
  * the pools (pool.c), and which ring is in use (device.c). A field without a word about
  * it below is under that lock; "fixed" means set before the op can be found. Under it
- * nothing waits: no command of the device, no read, write or sync, no notification.
+ * nothing waits: no command of the device but the look whether the ring is still ours, no
+ * read, write or sync, no notification.
  * Threads are created under it. It is held across fork(), so that the child can trust
  * what it finds (process.c).
  *

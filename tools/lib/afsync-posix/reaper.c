@@ -101,7 +101,7 @@ void *reaper(void *arg)
 		};
 		if (lost)
 			nanosleep(&nap, NULL);
-		lost = lost || !descriptor_is_ours(device);
+		lost = lost || !dropin_ring_is_ours(&device->ring);
 		ret = lost ? 0 : ioctl(device->ring.fd, AFSYNC_IOC_WAIT, &wait);
 		idle = ret < 0 && errno == ETIME;
 		if (ret < 0 && errno != ETIME && errno != EINTR)
