@@ -163,6 +163,12 @@ enum afsync_state {
 	AFSYNC_DONE,
 };
 
+/* May a request in this state be taken back? */
+static inline bool afsync_can_cancel(enum afsync_state state)
+{
+	return state == AFSYNC_HELD || state == AFSYNC_QUEUED;
+}
+
 /**
  * struct afsync_req - one request, from submit to its entry in the ring
  * @link: in whichever list its state says; the owner's

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking requests back. Only those still held or queued can be: they leave the list
- * that they are in here, and their lane's reaper lets go of their files and completes them, since a
- * program's thread could do that only on its way out of the kernel, after the entry.
+ * Taking requests back. Only those still held or queued can be: they leave the list that
+ * they are in here, and their lane's reaper lets go of their files and completes them,
+ * since a program's thread could do that only on its way out of the kernel, after the
+ * entry.
  */
 #include <linux/file.h>
 
@@ -51,7 +52,7 @@ static int take_matching(struct afsync_ring *ring, struct afsync_cancel *args,
 		if (!matches(req, args, file))
 			continue;
 		was = afsync_fileq_remove(req);
-		if (was == AFSYNC_QUEUED || was == AFSYNC_HELD) {
+		if (afsync_can_cancel(was)) {
 			list_add_tail(&req->link, cancelled);
 			count++;
 		} else if (was == AFSYNC_RUNNING) {
@@ -109,11 +110,11 @@ void afsync_cancel_one(struct afsync_req *req)
 
 	spin_lock(&req->ring->lock);
 	was = afsync_fileq_remove(req);
-	if (was == AFSYNC_QUEUED || was == AFSYNC_HELD)
+	if (afsync_can_cancel(was))
 		INIT_LIST_HEAD(&req->link);
 	spin_unlock(&req->ring->lock);
 
-	if (was == AFSYNC_QUEUED || was == AFSYNC_HELD)
+	if (afsync_can_cancel(was))
 		afsync_lane_cancelled(req);
 }
 

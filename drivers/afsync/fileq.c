@@ -245,7 +245,7 @@ enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 
 	spin_lock(&bucket->lock);
 	was = req->state;
-	if (was == AFSYNC_QUEUED || was == AFSYNC_HELD) {
+	if (afsync_can_cancel(was)) {
 		list_del(&req->link);
 		req_set_state(req, AFSYNC_CANCELLED);
 		req->res = -ECANCELED;

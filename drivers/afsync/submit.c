@@ -103,8 +103,8 @@ static int submit_check(const struct afsync_ring *ring, const struct afsync_subm
  * @ring: gets the completions
  * @args: see struct afsync_submit; its out fields are set
  *
- * Return: number of requests queued or held; with none of them, the error of the first. With
- *	nothing to queue, as afsync_wait().
+ * Return: number of requests queued or held; with none of them, the error of the first.
+ *	With nothing to queue, as afsync_wait().
  */
 int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 {
