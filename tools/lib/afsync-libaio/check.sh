@@ -7,16 +7,16 @@
 # LIBAIO is the libaio.so.1 to compare with (the system's).
 # Prints TAP: one line for each test program or check, with its output as comments. Exit 0
 # only if all passed.
+# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from what is sourced
+
 set -euo pipefail
 
+name=libafsync-libaio
 src=$(cd "$(dirname "$0")" && pwd)
 out=$1
 shift
-lib=$out/libafsync-libaio.so.1
-cc=${CC:-cc}
+. "$src/../afsync-dropin/check.sh"
 libaio=${LIBAIO:-$($cc -print-file-name=libaio.so.1)}
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
 
 # The functions of a library with their versions, one per line: io_submit@@LIBAIO_0.1.
 functions()
@@ -48,30 +48,15 @@ check_versions_inherit_as_in_libaio()
 	diff <(versions "$libaio") <(versions "$lib")
 }
 
-check_soname()
-{
-	readelf -d "$lib" | grep -q 'soname: \[libafsync-libaio.so.1\]'
-}
-
-check_stays_loaded()
-{
-	readelf -d "$lib" | grep -q NODELETE
-}
-
 check_needs_only_the_c_library()
 {
-	if readelf -d "$lib" | grep NEEDED |
-	   grep -vE '\[(libc|libpthread|ld-linux.*)\.so'; then
-		return 1
-	fi
+	needs_only libc libpthread
 }
 
 check_no_exit_no_stdio_and_no_malloc()
 {
-	if nm -Du --format=posix "$lib" |
-	   grep -E '^(exit|_exit|abort|printf|puts|fputs|fprintf|perror|syslog|malloc|calloc)[@ ]'; then
-		return 1
-	fi
+	# shellcheck disable=SC2086 # a list
+	imports_none $OUTPUT_AND_EXIT malloc calloc
 }
 
 # A program that is built for libaio: a write and a sync behind it.
@@ -149,53 +134,4 @@ check_tests_that_the_page_names_exist()
 	return $ret
 }
 
-check_page_lints_clean()
-{
-	(cd "$src/../../../Documentation/man" && mandoc -Tlint -Wwarning libafsync-libaio.7)
-}
-
-check_uninstall_undoes_install()
-{
-	local left
-	make -s -C "$src" install O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
-	for left in lib/libafsync-libaio.so.1 lib/libafsync-libaio.so \
-		    share/man/man7/libafsync-libaio.7; do
-		[ -e "$tmp/root/usr/$left" ] || { echo "not installed: $left"; return 1; }
-	done
-	make -s -C "$src" uninstall O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
-	left=$(find "$tmp/root" ! -type d)
-	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
-}
-
-checks=$(compgen -A function check_)
-nr=0
-bad=0
-result()
-{
-	local status=$1 name=$2
-
-	nr=$((nr + 1))
-	if [ "$status" -eq 0 ]; then
-		echo "ok $nr libafsync-libaio: $name"
-	else
-		echo "not ok $nr libafsync-libaio: $name"
-		bad=$((bad + 1))
-	fi
-}
-
-echo 'TAP version 13'
-echo "1..$(($# + $(wc -w <<< "$checks")))"
-for t in "$@"; do
-	status=0
-	"$out/tests/$t" > "$tmp/log" 2>&1 || status=$?
-	sed 's/^/# /' "$tmp/log"
-	result "$status" "$t"
-done
-for t in $checks; do
-	status=0
-	# In a shell of its own: set -e does not act in a function whose result is tested.
-	(set -e; "$t") > "$tmp/log" 2>&1 & wait $! || status=$?
-	sed 's/^/# /' "$tmp/log"
-	result "$status" "$t"
-done
-[ "$bad" -eq 0 ]
+run_checks "$@"

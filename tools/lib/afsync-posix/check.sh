@@ -5,14 +5,14 @@
 # Usage: check.sh BUILD-FOLDER
 # Prints TAP, one line for each check, with its output as comments. Exit 0 only if all
 # passed.
+# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from what is sourced
+
 set -euo pipefail
 
+name=libafsync-posix
 src=$(cd "$(dirname "$0")" && pwd)
 out=$1
-lib=$out/libafsync-posix.so.1
-cc=${CC:-cc}
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+. "$src/../afsync-dropin/check.sh"
 
 # The asynchronous I/O functions of the C library that programs link with, by name.
 glibc_names()
@@ -47,29 +47,15 @@ check_map_is_what_is_exported()
 		<(exported)
 }
 
-check_soname()
-{
-	readelf -d "$lib" | grep -q 'soname: \[libafsync-posix.so.1\]'
-}
-
-check_stays_loaded()
-{
-	readelf -d "$lib" | grep -q NODELETE
-}
-
 check_needs_only_the_c_library()
 {
-	if readelf -d "$lib" | grep NEEDED | grep -vE '\[(libc|libdl|libpthread|ld-linux.*)\.so'; then
-		return 1
-	fi
+	needs_only libc libdl libpthread
 }
 
 check_no_exit_and_no_stdio()
 {
-	if nm -Du --format=posix "$lib" |
-	   grep -E '^(exit|_exit|abort|printf|puts|fputs|fprintf|perror|syslog)[@ ]'; then
-		return 1
-	fi
+	# shellcheck disable=SC2086 # a list
+	imports_none $OUTPUT_AND_EXIT
 }
 
 # A program that is built as for glibc: a write, a sync behind it, and the result.
@@ -118,44 +104,4 @@ check_says_nothing_unasked()
 	[ ! -s "$tmp/said" ]
 }
 
-check_page_lints_clean()
-{
-	local page=$src/../../../Documentation/man/libafsync-posix.7
-
-	command -v mandoc > /dev/null || { echo 'mandoc is not installed'; return 1; }
-	mandoc -Tlint -Wwarning "$page"
-}
-
-check_uninstall_undoes_install()
-{
-	local left
-	make -s -C "$src" install O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
-	for left in lib/libafsync-posix.so lib/libafsync-posix.so.1 \
-		    share/man/man7/libafsync-posix.7; do
-		[ -e "$tmp/root/usr/$left" ] || { echo "not installed: $left"; return 1; }
-	done
-	make -s -C "$src" uninstall O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
-	left=$(find "$tmp/root" ! -type d)
-	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
-}
-
-checks=$(compgen -A function check_)
-nr=0
-bad=0
-
-echo 'TAP version 13'
-echo "1..$(wc -w <<< "$checks")"
-for t in $checks; do
-	status=0
-	# In a shell of its own: set -e does not act in a function whose result is tested.
-	(set -e; "$t") > "$tmp/log" 2>&1 & wait $! || status=$?
-	sed 's/^/# /' "$tmp/log"
-	nr=$((nr + 1))
-	if [ "$status" -eq 0 ]; then
-		echo "ok $nr libafsync-posix: $t"
-	else
-		echo "not ok $nr libafsync-posix: $t"
-		bad=$((bad + 1))
-	fi
-done
-[ "$bad" -eq 0 ]
+run_checks

@@ -5,14 +5,15 @@
 # Usage: run.sh BUILD-FOLDER TEST...
 # Prints TAP: one line per test program or check, with its own output as comments.
 # Exit 0 only if all of them passed.
+# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from what is sourced
+
 set -euo pipefail
 
+name=libafsync
 src=$(cd "$(dirname "$0")/.." && pwd)
 out=$1
 shift
-cc=${CC:-cc}
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+. "$src/../check.sh"
 
 # Functions that the public header declares, one per line.
 declared()
@@ -54,11 +55,6 @@ check_static_library_symbols_have_the_prefix()
 	if grep -v '^afsync_' <<< "$names"; then
 		return 1
 	fi
-}
-
-check_soname()
-{
-	readelf -d "$out/libafsync.so" | grep -q 'soname: \[libafsync.so.1\]'
 }
 
 check_no_text_output_and_no_exit()
@@ -140,10 +136,9 @@ check_pages_list_the_errors_of_the_header()
 
 check_pages_lint_clean()
 {
-	local man=$src/../../../Documentation/man
+	local pages=("$src"/../../../Documentation/man/afsync_*.3)
 
-	command -v mandoc > /dev/null || { echo 'mandoc is not installed'; return 1; }
-	(cd "$man" && mandoc -Tlint -Wwarning libafsync.7 afsync_*.3)
+	pages_lint_clean libafsync.7 "${pages[@]##*/}"
 }
 
 check_examples_build_and_have_less_than_100_lines()
@@ -157,51 +152,18 @@ check_examples_build_and_have_less_than_100_lines()
 	done
 }
 
+# installed PREFIX: a program can be built with what is there.
+installed()
+{
+	printf '#include <libafsync.h>\nint main(void) { return !afsync_version(); }\n' > "$tmp/p.c"
+	$cc -I"$1/include" "$tmp/p.c" -L"$1/lib" -lafsync -o "$tmp/p"
+	LD_LIBRARY_PATH=$1/lib "$tmp/p"
+}
+
 check_uninstall_undoes_install()
 {
-	local left
-	make -s -C "$src" install O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
-	for left in lib/libafsync.so lib/libafsync.a include/libafsync.h \
-		    include/linux/afsync.h share/man/man7/libafsync.7; do
-		[ -e "$tmp/root/usr/$left" ] || { echo "not installed: $left"; return 1; }
-	done
-	printf '#include <libafsync.h>\nint main(void) { return !afsync_version(); }\n' > "$tmp/p.c"
-	$cc -I"$tmp/root/usr/include" "$tmp/p.c" -L"$tmp/root/usr/lib" -lafsync -o "$tmp/p"
-	LD_LIBRARY_PATH=$tmp/root/usr/lib "$tmp/p"
-	make -s -C "$src" uninstall O="$out" DESTDIR="$tmp/root" prefix=/usr > /dev/null
-	left=$(find "$tmp/root" ! -type d)
-	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
+	uninstall_undoes_install lib/libafsync.so lib/libafsync.a include/libafsync.h \
+		include/linux/afsync.h share/man/man7/libafsync.7
 }
 
-checks=$(compgen -A function check_)
-nr=0
-bad=0
-result()
-{
-	local status=$1 name=$2
-
-	nr=$((nr + 1))
-	if [ "$status" -eq 0 ]; then
-		echo "ok $nr libafsync: $name"
-	else
-		echo "not ok $nr libafsync: $name"
-		bad=$((bad + 1))
-	fi
-}
-
-echo 'TAP version 13'
-echo "1..$(($# + $(wc -w <<< "$checks")))"
-for t in "$@"; do
-	status=0
-	"$out/tests/$t" > "$tmp/log" 2>&1 || status=$?
-	sed 's/^/# /' "$tmp/log"
-	result "$status" "$t"
-done
-for t in $checks; do
-	status=0
-	# In a shell of its own: set -e does not act in a function whose result is tested.
-	(set -e; "$t") > "$tmp/log" 2>&1 & wait $! || status=$?
-	sed 's/^/# /' "$tmp/log"
-	result "$status" "$t"
-done
-[ "$bad" -eq 0 ]
+run_checks "$@"
