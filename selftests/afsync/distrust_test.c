@@ -184,6 +184,11 @@ struct flipper {
 	bool stop;
 };
 
+/* Without AFSYNC_SQE_HOLD: nobody would start what was accepted. */
+static const __u32 some_flags[] = {
+	0, AFSYNC_SQE_DRAIN, AFSYNC_SQE_WRITABLE, AFSYNC_SQE_DRAIN | AFSYNC_SQE_WRITABLE, 1 << 7,
+};
+
 static void *flip_requests(void *arg)
 {
 	struct flipper *flipper = arg;
@@ -193,7 +198,7 @@ static void *flip_requests(void *arg)
 	while (!stopped(&flipper->stop)) {
 		sqe = sqe_of(flipper->fds[next_random(&seed) % 4], next_random(&seed) % 4,
 			     next_random(&seed));
-		sqe.flags = next_random(&seed) % 5;
+		sqe.flags = some_flags[next_random(&seed) % ARRAY_SIZE(some_flags)];
 		sqe.ioprio = next_random(&seed) % 2 << 13;
 		sqe.offset = (__u64)next_random(&seed) << 32;
 		sqe.length = (__u64)next_random(&seed) << 31;
