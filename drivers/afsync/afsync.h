@@ -8,9 +8,11 @@
  *	submit.c	copies the array, request by request
  *	req.c		makes a request: all that can fail fails there
  *	key.c		says in which queue it belongs
- *	fileq.c		appends it to the queue of its file; a worker takes the batch
+ *	fileq.c		appends it to the queue of its file
+ *	work.c		a worker, or the caller itself, takes all that waits as a batch
  *	sync.c		one sync for the batch, and each open file's share of errors
  *	req.c		lets go of the files, then has the entries posted
+ *	slot.c		keeps a slot of the ring for it, and its memory for the next one
  *	ring.c		writes the entries into shared memory and notifies
  *	wait.c		those who wait in an ioctl
  *
@@ -47,7 +49,7 @@
  *	request -> file, credentials	from creation until just before its entry is
  *					posted
  *	request -> queue of the file	fileq->refs, as long as the request lives
- *	worker  -> queue of the file	fileq->refs, while fileq->active
+ *	worker, or caller -> the same	fileq->refs, while fileq->active
  *	submitter -> the same		fileq->refs, until it has kicked it
  *	queue   -> lane			lane->refs, as long as the queue lives
  *	ring    -> user			user->refs
@@ -78,6 +80,7 @@
 				 BIT(AFSYNC_OP_SYNCFS))
 #define AFSYNC_SQE_MASK		(AFSYNC_SQE_DRAIN | AFSYNC_SQE_WRITABLE | \
 				 AFSYNC_SQE_HOLD)
+#define AFSYNC_SETUP_MASK	(AFSYNC_SETUP_INLINE)
 #define AFSYNC_WAIT_MASK	(AFSYNC_WAIT_TIMEOUT | AFSYNC_WAIT_ABSTIME | \
 				 AFSYNC_WAIT_SIGMASK)
 #define AFSYNC_CANCEL_MASK	(AFSYNC_CANCEL_USER_DATA | AFSYNC_CANCEL_FD | \
@@ -107,16 +110,19 @@ struct seq_file;
  * @entries: number of entries, a power of two; set once
  * @size: bytes of @shared, whole pages; set once
  * @id: tells rings apart in commands and traces, not 0; set once
+ * @flags: AFSYNC_SETUP_*; set once
  * @user: pays for the requests; set once
  * @owner: the process that set it up, a reference; set once
- * @lock: protects the fields down to @requests
+ * @lock: protects the fields down to @nr_spare
  * @tail: trusted copy of the index after the last entry
- * @in_flight: requests accepted and not yet posted. @in_flight + unread entries never
- *	exceeds @entries: that is the slot reserved for each request.
+ * @in_flight: requests being made, or accepted and not yet posted. @in_flight + unread
+ *	entries never exceeds @entries: that is the slot reserved for each request.
  * @notify: an entry was posted and whoever set this will notify
  * @eventfd: to signal, or NULL
  * @held: requests in state HELD, oldest first
- * @requests: all requests in flight, oldest first
+ * @requests: all requests accepted and not yet posted, oldest first
+ * @spare: requests that have ended, to be used again
+ * @nr_spare: how many
  * @live: one for the open, and one for each request of which anything is left; atomic.
  *	See afsync_ring_put().
  * @wait: pollers, and waiters of wait.c
@@ -126,33 +132,37 @@ struct afsync_ring {
 	struct afsync_cqe *cqes;
 	u32 entries;
 	u32 id;
+	u32 flags;
 	size_t size;
 	struct afsync_user *user;
 	struct pid *owner;
 
-	spinlock_t lock;	/* down to @requests */
+	spinlock_t lock;	/* down to @nr_spare */
 	u32 tail;
 	u32 in_flight;
 	bool notify;
 	struct eventfd_ctx *eventfd;
 	struct list_head held;
 	struct list_head requests;
+	struct afsync_req *spare;
+	u32 nr_spare;
 
 	atomic_t live;
 	wait_queue_head_t wait;
 };
 
 /**
- * enum afsync_state - where a request is; moved by req_set_state() under the lock of
- *	its queue's bucket
+ * enum afsync_state - where a request is; moved by afsync_req_set_state() under the lock
+ *	of its queue's bucket
  * @AFSYNC_NEW: being submitted; owned by the submitter; next QUEUED or HELD
  * @AFSYNC_HELD: on the ring's list of held requests, owned by it, and moved under the
  *	ring's lock as well; next QUEUED or CANCELLED
  * @AFSYNC_QUEUED: on the list of its queue, owned by it; next RUNNING or CANCELLED
- * @AFSYNC_RUNNING: in the batch of the worker, owned by it; next DONE
+ * @AFSYNC_RUNNING: in the batch of a worker or caller, owned by it; next DONE
  * @AFSYNC_CANCELLED: on its way to, or in, its lane's list of cancelled requests,
  *	owned by it; the file may be gone. Last.
- * @AFSYNC_DONE: result known, owned by the worker; the file may be gone. Last.
+ * @AFSYNC_DONE: result known, owned by whoever ran it, or in front of those that wait in
+ *	its queue and owned by that; the file may be gone. Last.
  */
 enum afsync_state {
 	AFSYNC_NEW,
@@ -173,10 +183,12 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * struct afsync_req - one request, from submit to its entry in the ring
  * @link: in whichever list its state says; the owner's
  * @ring_link: in ring->requests, under ring->lock
- * @owner_link: in the list of open files whose share of a batch is known; worker only
+ * @next: the next open file whose share of a batch is known, its owner only; or the next
+ *	in ring->spare, under ring->lock
  * @ring: gets the completion; set once
  * @fileq: queue of the file; set once
- * @file: what to sync; set once, a reference until state CANCELLED or DONE
+ * @file: what to sync; a reference until state CANCELLED or DONE, NULL after it was let
+ *	go of
  * @cred: who asks; set once, a reference just as long
  * @user_data: as submitted; set once
  * @start: first byte of the range; set once
@@ -184,20 +196,21 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * @op: enum afsync_op; set once
  * @flags: AFSYNC_SQE_*; set once
  * @ioprio: I/O priority, 0 = none named; set once
- * @refs: one for its life, one while an abort of its AIO is on the way; atomic
+ * @refs: one for its life, one while an abort of its AIO, if it has one, is on the way;
+ *	atomic
  * @kiocb: the kernel AIO that its end completes instead of an entry, or NULL; set once,
  *	in state HELD under ring->lock
  * @abort_node: in the list of aborts of attach.c
  * @notify: this request stands for its ring until the ring is notified; the
- *	completing worker only
+ *	completing thread only
  * @state: enum afsync_state; under the lock of the queue's bucket
- * @res: result; set by the owner before the entry is posted
- * @cqe_flags: AFSYNC_CQE_*; likewise
+ * @cqe_flags: AFSYNC_CQE_*; set by the owner before the entry is posted
+ * @res: result; likewise
  */
 struct afsync_req {
 	struct list_head link;
 	struct list_head ring_link;
-	struct list_head owner_link;
+	struct afsync_req *next;
 	struct afsync_ring *ring;
 	struct afsync_fileq *fileq;
 	struct file *file;
@@ -208,13 +221,13 @@ struct afsync_req {
 	struct kiocb *kiocb;
 	struct llist_node abort_node;
 	refcount_t refs;
-	u32 op;
-	u32 flags;
+	u8 op;
+	u8 flags;
 	u16 ioprio;
 	bool notify;
 	u8 state;
+	u8 cqe_flags;
 	int res;
-	u32 cqe_flags;
 };
 
 /* One counter each CPU; see Documentation/ABI/testing/sysfs-class-misc-afsync. */
@@ -270,9 +283,12 @@ void afsync_attach_exit(void);
 int afsync_req_init(void);
 void afsync_req_exit(void);
 struct afsync_req *afsync_req_create(struct afsync_ring *ring,
-				     const struct afsync_sqe *sqe);
+				     const struct afsync_sqe *sqe,
+				     const struct afsync_req *alike);
 void afsync_req_put(struct afsync_req *req);
-void afsync_reqs_complete(struct list_head *done);
+void afsync_req_free(struct afsync_req *req);
+bool afsync_reqs_let_go(struct list_head *done);
+void afsync_reqs_post(struct list_head *done);
 
 /* cancel.c */
 int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args);
@@ -281,6 +297,7 @@ void afsync_cancel_all(struct afsync_ring *ring);
 
 /* lane.c */
 struct afsync_lane *afsync_lane_get(const void *domain);
+bool afsync_lane_is_of(const struct afsync_lane *lane, const void *domain);
 void afsync_lane_put(struct afsync_lane *lane);
 void afsync_lane_queue(struct afsync_lane *lane, struct work_struct *work);
 void afsync_lane_cancelled(struct afsync_req *req);
@@ -289,18 +306,25 @@ void afsync_lane_init(void);
 void afsync_lane_exit(void);
 
 /* ring.c */
-struct afsync_ring *afsync_ring_create(u32 entries);
-void afsync_ring_put(struct afsync_ring *ring);
+struct afsync_ring *afsync_ring_create(u32 entries, u32 flags);
+void afsync_ring_put(struct afsync_ring *ring, int count);
 void afsync_ring_put_wait(struct afsync_ring *ring);
 int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
 u32 __afsync_ring_unread(struct afsync_ring *ring);
 u32 afsync_ring_unread(struct afsync_ring *ring);
+bool afsync_ring_has_only(struct afsync_ring *ring, u32 count);
 bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count);
-bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req);
-void afsync_ring_post(struct afsync_req *req);
-void afsync_ring_unreserve(struct afsync_req *req);
+struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *done);
+void afsync_ring_end(struct afsync_req *req);
 void afsync_ring_notify(struct afsync_ring *ring);
 int afsync_ring_eventfd(struct afsync_ring *ring, int fd);
+
+/* slot.c */
+bool afsync_slot_take(struct afsync_ring *ring, struct afsync_req **spare);
+void afsync_slot_give_back(struct afsync_ring *ring);
+void afsync_slot_fill(struct afsync_ring *ring, struct list_head *reqs);
+void afsync_slot_release(struct afsync_ring *ring, struct list_head *ended);
+void afsync_slot_free_spare(struct afsync_ring *ring);
 
 /* wait.c */
 int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *wait);

@@ -79,6 +79,7 @@ static int attach(struct afsync_ring *ring, const struct afsync_attach *args,
 		  struct kiocb *iocb)
 {
 	struct afsync_req *req;
+	LIST_HEAD(started);
 	LIST_HEAD(kick);
 
 	spin_lock(&ring->lock);
@@ -88,8 +89,10 @@ static int attach(struct afsync_ring *ring, const struct afsync_attach *args,
 		req->kiocb = iocb;
 		kiocb_set_cancel_fn(iocb, attach_cancel);
 	}
-	if (req && args->flags & AFSYNC_ATTACH_START)
-		afsync_fileq_add(req, &kick);
+	if (req && args->flags & AFSYNC_ATTACH_START) {
+		list_move(&req->link, &started);
+		afsync_fileq_add(&started, &kick);
+	}
 	spin_unlock(&ring->lock);
 
 	afsync_fileq_kick(&kick);

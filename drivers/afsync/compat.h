@@ -7,7 +7,10 @@
 #define _AFSYNC_COMPAT_H
 
 #include <linux/eventfd.h>
+#include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/sched.h>
+#include <linux/version.h>
 
 /*
  * eventfd_signal() takes the number to add up to 6.7 and always adds one since 6.8.
@@ -42,6 +45,21 @@ static inline void afsync_unsigned_offset(struct file *file)
 	file->f_mode |= FMODE_UNSIGNED_OFFSET;
 }
 #endif
+
+/*
+ * Lets go of a file, and carries out all that this means before it returns. Up to 6.5
+ * only a kernel thread can do so with the last reference: then the answer is false, and
+ * the caller keeps it. Delete when 6.1 is no longer built for.
+ */
+static inline bool afsync_fput_now(struct file *file)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	if (!(current->flags & PF_KTHREAD))
+		return atomic_long_add_unless(&file->f_count, -1, 1);
+#endif
+	__fput_sync(file);
+	return true;
+}
 
 /*
  * Kernels before 6.1.80 do not say whether a kiocb is kernel AIO's; there none can be

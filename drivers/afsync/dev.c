@@ -60,7 +60,7 @@ static int afsync_release(struct inode *inode, struct file *file)
 		afsync_ring_put_wait(ring);
 		afsync_lane_trim();
 	} else {
-		afsync_ring_put(ring);
+		afsync_ring_put(ring, 1);
 	}
 	return 0;
 }

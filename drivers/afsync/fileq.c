@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The ordered queue of a file: found by what a sync of the file acts on, made with the
- * first request, gone with the last. Its work item takes all that waits as one batch,
- * has it synced and completed, and looks again. Never touches the ring.
+ * first request, gone with the last. What is in it, and in which state. Never touches the
+ * ring. How it is worked off: work.c.
  */
-#include <linux/hash.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -13,30 +12,19 @@
 #include "fileq.h"
 #include "trace.h"
 
-/*
- * Batches of one file in a row before its work goes to the back of its filesystem's
- * line, so that busy files cannot keep the others out for ever.
- */
-#define FILEQ_BATCHES	16
+/* Requests that are queued at once, under a lock. */
+#define FILEQ_RUN	64
 
-#define FILEQ_HASH_BITS	10
-
-/* The queues whose keys hash alike. */
-struct afsync_bucket {
-	spinlock_t lock;	/* @fileqs, their fields, the state of requests */
-	struct hlist_head fileqs;
-} ____cacheline_aligned_in_smp;
-
-static struct afsync_bucket buckets[1 << FILEQ_HASH_BITS];
+struct afsync_bucket afsync_buckets[1 << AFSYNC_BUCKET_BITS];
 static struct kmem_cache *fileq_cache;
 
 int afsync_fileq_init(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(buckets); i++)
-		spin_lock_init(&buckets[i].lock);
-	fileq_cache = KMEM_CACHE(afsync_fileq, SLAB_ACCOUNT);
+	for (i = 0; i < ARRAY_SIZE(afsync_buckets); i++)
+		spin_lock_init(&afsync_buckets[i].lock);
+	fileq_cache = afsync_cache_create("afsync_fileq", sizeof(struct afsync_fileq));
 	return fileq_cache ? 0 : -ENOMEM;
 }
 
@@ -45,14 +33,10 @@ void afsync_fileq_exit(void)
 	kmem_cache_destroy(fileq_cache);
 }
 
-static bool same_key(const struct afsync_key *a, const struct afsync_key *b)
+static bool has_key(const struct afsync_fileq *fileq, const struct afsync_key *key)
 {
-	return a->scope == b->scope && a->object == b->object && a->domain == b->domain;
-}
-
-static struct afsync_bucket *key_bucket(const struct afsync_key *key)
-{
-	return &buckets[hash_ptr((void *)key->object, FILEQ_HASH_BITS)];
+	return fileq->scope == key->scope && fileq->object == key->object &&
+	       afsync_lane_is_of(fileq->lane, key->domain);
 }
 
 /* Finds the queue of @key and takes a reference for the caller, or NULL. */
@@ -64,19 +48,16 @@ static struct afsync_fileq *find_and_get(struct afsync_bucket *bucket,
 	lockdep_assert_held(&bucket->lock);
 
 	hlist_for_each_entry(fileq, &bucket->fileqs, node) {
-		if (same_key(&fileq->key, key)) {
-			fileq->refs++;
+		if (has_key(fileq, key)) {
+			refcount_inc(&fileq->refs);
 			return fileq;
 		}
 	}
 	return NULL;
 }
 
-static void fileq_work(struct work_struct *work);
-
 /* With one reference, for the caller. */
-static struct afsync_fileq *fileq_alloc(struct afsync_bucket *bucket,
-					const struct afsync_key *key)
+static struct afsync_fileq *fileq_alloc(const struct afsync_key *key)
 {
 	struct afsync_fileq *fileq;
 
@@ -84,16 +65,16 @@ static struct afsync_fileq *fileq_alloc(struct afsync_bucket *bucket,
 	if (!fileq)
 		return NULL;
 	*fileq = (struct afsync_fileq) {
-		.bucket	= bucket,
-		.key	= *key,
-		.refs	= 1,
+		.object	= key->object,
+		.scope	= key->scope,
+		.refs	= REFCOUNT_INIT(1),
 		.lane	= afsync_lane_get(key->domain),
 	};
 	if (!fileq->lane) {
 		kmem_cache_free(fileq_cache, fileq);
 		return NULL;
 	}
-	INIT_WORK(&fileq->work, fileq_work);
+	INIT_WORK(&fileq->work, afsync_fileq_work);
 	INIT_LIST_HEAD(&fileq->waiting);
 	return fileq;
 }
@@ -108,7 +89,7 @@ static void fileq_free(struct afsync_fileq *fileq)
 struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op)
 {
 	struct afsync_key key = afsync_key_of(file, op);
-	struct afsync_bucket *bucket = key_bucket(&key);
+	struct afsync_bucket *bucket = afsync_bucket_of(key.object);
 	struct afsync_fileq *fileq, *new;
 
 	spin_lock(&bucket->lock);
@@ -117,7 +98,7 @@ struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op)
 	if (fileq)
 		return fileq;
 
-	new = fileq_alloc(bucket, &key);
+	new = fileq_alloc(&key);
 	if (!new)
 		return NULL;
 
@@ -134,90 +115,80 @@ struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op)
 	return fileq;
 }
 
+/* The queue of a request that is there, for another one; with a reference. */
+struct afsync_fileq *afsync_fileq_again(struct afsync_fileq *fileq)
+{
+	refcount_inc(&fileq->refs);
+	return fileq;
+}
+
 /* Unlinked under the lock that finds it, so nobody can come back to a dead queue. */
 void afsync_fileq_put(struct afsync_fileq *fileq)
 {
-	struct afsync_bucket *bucket = fileq->bucket;
-	bool last;
+	spinlock_t *lock = afsync_fileq_lock(fileq);
 
-	spin_lock(&bucket->lock);
-	last = !--fileq->refs;
-	if (last)
-		hlist_del(&fileq->node);
-	spin_unlock(&bucket->lock);
-
-	if (last)
-		fileq_free(fileq);
+	if (!refcount_dec_and_lock(&fileq->refs, lock))
+		return;
+	__acquire(lock);
+	hlist_del(&fileq->node);
+	spin_unlock(lock);
+	fileq_free(fileq);
 }
 
 /* The only place that moves a request from one state to the next. */
-static void req_set_state(struct afsync_req *req, enum afsync_state state)
+void afsync_req_set_state(struct afsync_req *req, enum afsync_state state)
 {
-	lockdep_assert_held(&req->fileq->bucket->lock);
+	lockdep_assert_held(afsync_fileq_lock(req->fileq));
 	/* attach_cancel() reads it without the lock. */
 	WRITE_ONCE(req->state, state);
 }
 
-/* Starts the work of a queue that has some, once. */
-static void fileq_start(struct afsync_fileq *fileq)
+/* Takes from the front of @reqs those of one queue that are next to each other. */
+static void queue_run(struct afsync_fileq *fileq, struct list_head *reqs)
 {
-	lockdep_assert_held(&fileq->bucket->lock);
+	unsigned int left = FILEQ_RUN;
+	struct afsync_req *req;
+	LIST_HEAD(run);
 
-	if (fileq->active && !fileq->kicked) {
-		fileq->kicked = true;
-		afsync_lane_queue(fileq->lane, &fileq->work);
+	list_for_each_entry(req, reqs, link) {
+		if (req->fileq != fileq || !left--)
+			break;
+		trace_afsync_submit(req);
+		afsync_req_set_state(req, AFSYNC_QUEUED);
 	}
+	list_cut_before(&run, reqs, &req->link);
+	list_splice_tail(&run, &fileq->waiting);
 }
 
 /*
- * Appends a new or held request to the queue of its file, which owns it from now on, and
- * the queue to the submitter's list @kick if it has to be started. In one step: a
- * request that was held is found held or queued by whoever looks.
+ * Moves the first of the new requests in @reqs, or of the held ones with their ring's
+ * lock held, to the queue of their file, with those behind it that belong there, too.
+ * The queue owns them from now on. It gets into the submitter's list @kick if it has to
+ * be started. In one step: a request that was held is found held or queued by whoever
+ * looks.
  *
  * A queue that is on another submitter's list is started here: that thread may not
  * get the CPU for long, and nobody shall wait for it.
  */
-void afsync_fileq_add(struct afsync_req *req, struct list_head *kick)
+void afsync_fileq_add(struct list_head *reqs, struct list_head *kick)
 {
-	struct afsync_fileq *fileq = req->fileq;
+	struct afsync_fileq *fileq = list_first_entry(reqs, struct afsync_req, link)->fileq;
 
-	spin_lock(&fileq->bucket->lock);
-	trace_afsync_submit(req);
-	if (req->state == AFSYNC_HELD) {
-		lockdep_assert_held(&req->ring->lock);
-		list_del(&req->link);
-	}
-	list_add_tail(&req->link, &fileq->waiting);
-	req_set_state(req, AFSYNC_QUEUED);
+	spin_lock(afsync_fileq_lock(fileq));
+	queue_run(fileq, reqs);
 	if (!fileq->active) {
 		fileq->active = true;
 		fileq->kicked = false;
-		fileq->refs++;
+		refcount_inc(&fileq->refs);
 	}
 	if (!fileq->kicked && !fileq->kicker) {
 		fileq->kicker = kick;
-		fileq->refs++;
+		refcount_inc(&fileq->refs);
 		list_add_tail(&fileq->kick_link, kick);
 	}
 	if (fileq->kicker != kick)
-		fileq_start(fileq);
-	spin_unlock(&fileq->bucket->lock);
-}
-
-/* Starts the queues in a submitter's list, which is empty afterwards. */
-void afsync_fileq_kick(struct list_head *kick)
-{
-	struct afsync_fileq *fileq, *next;
-
-	list_for_each_entry_safe(fileq, next, kick, kick_link) {
-		spin_lock(&fileq->bucket->lock);
-		list_del(&fileq->kick_link);
-		fileq->kicker = NULL;
-		fileq_start(fileq);
-		spin_unlock(&fileq->bucket->lock);
-		afsync_fileq_put(fileq);
-		cond_resched();
-	}
+		afsync_fileq_start(fileq);
+	spin_unlock(afsync_fileq_lock(fileq));
 }
 
 /* A new request becomes a held one. */
@@ -225,11 +196,11 @@ void afsync_fileq_hold(struct afsync_req *req)
 {
 	lockdep_assert_held(&req->ring->lock);
 
-	spin_lock(&req->fileq->bucket->lock);
+	spin_lock(afsync_fileq_lock(req->fileq));
 	trace_afsync_hold(req);
-	req_set_state(req, AFSYNC_HELD);
+	afsync_req_set_state(req, AFSYNC_HELD);
 	list_add_tail(&req->link, &req->ring->held);
-	spin_unlock(&req->fileq->bucket->lock);
+	spin_unlock(afsync_fileq_lock(req->fileq));
 }
 
 /*
@@ -238,20 +209,20 @@ void afsync_fileq_hold(struct afsync_req *req)
  */
 enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 {
-	struct afsync_bucket *bucket = req->fileq->bucket;
+	spinlock_t *lock = afsync_fileq_lock(req->fileq);
 	enum afsync_state was;
 
 	lockdep_assert_held(&req->ring->lock);
 
-	spin_lock(&bucket->lock);
+	spin_lock(lock);
 	was = req->state;
 	if (afsync_can_cancel(was)) {
 		list_del(&req->link);
-		req_set_state(req, AFSYNC_CANCELLED);
+		afsync_req_set_state(req, AFSYNC_CANCELLED);
 		req->res = -ECANCELED;
 		trace_afsync_cancel(req);
 	}
-	spin_unlock(&bucket->lock);
+	spin_unlock(lock);
 
 	return was;
 }
@@ -268,76 +239,15 @@ void afsync_fileq_show(struct seq_file *m, struct afsync_req *req)
 		[AFSYNC_QUEUED]		= "queued",
 		[AFSYNC_RUNNING]	= "running",
 	};
-	struct afsync_bucket *bucket = req->fileq->bucket;
+	spinlock_t *lock = afsync_fileq_lock(req->fileq);
 
 	lockdep_assert_held(&req->ring->lock);
 
-	spin_lock(&bucket->lock);
+	spin_lock(lock);
 	if (req->state < ARRAY_SIZE(states) && states[req->state]) {
 		seq_printf(m, "pending:\t%s %s ", states[req->state], ops[req->op]);
 		seq_path(m, &req->file->f_path, " \t\n\\");
 		seq_putc(m, '\n');
 	}
-	spin_unlock(&bucket->lock);
-}
-
-/*
- * Takes all that waits. A request that comes after this is in the next batch: it may
- * have been queued for data that the sync of this one does not see any more.
- *
- * With nothing waiting, the work's reference goes and the queue may be gone.
- */
-static bool fileq_take(struct afsync_fileq *fileq, struct list_head *batch)
-{
-	struct afsync_bucket *bucket = fileq->bucket;
-	struct afsync_req *req, *first;
-
-	spin_lock(&bucket->lock);
-	first = list_first_entry_or_null(&fileq->waiting, struct afsync_req, link);
-	if (!first) {
-		fileq->active = false;
-		spin_unlock(&bucket->lock);
-		afsync_fileq_put(fileq);
-		return false;
-	}
-	list_for_each_entry(req, &fileq->waiting, link) {
-		if (!afsync_key_fits(&fileq->key, first, req))
-			break;
-		req_set_state(req, AFSYNC_RUNNING);
-	}
-	/* @req is the first that stays, or the head of the list. */
-	list_cut_before(batch, &fileq->waiting, &req->link);
-	spin_unlock(&bucket->lock);
-
-	return true;
-}
-
-/* From here on nobody may look at the files of the batch: they are about to go. */
-static void fileq_done(struct afsync_fileq *fileq, struct list_head *batch)
-{
-	struct afsync_req *req;
-
-	spin_lock(&fileq->bucket->lock);
-	list_for_each_entry(req, batch, link)
-		req_set_state(req, AFSYNC_DONE);
-	spin_unlock(&fileq->bucket->lock);
-}
-
-static void fileq_work(struct work_struct *work)
-{
-	struct afsync_fileq *fileq = container_of(work, struct afsync_fileq, work);
-	unsigned int batches = FILEQ_BATCHES;
-	LIST_HEAD(batch);
-
-	while (fileq_take(fileq, &batch)) {
-		afsync_sync_batch(fileq->key.scope, &batch);
-		fileq_done(fileq, &batch);
-		afsync_reqs_complete(&batch);
-		cond_resched();
-
-		if (!--batches) {
-			afsync_lane_queue(fileq->lane, &fileq->work);
-			return;
-		}
-	}
+	spin_unlock(lock);
 }

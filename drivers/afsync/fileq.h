@@ -6,7 +6,25 @@
 #ifndef _AFSYNC_FILEQ_H
 #define _AFSYNC_FILEQ_H
 
+#include <linux/hash.h>
+#include <linux/slab.h>
+
 #include "afsync.h"
+
+#define AFSYNC_BUCKET_BITS	10
+
+/* The queues whose keys hash alike. */
+struct afsync_bucket {
+	spinlock_t lock;	/* @fileqs, their fields, the state of requests */
+	struct hlist_head fileqs;
+} ____cacheline_aligned_in_smp;
+
+extern struct afsync_bucket afsync_buckets[1 << AFSYNC_BUCKET_BITS];
+
+static inline struct afsync_bucket *afsync_bucket_of(const void *object)
+{
+	return &afsync_buckets[hash_ptr((void *)object, AFSYNC_BUCKET_BITS)];
+}
 
 /**
  * enum afsync_scope - what the requests of one queue have in common
@@ -36,27 +54,29 @@ struct afsync_key {
 /**
  * struct afsync_fileq - the ordered queue of one file; exists while it has requests
  * @node: in its bucket, under the bucket's lock
- * @bucket: where it hashes to; set once
- * @key: whose queue it is; set once
- * @lane: where its work runs; set once
+ * @object: whose queue it is, see struct afsync_key; set once
+ * @lane: where its work runs, and of which domain it is; set once
  * @work: takes and runs the batches. It never runs twice at once, and that is what
  *	keeps the requests of a file in order.
- * @refs: requests, one while @active, one while in a list of afsync_fileq_kick();
+ * @refs: requests, one while @active, one while in a submitter's list; the last one goes
  *	under the bucket's lock
+ * @scope: what @object is; set once
  * @active: @work has to run; under the bucket's lock
- * @kicked: @work was queued since @active was set; under the bucket's lock
- * @waiting: requests in state QUEUED, oldest first; under the bucket's lock
+ * @kicked: @work was queued since @active was set, or a caller runs the queue; under the
+ *	bucket's lock
+ * @waiting: requests in state QUEUED, oldest first, behind those in state DONE that only
+ *	a worker can complete; under the bucket's lock
  * @kicker: the submitter's list that @kick_link is in, or NULL; only compared; under the
  *	bucket's lock
  * @kick_link: in that list; the submitter's
  */
 struct afsync_fileq {
 	struct hlist_node node;
-	struct afsync_bucket *bucket;
-	struct afsync_key key;
+	const void *object;
 	struct afsync_lane *lane;
 	struct work_struct work;
-	unsigned int refs;
+	refcount_t refs;
+	u8 scope;
 	bool active;
 	bool kicked;
 	struct list_head waiting;
@@ -64,22 +84,50 @@ struct afsync_fileq {
 	struct list_head kick_link;
 };
 
+/* Leaves memory as it is: see afsync_cache_create(). */
+static inline void afsync_no_init(void *object)
+{
+}
+
+/*
+ * A cache of objects that are set as a whole when they are made. The constructor says to
+ * the kernel that it need not clear them first (init_on_alloc).
+ */
+static inline struct kmem_cache *afsync_cache_create(const char *name, size_t size)
+{
+	return kmem_cache_create(name, size, 0, SLAB_ACCOUNT, afsync_no_init);
+}
+
+/* The lock of its bucket. */
+static inline spinlock_t *afsync_fileq_lock(const struct afsync_fileq *fileq)
+{
+	return &afsync_bucket_of(fileq->object)->lock;
+}
+
 /* key.c */
 bool afsync_is_local(const struct file *file);
 struct afsync_key afsync_key_of(struct file *file, u32 op);
-bool afsync_key_fits(const struct afsync_key *key, const struct afsync_req *first,
-		     const struct afsync_req *req);
+bool afsync_fits(enum afsync_scope scope, const struct afsync_req *first,
+		 const struct afsync_req *req);
+bool afsync_caller_may_sync(enum afsync_scope scope, const struct file *file);
 
 /* fileq.c */
 int afsync_fileq_init(void);
 void afsync_fileq_exit(void);
 struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op);
+struct afsync_fileq *afsync_fileq_again(struct afsync_fileq *fileq);
 void afsync_fileq_put(struct afsync_fileq *fileq);
-void afsync_fileq_add(struct afsync_req *req, struct list_head *kick);
-void afsync_fileq_kick(struct list_head *kick);
+void afsync_fileq_add(struct list_head *reqs, struct list_head *kick);
 void afsync_fileq_hold(struct afsync_req *req);
 enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
+void afsync_req_set_state(struct afsync_req *req, enum afsync_state state);
+
+/* work.c */
+void afsync_fileq_work(struct work_struct *work);
+void afsync_fileq_start(struct afsync_fileq *fileq);
+void afsync_fileq_kick(struct list_head *kick);
+void afsync_fileq_run(struct list_head *kick, unsigned int count);
 
 /* sync.c */
 void afsync_sync_batch(enum afsync_scope scope, struct list_head *batch);

@@ -25,6 +25,7 @@ void afsync_hold(struct afsync_req *req)
 int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 {
 	struct afsync_req *req, *next;
+	LIST_HEAD(started);
 	LIST_HEAD(kick);
 	int count = 0;
 
@@ -37,9 +38,11 @@ int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 	list_for_each_entry_safe(req, next, &ring->held, link) {
 		if (req->user_data != args->user_data)
 			continue;
-		afsync_fileq_add(req, &kick);
+		list_move_tail(&req->link, &started);
 		count++;
 	}
+	while (!list_empty(&started))
+		afsync_fileq_add(&started, &kick);
 	spin_unlock(&ring->lock);
 
 	afsync_fileq_kick(&kick);

@@ -56,12 +56,12 @@ static long ioctl_setup(struct file *file, union afsync_args *args)
 	struct afsync_setup *setup = &args->setup;
 	struct afsync_ring *ring;
 
-	if (setup->flags)
+	if (setup->flags & ~AFSYNC_SETUP_MASK)
 		return -EINVAL;
 	if (!setup->entries || setup->entries > READ_ONCE(afsync_max_entries))
 		return -EINVAL;
 
-	ring = afsync_ring_create(setup->entries);
+	ring = afsync_ring_create(setup->entries, setup->flags);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
 
@@ -70,7 +70,7 @@ static long ioctl_setup(struct file *file, union afsync_args *args)
 	 * ring was never seen. Pairs with afsync_file_ring().
 	 */
 	if (cmpxchg_release(&file->private_data, NULL, ring)) {
-		afsync_ring_put(ring);
+		afsync_ring_put(ring, 1);
 		return -EBUSY;
 	}
 	setup->entries = ring->entries;

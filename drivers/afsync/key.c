@@ -62,8 +62,34 @@ static bool same_identity(const struct cred *a, const struct cred *b)
  * by the kernel's own threads. A sync of one open file elsewhere may reach a server that
  * looks at who asks: there a batch has one identity, and the rest waits for the next.
  */
-bool afsync_key_fits(const struct afsync_key *key, const struct afsync_req *first,
-		     const struct afsync_req *req)
+bool afsync_fits(enum afsync_scope scope, const struct afsync_req *first,
+		 const struct afsync_req *req)
 {
-	return key->scope != AFSYNC_SCOPE_FILE || same_identity(first->cred, req->cred);
+	return scope != AFSYNC_SCOPE_FILE || same_identity(first->cred, req->cred);
+}
+
+/*
+ * May the thread of a program run the sync? Only where no signal can end it, which some
+ * filesystems allow: those that were looked at are named here. And only for who may write
+ * to the file: others wait for the thread, so it must not be anybody's.
+ */
+bool afsync_caller_may_sync(enum afsync_scope scope, const struct file *file)
+{
+	umode_t mode = file->f_mapping->host->i_mode;
+
+	if (!(file->f_mode & FMODE_WRITE) || scope == AFSYNC_SCOPE_SUPER)
+		return false;
+	if (S_ISBLK(mode))
+		return true;
+	if (!S_ISREG(mode))
+		return false;
+	switch (file_inode(file)->i_sb->s_magic) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+		return scope == AFSYNC_SCOPE_INODE;
+	case TMPFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
 }

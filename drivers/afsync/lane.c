@@ -133,7 +133,8 @@ static void lane_reap(struct work_struct *work)
 	list_splice_init(&lane->cancelled, &cancelled);
 	spin_unlock(&lane->bucket->lock);
 
-	afsync_reqs_complete(&cancelled);
+	afsync_reqs_let_go(&cancelled);
+	afsync_reqs_post(&cancelled);
 }
 
 static struct afsync_lane *lane_alloc(struct afsync_lane_bucket *bucket,
@@ -217,6 +218,12 @@ struct afsync_lane *afsync_lane_get(const void *domain)
 		return new;
 	lane_free(new);
 	return lane;
+}
+
+/* Is it the lane of @domain? It stays so as long as the caller has a reference. */
+bool afsync_lane_is_of(const struct afsync_lane *lane, const void *domain)
+{
+	return lane->domain == domain;
 }
 
 void afsync_lane_put(struct afsync_lane *lane)

@@ -11,14 +11,19 @@
 #include <linux/slab.h>
 
 #include "afsync.h"
+#include "compat.h"
 #include "fileq.h"
-#include "trace.h"
+
+/* Requests that end at once. */
+#define REQ_RUN		64
 
 static struct kmem_cache *req_cache;
 
+static_assert(AFSYNC_SQE_MASK <= U8_MAX);
+
 int afsync_req_init(void)
 {
-	req_cache = KMEM_CACHE(afsync_req, SLAB_ACCOUNT);
+	req_cache = afsync_cache_create("afsync_req", sizeof(struct afsync_req));
 	return req_cache ? 0 : -ENOMEM;
 }
 
@@ -112,13 +117,15 @@ static int check_file(const struct file *file, u32 flags)
  * afsync_req_create - make a request of what a program submitted
  * @ring: gets the completion; its slot is reserved
  * @sqe: the request, copied from user memory
+ * @alike: a new request that was made of the same descriptor and queue, or NULL
  *
  * After this nothing can fail any more.
  *
  * Return: the request, in state NEW, or an error pointer; then nothing is left of it.
  */
 struct afsync_req *afsync_req_create(struct afsync_ring *ring,
-				     const struct afsync_sqe *sqe)
+				     const struct afsync_sqe *sqe,
+				     const struct afsync_req *alike)
 {
 	struct afsync_req *req;
 	struct file *file;
@@ -129,7 +136,7 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 	if (ret)
 		return ERR_PTR(ret);
 
-	file = fget(sqe->fd);
+	file = alike ? get_file(alike->file) : fget(sqe->fd);
 	if (!file)
 		return ERR_PTR(-EBADF);
 	ret = check_file(file, sqe->flags);
@@ -138,9 +145,12 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 
 	/* No memory and no room are one thing to a program: try again later. */
 	ret = -EAGAIN;
-	req = kmem_cache_alloc(req_cache, AFSYNC_GFP);
-	if (!req)
+	if (!afsync_slot_take(ring, &req))
 		goto put_file;
+	if (!req)
+		req = kmem_cache_alloc(req_cache, AFSYNC_GFP);
+	if (!req)
+		goto unreserve;
 
 	*req = (struct afsync_req) {
 		.ring		= ring,
@@ -155,12 +165,11 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 		.state		= AFSYNC_NEW,
 		.refs		= REFCOUNT_INIT(1),
 	};
-	req->fileq = afsync_fileq_get(file, sqe->op);
-	if (!req->fileq)
-		goto free_req;
 	if (!afsync_user_charge(ring->user))
-		goto put_fileq;
-	if (!afsync_ring_reserve(ring, req))
+		goto free_req;
+	req->fileq = alike ? afsync_fileq_again(alike->fileq) :
+			     afsync_fileq_get(file, sqe->op);
+	if (!req->fileq)
 		goto uncharge_user;
 
 	afsync_stat_inc(submitted);
@@ -168,80 +177,120 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 
 uncharge_user:
 	afsync_user_uncharge(ring->user);
-put_fileq:
-	afsync_fileq_put(req->fileq);
 free_req:
 	put_cred(req->cred);
-	kmem_cache_free(req_cache, req);
+	afsync_req_free(req);
+unreserve:
+	afsync_slot_give_back(ring);
 put_file:
 	fput(file);
 	return ERR_PTR(ret);
 }
 
-/* Frees what is left of a request that has ended. The ring goes last. */
+void afsync_req_free(struct afsync_req *req)
+{
+	kmem_cache_free(req_cache, req);
+}
+
+/* Lets go of what is left of a request that has ended. The ring goes last. */
 void afsync_req_put(struct afsync_req *req)
 {
-	struct afsync_ring *ring = req->ring;
+	LIST_HEAD(ended);
 
 	if (!refcount_dec_and_test(&req->refs))
 		return;
 	afsync_fileq_put(req->fileq);
-	kmem_cache_free(req_cache, req);
-	afsync_ring_put(ring);
-}
-
-/*
- * Tells whoever waits for the request. The slot of one that kernel AIO completes is free
- * before its event can be seen.
- */
-static void req_deliver(struct afsync_req *req)
-{
-	trace_afsync_complete(req);
-	afsync_user_uncharge(req->ring->user);
-	if (req->kiocb) {
-		afsync_ring_unreserve(req);
-		req->kiocb->ki_complete(req->kiocb, req->res);
-	} else {
-		afsync_ring_post(req);
-	}
+	list_add(&req->link, &ended);
+	afsync_slot_release(req->ring, &ended);
 }
 
 /**
- * afsync_reqs_complete - end requests whose result is known
- * @done: requests in state DONE or CANCELLED with their results, in the order in which
- *	they complete; empty afterwards
+ * afsync_reqs_let_go - let go of everything that counts
+ * @done: requests in state DONE or CANCELLED
  *
- * Lets go of everything that counts first: whoever sees an entry can submit another
- * request at once, and close and unmount. A
- * kernel thread's plain fput() would be carried out later, so this takes
- * __fput_sync(). When that is the last reference, the filesystem's release and the end
- * of an unlinked inode run here, in a worker of their own filesystem; the last reference
- * to a lazily unmounted filesystem goes to the kernel's own delayed mntput.
+ * Before an entry can be seen: whoever sees it can submit another request at once, and
+ * close and unmount. A plain fput() would be carried out later. When it is the last
+ * reference, the filesystem's release and the end of an unlinked inode run here, in a
+ * worker of their own filesystem or in the caller; the last reference to a lazily
+ * unmounted filesystem goes to the kernel's own delayed mntput, or is dropped when the
+ * caller returns from the system call, which it does next.
  *
- * Each ring is notified once, after all its entries.
+ * Return: true if all files are let go of; false if a worker has to do it. Never in a
+ *	worker.
  */
-void afsync_reqs_complete(struct list_head *done)
+bool afsync_reqs_let_go(struct list_head *done)
 {
-	struct afsync_req *req, *next;
+	struct afsync_req *req;
 
 	might_sleep();
 
 	list_for_each_entry(req, done, link) {
+		if (!req->file)
+			continue;
+		if (!afsync_fput_now(req->file))
+			return false;
+		/* A cancel of the ring may compare it. */
+		WRITE_ONCE(req->file, NULL);
 		put_cred(req->cred);
-		__fput_sync(req->file);
 		cond_resched();
 	}
+	return true;
+}
+
+/* The slot of a request that kernel AIO completes is free before its event can be seen. */
+static void complete_aio(struct afsync_req *req)
+{
+	afsync_ring_end(req);
+	req->kiocb->ki_complete(req->kiocb, req->res);
+}
+
+/*
+ * Ends the first of those that were posted, and those behind it that are of the same ring,
+ * which is notified if one of them stands for it.
+ */
+static void end_run(struct list_head *done)
+{
+	struct afsync_req *req = list_first_entry(done, struct afsync_req, link);
+	struct afsync_ring *ring = req->ring;
+	unsigned int left = REQ_RUN;
+	LIST_HEAD(run);
+
+	if (req->kiocb) {
+		list_del(&req->link);
+		afsync_req_put(req);
+		return;
+	}
+	list_for_each_entry(req, done, link) {
+		if (req->ring != ring || req->kiocb || !left--)
+			break;
+		if (req->notify)
+			afsync_ring_notify(ring);
+		afsync_fileq_put(req->fileq);
+	}
+	list_cut_before(&run, done, &req->link);
+	afsync_slot_release(ring, &run);
+}
+
+/**
+ * afsync_reqs_post - end requests that were let go of
+ * @done: requests in state DONE or CANCELLED with their results, in the order in which
+ *	they complete; empty afterwards
+ *
+ * Each ring is notified once, after all its entries.
+ */
+void afsync_reqs_post(struct list_head *done)
+{
+	struct afsync_req *req;
 
 	list_for_each_entry(req, done, link) {
-		req_deliver(req);
+		if (req->kiocb)
+			complete_aio(req);
+		else
+			req = afsync_ring_post(req, done);
 		cond_resched();
 	}
-
-	list_for_each_entry_safe(req, next, done, link) {
-		list_del(&req->link);
-		if (req->notify)
-			afsync_ring_notify(req->ring);
-		afsync_req_put(req);
+	while (!list_empty(done)) {
+		end_run(done);
 		cond_resched();
 	}
 }

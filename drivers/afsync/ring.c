@@ -16,6 +16,10 @@
 
 #include "afsync.h"
 #include "compat.h"
+#include "trace.h"
+
+/* Entries that are written at once, under the lock. */
+#define RING_RUN	64
 
 static atomic_t next_id = ATOMIC_INIT(0);
 
@@ -43,7 +47,7 @@ static int ring_alloc_shared(struct afsync_ring *ring)
 }
 
 /* Makes a ring that nobody sees yet, or returns an error pointer. */
-struct afsync_ring *afsync_ring_create(u32 entries)
+struct afsync_ring *afsync_ring_create(u32 entries, u32 flags)
 {
 	struct afsync_ring *ring;
 	int ret = -ENOMEM;
@@ -53,6 +57,7 @@ struct afsync_ring *afsync_ring_create(u32 entries)
 		return ERR_PTR(-ENOMEM);
 
 	ring->entries = roundup_pow_of_two(entries);
+	ring->flags = flags;
 	do
 		ring->id = atomic_inc_return(&next_id);
 	while (!ring->id);
@@ -81,6 +86,7 @@ put_owner:
 
 static void ring_free(struct afsync_ring *ring)
 {
+	afsync_slot_free_spare(ring);
 	if (ring->eventfd)
 		eventfd_ctx_put(ring->eventfd);
 	vfree(ring->shared);
@@ -90,14 +96,14 @@ static void ring_free(struct afsync_ring *ring)
 }
 
 /*
- * Drops the reference of a request, or that of the open without waiting. With one
- * reference left, release() may be waiting for that, or may have seen it and freed the
- * ring: wake_up_var() only uses the address. Pairs with the wait_var_event() in
+ * Drops @count references of requests, or that of the open without waiting. With one reference
+ * left, release() may be waiting for that, or may have seen it and freed the ring:
+ * wake_up_var() only uses the address. Pairs with the wait_var_event() in
  * afsync_ring_put_wait(). With none left, the open is long gone.
  */
-void afsync_ring_put(struct afsync_ring *ring)
+void afsync_ring_put(struct afsync_ring *ring, int count)
 {
-	int live = atomic_dec_return(&ring->live);
+	int live = atomic_sub_return(count, &ring->live);
 
 	if (live == 1)
 		wake_up_var(&ring->live);
@@ -156,6 +162,17 @@ u32 afsync_ring_unread(struct afsync_ring *ring)
 	return unread;
 }
 
+/* Is nothing to be read, and nothing in flight but these? */
+bool afsync_ring_has_only(struct afsync_ring *ring, u32 count)
+{
+	bool only;
+
+	spin_lock(&ring->lock);
+	only = ring->in_flight == count && !__afsync_ring_unread(ring);
+	spin_unlock(&ring->lock);
+	return only;
+}
+
 /*
  * May the program find so many entries? For those who hold the lock of ring->wait, under
  * which ring->lock must not be taken. Head first, so that at worst entries are counted
@@ -168,23 +185,6 @@ bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count)
 	/* Pairs with the program's release of head: this tail is not older than that. */
 	smp_rmb();
 	return min(READ_ONCE(ring->tail) - head, ring->entries) >= count;
-}
-
-/* Takes the slot of a request's completion, if one is free. */
-bool afsync_ring_reserve(struct afsync_ring *ring, struct afsync_req *req)
-{
-	bool free;
-
-	spin_lock(&ring->lock);
-	free = ring->in_flight + __afsync_ring_unread(ring) < ring->entries;
-	if (free) {
-		ring->in_flight++;
-		atomic_inc(&ring->live);
-		list_add_tail(&req->ring_link, &ring->requests);
-	}
-	spin_unlock(&ring->lock);
-
-	return free;
 }
 
 static void count_completion(const struct afsync_req *req)
@@ -201,48 +201,62 @@ static void end_request(struct afsync_req *req)
 {
 	lockdep_assert_held(&req->ring->lock);
 
+	trace_afsync_complete(req);
 	count_completion(req);
+	afsync_user_uncharge(req->ring->user);
 	req->ring->in_flight--;
 	list_del(&req->ring_link);
 }
 
 /* Gives back the slot of a request that ends without an entry. */
-void afsync_ring_unreserve(struct afsync_req *req)
+void afsync_ring_end(struct afsync_req *req)
 {
 	spin_lock(&req->ring->lock);
 	end_request(req);
 	spin_unlock(&req->ring->lock);
 }
 
-/*
- * Writes the entry of a request into its ring. Never fails: the slot was reserved. Sets
- * req->notify if the caller has to call afsync_ring_notify() for this ring, once it has
- * posted what it has.
- */
-void afsync_ring_post(struct afsync_req *req)
+/* Never fails: the slot was reserved. */
+static void write_entry(struct afsync_ring *ring, const struct afsync_req *req)
 {
-	struct afsync_ring *ring = req->ring;
-	struct afsync_cqe *cqe;
+	struct afsync_cqe *cqe = &ring->cqes[ring->tail & (ring->entries - 1)];
 
-	spin_lock(&ring->lock);
-	cqe = &ring->cqes[ring->tail & (ring->entries - 1)];
 	WRITE_ONCE(cqe->user_data, req->user_data);
 	WRITE_ONCE(cqe->res, req->res);
 	WRITE_ONCE(cqe->flags, req->cqe_flags);
 	/* afsync_ring_may_have() reads it without the lock. */
 	WRITE_ONCE(ring->tail, ring->tail + 1);
-	end_request(req);
-	/* Pairs with the load_acquire() of the program that reads the entry. */
-	smp_store_release(&ring->shared->tail, ring->tail);
+}
 
+/*
+ * Writes the entries of a request and of those behind it in @done that are of the same
+ * ring; returns the last. Sets req->notify if the caller has to call afsync_ring_notify()
+ * for this ring, once it has posted what it has.
+ */
+struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *done)
+{
+	struct afsync_ring *ring = req->ring;
+	unsigned int left = RING_RUN;
+
+	spin_lock(&ring->lock);
 	req->notify = !ring->notify;
 	ring->notify = true;
+	list_for_each_entry_from(req, done, link) {
+		if (req->ring != ring || req->kiocb || !left--)
+			break;
+		write_entry(ring, req);
+		end_request(req);
+	}
+	/* Pairs with the load_acquire() of the program that reads the entries. */
+	smp_store_release(&ring->shared->tail, ring->tail);
 	spin_unlock(&ring->lock);
+
+	return list_prev_entry(req, link);
 }
 
 /*
  * Tells everybody that there are entries; a request of the caller's keeps the ring. Of
- * several workers that post to one ring at the same time, the first to post notifies,
+ * several threads that post to one ring at the same time, the first to post notifies,
  * after its own entries. What another posted before ring->notify is cleared is visible to
  * those who are woken here; who posts after that notifies again.
  */

@@ -1,41 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The submit command: takes an array of requests from user memory, queues it whole,
- * starts the workers last and waits if asked to. Holds no lock.
+ * starts the workers last, or does the work of one, and waits if asked to. Holds no
+ * lock.
  */
 #include <linux/err.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "afsync.h"
 #include "fileq.h"
 
+/* Requests that are made without letting another thread run. */
+#define SUBMIT_RUN	64
+
+/* All programs of today take the short way. */
+static int get_sqe(struct afsync_sqe *sqe, const char __user *usqe, size_t size)
+{
+	if (size == sizeof(*sqe))
+		return copy_from_user(sqe, usqe, sizeof(*sqe)) ? -EFAULT : 0;
+	return copy_struct_from_user(sqe, sizeof(*sqe), usqe, size);
+}
+
+/* What @last was made of, if it is the file and queue of @sqe, too. */
+static const struct afsync_req *if_alike(const struct afsync_req *last, int last_fd,
+					 const struct afsync_sqe *sqe)
+{
+	bool syncfs = sqe->op == AFSYNC_OP_SYNCFS;
+
+	return last && last_fd == sqe->fd &&
+	       (last->op == AFSYNC_OP_SYNCFS) == syncfs ? last : NULL;
+}
+
 /*
  * Makes requests of the array until one fails or all are made. Returns how many;
- * @error says why it stopped before the end.
+ * @error says why it stopped before the end. The ring knows them then, and they are in
+ * @created.
  */
 static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 			   struct list_head *created)
 {
 	char __user *usqe = u64_to_user_ptr(args->sqes);
+	struct afsync_req *req, *last = NULL;
 	struct afsync_sqe sqe;
-	struct afsync_req *req;
+	LIST_HEAD(new);
+	int fd = -1;
 	u32 i;
 
 	for (i = 0; i < args->nr; i++, usqe += args->sqe_size) {
-		args->error = copy_struct_from_user(&sqe, sizeof(sqe), usqe,
-						    args->sqe_size);
+		args->error = get_sqe(&sqe, usqe, args->sqe_size);
 		if (args->error)
 			break;
 
-		req = afsync_req_create(ring, &sqe);
+		req = afsync_req_create(ring, &sqe, if_alike(last, fd, &sqe));
 		if (IS_ERR(req)) {
 			args->error = PTR_ERR(req);
 			break;
 		}
 		list_add_tail(&req->link, created);
-		cond_resched();
+		list_add_tail(&req->ring_link, &new);
+		last = req;
+		fd = sqe.fd;
+		if (i % SUBMIT_RUN == 0)
+			cond_resched();
 	}
+	afsync_slot_fill(ring, &new);
 	return i;
 }
 
@@ -43,17 +72,25 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
  * Nothing fails from here on. All requests are in the queues of their files before the
  * first worker starts, so that what is submitted together is synced together.
  */
-static void queue_requests(struct list_head *created)
+static void queue_requests(struct list_head *created, struct list_head *kick)
 {
-	struct afsync_req *req, *next;
-	LIST_HEAD(kick);
-
-	list_for_each_entry_safe(req, next, created, link) {
-		list_del(&req->link);
-		afsync_fileq_add(req, &kick);
+	while (!list_empty(created)) {
+		afsync_fileq_add(created, kick);
 		cond_resched();
 	}
-	afsync_fileq_kick(&kick);
+}
+
+/*
+ * May the caller run the sync itself, if it is one? If it would only wait for that: nothing
+ * else of its ring can end before, it set no limit to its waiting, and it returns next.
+ */
+static bool may_run(struct afsync_ring *ring, const struct afsync_submit *args, u32 count,
+		    const struct list_head *kick)
+{
+	return ring->flags & AFSYNC_SETUP_INLINE && args->min_complete &&
+	       args->min_complete <= count && !args->wait_flags &&
+	       list_is_singular(kick) && !signal_pending(current) &&
+	       afsync_ring_has_only(ring, count);
 }
 
 /* Those to be held leave the list, in their order. */
@@ -115,7 +152,9 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 		.sigmask	= args->sigmask,
 	};
 	LIST_HEAD(created);
+	LIST_HEAD(kick);
 	int ret, count;
+	bool waits;
 
 	args->error = 0;
 	args->wait_result = 0;
@@ -136,12 +175,17 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 
 	count = create_requests(ring, args, &created);
 	hold_requests(&created);
-	queue_requests(&created);
 	if (!count)
 		return args->error;
 
 	/* Of a part of what it asked for, the caller might wait too long. */
-	if ((args->flags & AFSYNC_SUBMIT_WAIT) && !args->error)
+	waits = args->flags & AFSYNC_SUBMIT_WAIT && !args->error;
+	queue_requests(&created, &kick);
+	if (waits && may_run(ring, args, count, &kick))
+		afsync_fileq_run(&kick, count);
+	else
+		afsync_fileq_kick(&kick);
+	if (waits)
 		submit_wait(ring, args, &wait);
 	return count;
 }

@@ -110,7 +110,7 @@ static int sync_super(struct file *file)
 static int sync_one(const struct batch *batch, const struct afsync_req *req)
 {
 	const struct cred *old_cred = override_creds(req->cred);
-	u64 begin = ktime_get_ns();
+	u64 begin = trace_afsync_sync_done_enabled() ? ktime_get_ns() : 0;
 	int ret;
 
 	afsync_stat_inc(syncs);
@@ -121,21 +121,25 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 	else
 		ret = vfs_fsync_range(req->file, batch->start, batch->end,
 				      batch->datasync);
-	trace_afsync_sync_done(req->file, batch->size, ret, ktime_get_ns() - begin);
+	if (begin)
+		trace_afsync_sync_done(req->file, batch->size, ret, ktime_get_ns() - begin);
 
 	revert_creds(old_cred);
 	return ret;
 }
 
 /* The request in @owners that knows the share of @file, or NULL. */
-static struct afsync_req *find_owner(struct list_head *owners, const struct file *file)
+static struct afsync_req *find_owner(struct afsync_req *owners, const struct file *file)
 {
-	struct afsync_req *owner;
+	while (owners && owners->file != file)
+		owners = owners->next;
+	return owners;
+}
 
-	list_for_each_entry(owner, owners, owner_link)
-		if (owner->file == file)
-			return owner;
-	return NULL;
+static void add_owner(struct afsync_req **owners, struct afsync_req *req)
+{
+	req->next = *owners;
+	*owners = req;
 }
 
 /*
@@ -154,24 +158,23 @@ static struct afsync_req *find_owner(struct list_head *owners, const struct file
  */
 static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 {
-	struct afsync_req *req, *owner;
-	LIST_HEAD(owners);
+	struct afsync_req *req, *owner, *owners = NULL;
 	bool synced = false;
 
 	list_for_each_entry(req, reqs, link) {
 		req->cqe_flags = AFSYNC_CQE_MERGED;
-		owner = find_owner(&owners, req->file);
+		owner = find_owner(owners, req->file);
 		if (owner) {
 			req->res = owner->res;
 		} else if (synced) {
 			req->res = error_of(batch->scope, req->file);
 			if (req->res)
-				list_add_tail(&req->owner_link, &owners);
+				add_owner(&owners, req);
 		} else {
 			req->cqe_flags = 0;
 			req->res = sync_one(batch, req);
 			synced = !req->res;
-			list_add_tail(&req->owner_link, &owners);
+			add_owner(&owners, req);
 		}
 		if (req->cqe_flags & AFSYNC_CQE_MERGED)
 			afsync_stat_inc(merged);

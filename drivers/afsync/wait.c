@@ -52,6 +52,9 @@ static int wait_until(struct waiter *waiter, ktime_t *deadline)
 	bool expired = false;
 	int ret;
 
+	if (waiter_done(waiter))
+		return 0;
+
 	for (;;) {
 		prepare_to_wait(wait, &waiter->entry, TASK_INTERRUPTIBLE);
 		ret = 0;
@@ -127,8 +130,11 @@ int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait)
 	};
 	bool timed = wait->flags & AFSYNC_WAIT_TIMEOUT;
 	bool masked = wait->flags & AFSYNC_WAIT_SIGMASK;
-	ktime_t deadline = wait_deadline(wait);
+	ktime_t deadline = 0;
 	int ret;
+
+	if (timed)
+		deadline = wait_deadline(wait);
 
 	INIT_LIST_HEAD(&waiter.entry.entry);
 

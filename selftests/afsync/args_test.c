@@ -53,7 +53,7 @@ TEST(setup_refuses_bad_arguments_and_makes_no_ring)
 	EXPECT_EQ(-EINVAL, afsync_cmd_setup(fd, 0, &setup));
 	EXPECT_EQ(-EINVAL, afsync_cmd_setup(fd, AFSYNC_MAX_ENTRIES + 1, &setup));
 	EXPECT_EQ(-EINVAL, afsync_cmd_setup(fd, ~0U, &setup));
-	setup = (struct afsync_setup) { .entries = 8, .flags = 1 };
+	setup = (struct afsync_setup) { .entries = 8, .flags = 2 };
 	EXPECT_EQ(-EINVAL, command(fd, AFSYNC_IOC_SETUP, &setup));
 	setup.flags = 0x80000000;
 	EXPECT_EQ(-EINVAL, command(fd, AFSYNC_IOC_SETUP, &setup));

@@ -107,7 +107,7 @@ TEST(entries_are_rounded_up_to_a_power_of_two)
 	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(0, &ring, 0)));
 	EXPECT_EQ(NULL, ring);
 	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(max + 1, &ring, 0)));
-	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(8, &ring, 2)));
+	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(8, &ring, 4)));
 }
 
 TEST(descriptor_is_closed_on_exec_unless_asked_for)

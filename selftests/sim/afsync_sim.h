@@ -32,7 +32,8 @@
 /**
  * struct sim_gate_arg - argument of the commands on a gate
  * @gate: SIM_GATE_*
- * @count: SIM_IOC_STEP: calls to let go; SIM_IOC_FAIL: calls that fail;
+ * @count: SIM_IOC_HOLD: not 0 if even a thread that is killed stays, as in the fsync of
+ *	most filesystems; SIM_IOC_STEP: calls to let go; SIM_IOC_FAIL: calls that fail;
  *	SIM_IOC_WAIT_STARTED: return when so many calls have reached the gate in all
  * @error: SIM_IOC_FAIL: positive errno
  * @reserved: not looked at

@@ -17,15 +17,16 @@
  * commands.
  */
 #include <linux/fs_context.h>
+#include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 
 #include "sim.h"
 
+static const struct inode_operations sim_dir_inode_operations;
 #define SIM_MAGIC	0x4146534d
 
-static const struct inode_operations sim_dir_inode_operations;
 static struct file_system_type sim_net_type;
 /* ram_aops with a ->direct_IO; filled in by sim_init(). */
 static struct address_space_operations sim_net_aops __ro_after_init;
@@ -134,7 +135,8 @@ static int sim_fill_super(struct super_block *sb, struct fs_context *fc)
 		return -ENOMEM;
 	sim_gate_init(&ss->syncfs);
 	sb->s_fs_info = ss;
-	sb->s_magic = SIM_MAGIC;
+	/* Callers may run its syncs, as those of ext4; not those of a server. */
+	sb->s_magic = sb->s_type->fs_flags & FS_REQUIRES_DEV ? EXT4_SUPER_MAGIC : SIM_MAGIC;
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;

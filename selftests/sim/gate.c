@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Gates: places where calls stop, count and fail on command. A call that is held sleeps
- * killably, on behalf of an open file; that pins the mount, and the mount pins the module.
+ * killably, unless it was asked for otherwise, on behalf of an open file; that pins the
+ * mount, and the mount pins the module.
  */
 #include <linux/sched/signal.h>
 
@@ -40,14 +41,19 @@ static bool sim_gate_try(struct sim_gate *gate)
 /* The calls' side of a gate: returns 0, or the error to fail with. */
 int sim_gate_pass(struct sim_gate *gate)
 {
-	int ret;
+	bool firm;
+	int ret = 0;
 
 	spin_lock(&gate->lock);
 	gate->started++;
+	firm = gate->firm;
 	spin_unlock(&gate->lock);
 	wake_up_all(&gate->wait);
 
-	ret = wait_event_killable(gate->wait, sim_gate_try(gate)) ? -EINTR : 0;
+	if (firm)
+		wait_event(gate->wait, sim_gate_try(gate));
+	else
+		ret = wait_event_killable(gate->wait, sim_gate_try(gate)) ? -EINTR : 0;
 
 	spin_lock(&gate->lock);
 	gate->finished++;
@@ -104,6 +110,7 @@ long sim_gate_ioctl(struct sim_gate *gate, const struct file *file, unsigned int
 	case SIM_IOC_HOLD:
 		gate->holder = sim_holder(file);
 		gate->held = true;
+		gate->firm = arg->count;
 		gate->steps = 0;
 		break;
 	case SIM_IOC_STEP:

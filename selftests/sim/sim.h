@@ -26,6 +26,7 @@ struct sim_gate {
 	spinlock_t lock;		/* all fields below */
 	struct sim_holder holder;	/* valid while held */
 	bool held;
+	bool firm;			/* while held: even who is killed stays */
 	u32 steps;			/* calls that may pass although held */
 	u32 started;
 	u32 finished;

@@ -20,7 +20,7 @@ static void setup(struct worker *w)
 
 	w->private = a;
 	window_init(&a->win, w->plan->depth);
-	ret = afsync_queue_init(w->plan->depth, &a->ring, 0);
+	ret = afsync_queue_init(w->plan->depth, &a->ring, AFSYNC_INIT_INLINE);
 	if (ret)
 		die("afsync_queue_init", -ret);
 }

@@ -69,15 +69,21 @@ extern "C" {
 
 /* Version of this header; afsync_version() is that of the library. */
 #define LIBAFSYNC_VERSION_MAJOR	1
-#define LIBAFSYNC_VERSION_MINOR	1
+#define LIBAFSYNC_VERSION_MINOR	2
 #define LIBAFSYNC_VERSION_PATCH	0
 
 /*
  * Flags of afsync_queue_init().
  *
  * AFSYNC_INIT_NO_CLOEXEC	leave the descriptor of the ring open over execve(2)
+ * AFSYNC_INIT_INLINE	afsync_submit_and_wait() may run the sync itself, in the calling
+ *			thread, if its requests are of one file and nothing else is
+ *			in flight or unread. That is faster; signals are then seen
+ *			when the sync has ended. For a ring that one thread uses. See
+ *			AFSYNC_SETUP_INLINE in <linux/afsync.h>. Since 1.2.
  */
 #define AFSYNC_INIT_NO_CLOEXEC	(1U << 0)
+#define AFSYNC_INIT_INLINE	(1U << 1)
 
 /* A ring; only the library looks inside. */
 struct afsync_ring;
@@ -103,7 +109,8 @@ struct timespec;
  * Threads: any. Blocking: short.
  *
  * Return: 0, or
- *	-EINVAL	@entries is 0 or above the limit, or a flag is unknown
+ *	-EINVAL	@entries is 0 or above the limit, or a flag is unknown, to the library or
+ *		(AFSYNC_INIT_INLINE, before interface version 3) to the module
  *	-ENOENT	there is no /dev/afsync: the module is not loaded
  *	-ENODEV, -ENXIO	/dev/afsync is there, but no module behind it
  *	-EACCES	no permission to open /dev/afsync

@@ -105,11 +105,14 @@ static int ring_map(int fd, size_t size, struct afsync_ring **ringp)
 AFSYNC_API int afsync_queue_init(unsigned int entries,
 				 struct afsync_ring **ringp, unsigned int flags)
 {
-	struct afsync_setup setup = { .entries = entries };
+	struct afsync_setup setup = {
+		.entries = entries,
+		.flags = flags & AFSYNC_INIT_INLINE ? AFSYNC_SETUP_INLINE : 0,
+	};
 	int fd, ret;
 
 	*ringp = NULL;
-	if (flags & ~AFSYNC_INIT_NO_CLOEXEC)
+	if (flags & ~(AFSYNC_INIT_NO_CLOEXEC | AFSYNC_INIT_INLINE))
 		return -EINVAL;
 
 	fd = afsync_sys_open(O_RDWR |

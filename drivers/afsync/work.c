@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How a queue is worked off: all that waits is one batch, which is synced and completed;
+ * then whoever does it looks again. That is the queue's work item, on the workqueue of
+ * its filesystem, or for one batch the thread of the program that submitted it, if it
+ * waits for nothing else. It never runs twice at once, and that is what keeps the requests
+ * of a file in order.
+ */
+#include <linux/sched.h>
+
+#include "afsync.h"
+#include "fileq.h"
+
+/*
+ * Batches of one file in a row before its work goes to the back of its filesystem's
+ * line, so that busy files cannot keep the others out for ever.
+ */
+#define WORK_BATCHES	16
+
+/* Queues that are started without a worker in between. */
+#define WORK_STARTS	64
+
+/*
+ * Takes all that waits. A request that comes after this is in the next batch: it may
+ * have been queued for data that the sync of this one does not see any more. What a
+ * caller could not complete is a batch of its own.
+ */
+static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
+{
+	struct afsync_req *first, *req;
+	enum afsync_state state;
+
+	lockdep_assert_held(afsync_fileq_lock(fileq));
+
+	first = list_first_entry_or_null(&fileq->waiting, struct afsync_req, link);
+	if (!first)
+		return;
+	state = first->state;
+	list_for_each_entry(req, &fileq->waiting, link) {
+		if (req->state != state)
+			break;
+		if (state == AFSYNC_DONE)
+			continue;
+		if (!afsync_fits(fileq->scope, first, req))
+			break;
+		afsync_req_set_state(req, AFSYNC_RUNNING);
+	}
+	/* @req is the first that stays, or the head of the list. */
+	list_cut_before(batch, &fileq->waiting, &req->link);
+}
+
+/* From here on nobody may look at the files of the batch: they are about to go. */
+static void batch_done(struct afsync_fileq *fileq, struct list_head *batch)
+{
+	struct afsync_req *req;
+
+	spin_lock(afsync_fileq_lock(fileq));
+	list_for_each_entry(req, batch, link)
+		afsync_req_set_state(req, AFSYNC_DONE);
+	spin_unlock(afsync_fileq_lock(fileq));
+}
+
+static void give_back(struct afsync_fileq *fileq, struct list_head *batch)
+{
+	spin_lock(afsync_fileq_lock(fileq));
+	list_splice(batch, &fileq->waiting);
+	spin_unlock(afsync_fileq_lock(fileq));
+}
+
+static void run_batch(struct afsync_fileq *fileq, struct list_head *batch)
+{
+	if (list_first_entry(batch, struct afsync_req, link)->state == AFSYNC_RUNNING) {
+		afsync_sync_batch(fileq->scope, batch);
+		batch_done(fileq, batch);
+	}
+	if (afsync_reqs_let_go(batch))
+		afsync_reqs_post(batch);
+	else
+		give_back(fileq, batch);
+}
+
+/* With nothing waiting, the reference of its work goes and the queue may be gone. */
+static bool is_idle(struct afsync_fileq *fileq)
+{
+	bool idle;
+
+	spin_lock(afsync_fileq_lock(fileq));
+	idle = list_empty(&fileq->waiting);
+	if (idle)
+		fileq->active = false;
+	spin_unlock(afsync_fileq_lock(fileq));
+
+	if (idle)
+		afsync_fileq_put(fileq);
+	return idle;
+}
+
+void afsync_fileq_work(struct work_struct *work)
+{
+	struct afsync_fileq *fileq = container_of(work, struct afsync_fileq, work);
+	unsigned int i;
+
+	for (i = 0; i < WORK_BATCHES; i++) {
+		LIST_HEAD(batch);
+
+		spin_lock(afsync_fileq_lock(fileq));
+		take_batch(fileq, &batch);
+		spin_unlock(afsync_fileq_lock(fileq));
+		if (!list_empty(&batch))
+			run_batch(fileq, &batch);
+		if (is_idle(fileq))
+			return;
+		cond_resched();
+	}
+	afsync_lane_queue(fileq->lane, &fileq->work);
+}
+
+/* Starts the work of a queue that has some, once. */
+void afsync_fileq_start(struct afsync_fileq *fileq)
+{
+	lockdep_assert_held(afsync_fileq_lock(fileq));
+
+	if (fileq->active && !fileq->kicked) {
+		fileq->kicked = true;
+		afsync_lane_queue(fileq->lane, &fileq->work);
+	}
+}
+
+/* Takes a queue out of a submitter's list, whose reference the caller gets. */
+static void leave_kick(struct afsync_fileq *fileq)
+{
+	lockdep_assert_held(afsync_fileq_lock(fileq));
+
+	list_del(&fileq->kick_link);
+	fileq->kicker = NULL;
+}
+
+static void start_some(struct list_head *kick)
+{
+	struct afsync_fileq *fileq, *next;
+	unsigned int left = WORK_STARTS;
+
+	list_for_each_entry_safe(fileq, next, kick, kick_link) {
+		if (!left--)
+			break;
+		spin_lock(afsync_fileq_lock(fileq));
+		leave_kick(fileq);
+		afsync_fileq_start(fileq);
+		spin_unlock(afsync_fileq_lock(fileq));
+		afsync_fileq_put(fileq);
+	}
+}
+
+/*
+ * Starts the queues in a submitter's list, which is empty afterwards. No worker gets this
+ * CPU before the others are started, too: they would come one by one, each with a switch
+ * to it and back. On PREEMPT_RT they may, since there spinlocks sleep.
+ */
+void afsync_fileq_kick(struct list_head *kick)
+{
+	while (!list_empty(kick)) {
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+			preempt_disable();
+		start_some(kick);
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+			preempt_enable();
+		cond_resched();
+	}
+}
+
+/*
+ * Is all that waits what the caller has just queued, @count requests, and may it sync
+ * them? As long as the queue is in its list, whoever else adds to it starts it.
+ */
+static bool caller_may_run(const struct afsync_fileq *fileq, unsigned int count)
+{
+	const struct afsync_req *req;
+
+	if (fileq->kicked)
+		return false;
+	list_for_each_entry(req, &fileq->waiting, link) {
+		if (!count--)
+			return false;
+		if (req->ioprio || !afsync_caller_may_sync(fileq->scope, req->file))
+			return false;
+	}
+	return !count;
+}
+
+/*
+ * Runs the only queue in a submitter's list in the submitter's thread, if it has the
+ * @count requests of its array in it and nothing else. Saves the switch to a worker and
+ * back. Otherwise starts it; the list is empty afterwards.
+ */
+void afsync_fileq_run(struct list_head *kick, unsigned int count)
+{
+	struct afsync_fileq *fileq =
+		list_first_entry(kick, struct afsync_fileq, kick_link);
+	LIST_HEAD(batch);
+
+	/* In one step, so that nobody else's request gets into the batch. */
+	spin_lock(afsync_fileq_lock(fileq));
+	leave_kick(fileq);
+	if (caller_may_run(fileq, count)) {
+		fileq->kicked = true;
+		take_batch(fileq, &batch);
+	} else {
+		afsync_fileq_start(fileq);
+	}
+	spin_unlock(afsync_fileq_lock(fileq));
+
+	if (!list_empty(&batch)) {
+		run_batch(fileq, &batch);
+		if (!is_idle(fileq))
+			afsync_lane_queue(fileq->lane, &fileq->work);
+	}
+	afsync_fileq_put(fileq);
+}
