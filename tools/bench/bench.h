@@ -54,6 +54,7 @@ struct figures {
 	uint64_t start_ns, end_ns;
 	uint64_t idle_ns;	/* of all CPUs together */
 	uint64_t flushes;
+	uint64_t afsync_syncs;
 };
 
 /* Shared by parent and children. */
@@ -62,7 +63,6 @@ struct shared {
 	_Atomic uint32_t go;
 	_Atomic uint32_t running;	/* children that are not done */
 	_Atomic uint32_t done;
-	_Atomic uint32_t failed;
 	_Atomic uint64_t syncs;
 	struct figures figures;
 	uint32_t latency[];		/* ns of each operation; plan.ops of them */

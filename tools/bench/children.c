@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The processes of a run: started, set up and warm before the clock starts. The last
- * one to finish stops it.
+ * one to finish stops it. If one fails, the others are killed, for they would wait for it
+ * for ever.
  */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -54,38 +56,67 @@ static void child(const struct plan *plan, struct shared *shared, unsigned int p
 	plan->engine->finish(&w);
 }
 
-/* A child that fails says why itself; the others would wait for it for ever. */
-static void check_children(void)
-{
-	int status;
-	pid_t pid;
+/* For the handler; the word that the parent waits on. */
+static _Atomic uint32_t *parent_waits;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (status)
-			exit(1);
+/* A child that ends before the start has failed. The parent wakes up, or does not sleep. */
+static void child_ended(int sig)
+{
+	(void)sig;
+	atomic_fetch_or(parent_waits, 1U << 31);
+}
+
+static void catch_children(struct shared *shared)
+{
+	struct sigaction action = { .sa_handler = child_ended, .sa_flags = SA_RESTART };
+
+	parent_waits = &shared->ready;
+	if (sigaction(SIGCHLD, &action, NULL))
+		die("sigaction", errno);
+}
+
+/* Whoever failed has said why. */
+static _Noreturn void end_all(const pid_t *pids, unsigned int nr)
+{
+	unsigned int n;
+
+	for (n = 0; n < nr; n++)
+		kill(pids[n], SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	exit(1);
+}
+
+static void wait_until_ready(const struct plan *plan, struct shared *shared, const pid_t *pids)
+{
+	uint32_t ready;
+
+	while ((ready = atomic_load(&shared->ready)) != plan->processes) {
+		if (ready > plan->processes)
+			end_all(pids, plan->processes);
+		futex_wait(&shared->ready, ready);
+	}
 }
 
 void run_children(const struct plan *plan, struct shared *shared)
 {
+	pid_t *pids = alloc(plan->processes, sizeof(*pids));
 	unsigned int n;
-	uint32_t ready;
 	int status;
 
+	catch_children(shared);
 	atomic_store(&shared->running, plan->processes);
 	for (n = 0; n < plan->processes; n++) {
-		pid_t pid = fork();
-
-		if (pid < 0)
+		pids[n] = fork();
+		if (pids[n] < 0)
 			die("fork", errno);
-		if (!pid) {
+		if (!pids[n]) {
+			signal(SIGCHLD, SIG_DFL);
 			child(plan, shared, n);
 			exit(0);
 		}
 	}
-	while ((ready = atomic_load(&shared->ready)) < plan->processes) {
-		check_children();
-		futex_wait(&shared->ready, ready);
-	}
+	wait_until_ready(plan, shared, pids);
 	/* What the warming up has left is no part of the run. */
 	if (plan->workload != TREE)
 		sync();
@@ -94,6 +125,7 @@ void run_children(const struct plan *plan, struct shared *shared)
 	futex_wake(&shared->go);
 	for (n = 0; n < plan->processes; n++) {
 		if (wait(&status) < 0 || status)
-			exit(1);
+			end_all(pids, plan->processes);
 	}
+	free(pids);
 }

@@ -3,7 +3,8 @@
  * The clock, and what the kernel counts while it runs: the idle time of the CPUs and
  * the flushes of the disk. What is read here is read before the clock starts and after it
  * has stopped. Idle time comes from /proc/timer_list, which has nanoseconds; what is not
- * idle is the cost of a run, interrupts and kernel threads included.
+ * idle is the cost of a run, interrupts and kernel threads included. How many syncs afsync
+ * has run is its own count, which holds for the drop-in libraries as well.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -79,9 +80,20 @@ static uint64_t flushes(const struct plan *plan)
 	return value;
 }
 
+static uint64_t afsync_syncs(void)
+{
+	const char *path = "/sys/class/misc/afsync/stats/syncs";
+
+	if (access(path, R_OK))
+		return 0;
+	read_text(path);
+	return strtoull(text, NULL, 10);
+}
+
 void clock_start(const struct plan *plan, struct figures *figures)
 {
 	figures->flushes = -flushes(plan);
+	figures->afsync_syncs = -afsync_syncs();
 	figures->idle_ns = -idle_ns();
 	figures->start_ns = now_ns();
 }
@@ -91,4 +103,5 @@ void clock_stop(const struct plan *plan, struct figures *figures)
 	figures->end_ns = now_ns();
 	figures->idle_ns += idle_ns();
 	figures->flushes += flushes(plan);
+	figures->afsync_syncs += afsync_syncs();
 }

@@ -116,7 +116,8 @@ static int open_tree_file(const struct plan *plan, uint64_t op)
 	int fd;
 
 	tree_path(plan, op, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* POSIX wants a descriptor for writing for aio_fsync. */
+	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		die(path, errno);
 	return fd;

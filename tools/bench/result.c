@@ -65,6 +65,7 @@ void print_result(const struct plan *plan, struct shared *shared)
 	uint64_t elapsed = f->end_ns - f->start_ns;
 	long cpus = atol(getenv("BENCH_CPUS") ?: "1");
 	double busy = (double)elapsed * cpus - f->idle_ns;
+	uint64_t syncs = f->afsync_syncs ?: shared->syncs;
 	bool times;
 
 	if (plan->latency)
@@ -79,7 +80,7 @@ void print_result(const struct plan *plan, struct shared *shared)
 	print_or_null("ops_per_s", nr * 1e9 / elapsed, true);
 	print_or_null("ns_per_op", (double)elapsed / nr, true);
 	print_or_null("cpu_ns_per_op", busy / nr, true);
-	print_or_null("syncs_per_op", (double)shared->syncs / nr, shared->syncs);
+	print_or_null("syncs_per_op", (double)syncs / nr, syncs);
 	print_or_null("flushes_per_op", (double)f->flushes / nr, plan->disk);
 	print_or_null("p50_ns", times ? percentile(shared->latency, nr, 50) : 0, times);
 	print_or_null("p99_ns", times ? percentile(shared->latency, nr, 99) : 0, times);
