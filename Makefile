@@ -56,12 +56,14 @@ demo: setup tools ## see it work: Debian's kernel in QEMU, thousands of files an
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/demo.sh
 
-bench: export BENCH_QUICK = $(if $(filter-out 0,$(QUICK)),1)
+bench: export BENCH_SIZE = $(if $(filter-out 0,$(QUICK)),quick,full)
 bench: export BENCH_BOOTS = $(BOOTS)
-bench: setup lib ## afsync and its peers on the same work, in virtual time (QUICK=1, BOOTS=)
-	$(SUB) tools/bench all
+bench: setup bench-programs ## afsync and its peers on the same work, in virtual time (QUICK=1, BOOTS=)
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench.sh
+
+bench-programs: lib
+	$(SUB) tools/bench all
 
 check: setup ## run all tests on Debian's kernel and on a debug kernel (STAGES=, TESTS=)
 	$(Q)scripts/check.sh $(STAGES)
@@ -120,7 +122,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: see the top of the Makefile."
 
-.PHONY: all modules lib tools tests setup demo bench check check-static check-unit selftests \
+.PHONY: all modules lib tools tests setup demo bench bench-programs check check-static check-unit selftests \
 	selftests-debug vm install install-module uninstall clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

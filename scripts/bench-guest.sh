@@ -7,25 +7,26 @@
 #	scripts/bench-guest.sh virtual	the matrix, on one CPU in virtual time
 #	scripts/bench-guest.sh smp	pairs of runs, on several CPUs in real time
 #
-# BENCH_QUICK=1 runs only what the targets need, with fewer operations.
-# BENCH_ONLY runs only these parts, as in BENCH_ONLY="overwrite tmpfs".
+# BENCH_SIZE says how much, see bench-sizes.sh. BENCH_ONLY="overwrite tmpfs" runs only these
+# parts, BENCH_ENGINES="libaio afsync" only these engines.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/bench-sizes.sh"
 
-QUICK=${BENCH_QUICK:-}
 ONLY=${BENCH_ONLY:-overwrite append processes log tree variants tmpfs memory}
+ENGINES=${BENCH_ENGINES:-fdatasync sync by_hand threads io_uring libaio glibc afsync}
 HERE=/tmp/bench
 OUT=$HERE/results
-DEPTHS=(1 8 64 256 1024)
-FILES=(1 16 64 256 1024)
-ENGINES=(fdatasync by_hand threads io_uring libaio glibc afsync)
 DROPINS=$BUILD/tools/lib
+SUBMITTED=/sys/class/misc/afsync/stats/submitted
 failed=0
 
 # All that runs later is read from memory.
 copy_programs() {
 	mkdir -p "$HERE"
 	cp "$BUILD"/tools/bench/afsync-bench{,-memory} "$HERE/"
+	cp "$DROPINS/afsync-libaio/libafsync-libaio.so.1" "$DROPINS/afsync-posix/libafsync-posix.so.1" \
+		"$HERE/"
 	cp "$(command -v sync)" "$HERE/"
 	ldd "$HERE/afsync-bench" | awk '/=> \// { print $3 } /ld-linux/ { print $1 }' |
 		xargs -I '{}' cp -L '{}' "$HERE/"
@@ -93,74 +94,88 @@ cell() {
 		--filesystem "$fs" --device "$device" ${disk:+--disk "$disk"} "$@" >>"$OUT" || {
 		say "failed: $workload on $fs/$device, $engine, $files files, depth $depth, $processes processes"
 		failed=1
+		rm -rf "$mnt/files"
 	}
 }
 
 # How many operations are enough for figures that repeat: many rounds of the window.
 ops_for() {
-	local depth=$1 ops=512
-	[ "$depth" = 1 ] || ops=$([ -n "$QUICK" ] && echo 2048 || echo 4096)
-	echo $((ops > depth * 8 ? ops : depth * 8))
+	local depth=$1 ops=$OPS
+	[ "$depth" -gt 1 ] || ops=$OPS_ALONE
+	echo $((ops > depth * ROUNDS ? ops : depth * ROUNDS))
+}
+
+# among ENGINE...: those of them that are to run.
+among() {
+	local engine
+	for engine; do
+		[[ " $ENGINES " != *" $engine "* ]] || echo "$engine"
+	done
 }
 
 # engines WORKLOAD FILES DEPTH [OPTION]...: every engine that this says something about.
 engines() {
-	local workload=$1 files=$2 depth=$3 engine
+	local workload=$1 files=$2 depth=$3 engine ops
 	shift 3
-	for engine in "${ENGINES[@]}"; do
-		# Alone there is nothing outstanding; the figure of depth 1 stands for it.
-		[ "$engine" != fdatasync ] || [ "$depth" = 1 ] || [ "$files" -gt 1 ] || continue
-		cell "$workload" "$engine" "$files" "$depth" 1 \
-			"$(ops_for "$([ "$engine" = fdatasync ] && echo 1 || echo "$depth")")" "$@"
+	for engine in $(among fdatasync by_hand threads io_uring libaio glibc afsync); do
+		ops=$(ops_for "$depth")
+		case $engine:$files in
+		fdatasync:*)
+			# Alone there is nothing outstanding; the figure of depth 1 stands for it.
+			[ "$depth" = 1 ] || [ "$files" -gt 1 ] || continue
+			ops=$(ops_for 1) ;;
+		glibc:1)
+			# One after the other, too, and looks through all that wait each time.
+			[ "$depth" = 1 ] || ops=$((OPS / 4 > depth * 2 ? OPS / 4 : depth * 2)) ;;
+		esac
+		cell "$workload" "$engine" "$files" "$depth" 1 "$ops" "$@"
 	done
-	dropin "$workload" "$files" "$depth" libaio libaio "$@"
-	dropin "$workload" "$files" "$depth" glibc posix "$@"
+	dropins "$workload" "$files" "$depth" "$(ops_for "$depth")" "$@"
 }
 
-# The same program as for the engine, with the drop-in library under it.
-dropin() {
-	local workload=$1 files=$2 depth=$3 engine=$4 name=$5
-	local library=$DROPINS/afsync-$name/libafsync-$name.so.1
-	shift 5
-	[ -e "$library" ] || return 0
-	[ -e "$HERE/${library##*/}" ] || cp "$library" "$HERE/"
-	LD_PRELOAD=$HERE/${library##*/} cell "$workload" "$engine" "$files" "$depth" 1 \
-		"$(ops_for "$depth")" --label "$engine+afsync" "$@"
+# dropins WORKLOAD FILES DEPTH OPS [OPTION]...: the same programs as for the engines, with the
+# drop-in libraries under them. They must not have fallen back to what they replace.
+dropins() {
+	local workload=$1 files=$2 depth=$3 ops=$4 engine library before
+	shift 4
+	for engine in $(among libaio glibc); do
+		library=$HERE/libafsync-libaio.so.1
+		[ "$engine" = libaio ] || library=$HERE/libafsync-posix.so.1
+		before=$(cat "$SUBMITTED")
+		LD_PRELOAD=$library cell "$workload" "$engine" "$files" "$depth" 1 "$ops" \
+			--label "$engine+afsync" "$@"
+		[ "$(cat "$SUBMITTED")" -gt "$before" ] || {
+			say "failed: $engine+afsync did not use the device"
+			failed=1
+		}
+	done
 }
 
-# matrix WORKLOAD: fewer requests than files are outstanding only one by one.
+# matrix WORKLOAD "FILES DEPTH"... [-- OPTION...]
 matrix() {
-	local workload=$1 files depth
+	local workload=$1 cells=() where
 	shift
-	if [ -n "$QUICK" ]; then
-		for cell in "1 1" "1 64" "64 64" "256 256"; do
-			# shellcheck disable=SC2086 # two words
-			engines "$workload" $cell "$@"
-		done
-		return
-	fi
-	for files in "${FILES[@]}"; do
-		for depth in "${DEPTHS[@]}"; do
-			[ "$depth" -ge "$files" ] || [ "$depth:$files" = 1:16 ] || continue
-			engines "$workload" "$files" "$depth" "$@"
-		done
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		cells+=("$1")
+		shift
+	done
+	[ $# = 0 ] || shift
+	for where in ${cells[@]+"${cells[@]}"}; do
+		# shellcheck disable=SC2086 # two words
+		engines "$workload" $where "$@"
 	done
 }
 
 processes() {
-	local files engine count ops
-	for count in 1 64; do
-		for files in 1 16; do
-			[ "$count" = 64 ] || [ "$files" = 16 ] || continue
-			[ "$count" = 64 ] || [ -z "$QUICK" ] || continue
-			ops=$((count == 1 ? 512 : 4096))
-			[ -z "$QUICK" ] || ops=$((ops / 2))
-			for engine in fdatasync io_uring libaio glibc afsync; do
-				cell overwrite "$engine" "$files" 1 "$count" "$ops"
-				case $count:$files:$engine in
-				64:1:fdatasync | 64:1:afsync) apart "$engine" "$files" 1 "$count" "$ops" ;;
-				esac
-			done
+	local where count files engine ops
+	for where in "${PROCESSES[@]}"; do
+		read -r count files <<<"$where"
+		ops=$(ops_for "$count")
+		for engine in $(among fdatasync io_uring libaio glibc afsync); do
+			cell overwrite "$engine" "$files" 1 "$count" "$ops"
+			case $count:$files:$engine in
+			64:1:fdatasync | 64:1:afsync) apart "$engine" "$files" 1 "$count" "$ops" ;;
+			esac
 		done
 	done
 }
@@ -171,48 +186,37 @@ apart() {
 }
 
 log() {
-	local producers engine
-	for producers in 1 4 16 64 256; do
-		[ -z "$QUICK" ] || [ "$producers" = 64 ] || continue
-		for engine in "${ENGINES[@]}"; do
-			[ "$engine" != fdatasync ] || [ "$producers" = 1 ] || continue
-			cell log "$engine" 1 "$producers" 1 "$(ops_for "$producers")" --histogram
-		done
+	local producers
+	for producers in "${PRODUCERS[@]}"; do
+		engines log 1 "$producers" --histogram
 	done
 }
 
 tree() {
-	local files=10000 engine depth
-	[ -z "$QUICK" ] || files=2000
-	for engine in fdatasync sync by_hand; do
-		cell tree "$engine" "$files" 1 1 "$files"
+	local engine depth
+	for engine in $(among fdatasync sync by_hand); do
+		cell tree "$engine" "$TREE_FILES" 1 1 "$TREE_FILES"
 	done
-	for depth in 16 256; do
-		[ -z "$QUICK" ] || [ "$depth" = 16 ] || continue
-		for engine in threads io_uring libaio glibc afsync; do
-			cell tree "$engine" "$files" "$depth" 1 "$files"
+	for depth in "${TREE_DEPTHS[@]}"; do
+		for engine in $(among threads io_uring libaio glibc afsync); do
+			cell tree "$engine" "$TREE_FILES" "$depth" 1 "$TREE_FILES"
 		done
+		dropins tree "$TREE_FILES" "$depth" "$TREE_FILES"
 	done
 }
 
 # The cost of a sync by the number of files that are queued.
 queued() {
 	local files engine
-	for files in 16 64 256 1024 4096; do
-		for engine in fdatasync afsync; do
+	for files in ${QUEUED[@]+"${QUEUED[@]}"}; do
+		for engine in $(among fdatasync afsync); do
 			cell overwrite "$engine" "$files" "$files" 1 $((files * 4 > 4096 ? files * 4 : 4096)) --no-latency
 		done
 	done
 }
 
 tmpfs() {
-	if [ -n "$QUICK" ]; then
-		engines overwrite 1 1 --no-latency
-		engines overwrite 1 64 --no-latency
-		engines overwrite 64 64 --no-latency
-	else
-		matrix overwrite --no-latency
-	fi
+	matrix overwrite "${TMPFS[@]}" -- --no-latency
 	queued
 }
 
@@ -221,41 +225,36 @@ memory() {
 	"$HERE/afsync-bench-memory" "$mnt/memory" >>"$OUT" || failed=1
 }
 
+# Other ways to do the same, for a fair judgement; not part of results.json.
+variants() {
+	local where files depth
+	for where in "${VARIANTS[@]}"; do
+		read -r files depth <<<"$where"
+		[ "$files" -gt 1 ] || apart threads 1 "$depth" 1 "$(ops_for "$depth")"
+		cell overwrite io_uring_workers "$files" "$depth" 1 "$(ops_for "$depth")"
+	done
+}
+
+# The full matrix is for overwriting; the journal shows with a few cells. All else is for the
+# first disk.
 disk_parts() {
 	local part
 	for part in overwrite append processes log tree variants; do
 		[[ " $ONLY " = *" $part "* ]] || continue
 		case $part:$fs-$device in
-		overwrite:*) matrix overwrite ;;
-		append:*)
-			# The full matrix is for overwriting; the journal shows with these.
-			[ -z "$QUICK" ] || continue
-			for cell in "1 1" "1 64" "64 64" "256 256"; do
-				# shellcheck disable=SC2086 # two words
-				engines append $cell
-			done ;;
-		*:*-null_blk-1ms) $part ;;
+		overwrite:*) matrix overwrite "${OVERWRITE[@]}" ;;
+		append:*) matrix append ${APPEND[@]+"${APPEND[@]}"} ;;
+		*:ext4-null_blk-1ms) $part ;;
 		esac
 	done
 }
 
-# Other ways to do the same, for a fair judgement; not part of results.json.
-variants() {
-	local files
-	apart threads 1 64 1 "$(ops_for 64)"
-	for files in 1 64; do
-		cell overwrite io_uring_workers "$files" 64 1 "$(ops_for 64)"
-	done
-}
-
 virtual() {
-	local part
-	on_disk ext4 null_blk-1ms disk_parts
-	if [ -z "$QUICK" ]; then
-		on_disk xfs null_blk-1ms disk_parts
-		on_disk ext4 null_blk-20us disk_parts
-		on_disk xfs null_blk-20us disk_parts
-	fi
+	local where part
+	for where in "${DISKS[@]}"; do
+		# shellcheck disable=SC2086 # two words
+		on_disk $where disk_parts
+	done
 	for part in tmpfs memory; do
 		[[ " $ONLY " != *" $part "* ]] || on_disk tmpfs none "$part"
 	done
@@ -263,14 +262,13 @@ virtual() {
 
 pairs() {
 	local round engine
-	for round in 1 2 3 4 5; do
+	for ((round = 0; round < PAIRS; round++)); do
 		for engine in fdatasync afsync io_uring afsync libaio afsync; do
-			cell overwrite "$engine" 16 1 64 1024
+			cell overwrite "$engine" 16 1 64 "$PAIR_OPS"
 		done
 		for engine in threads afsync io_uring afsync libaio afsync; do
-			cell overwrite "$engine" 64 64 1 2048
+			cell overwrite "$engine" 64 64 1 $((PAIR_OPS * 2))
 		done
-		[ -z "$QUICK" ] || [ "$round" -lt 2 ] || break
 	done
 }
 
@@ -282,6 +280,7 @@ smp() {
 BENCH_CPUS=$(nproc)
 export BENCH_CPUS
 copy_programs
+printf '{"kernel": "%s"}\n' "$(uname -r)" >>"$OUT"
 "$1"
 cat "$OUT"
 exit $failed

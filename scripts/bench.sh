@@ -6,54 +6,66 @@
 #
 #	scripts/bench.sh
 #
-#	BENCH_QUICK=1	only what the targets need, under five minutes
-#	BENCH_BOOTS=N	how often the virtual machine is booted (3; quick 2)
-#	BENCH_JOBS=N	boots that run at the same time (as many as there are CPUs)
-#	BENCH_ONLY=...	only these parts, see bench-guest.sh
+#	BENCH_SIZE=quick	only what the targets need, under five minutes (full)
+#	BENCH_SIZE=short	a little of everything, to see whether it works
+#	BENCH_BOOTS=N		how often the virtual machine is booted (3; quick 2; short 1)
+#	BENCH_JOBS=N		boots that run at the same time (as many as there are CPUs)
+#	BENCH_ONLY=...		only these parts, see bench-guest.sh
+#	BENCH_ENGINES=...	only these engines
+#	BENCH_DIR=...		the folder for the results (build/bench)
+#	BENCH_VM=...		more options for vm.sh
 #
-# What is measured is in bench-guest.sh. The results go to build/bench: results.json,
-# the plots, and of each boot what it printed. A table shows the medians, how far the boots
-# are apart, and the targets. The status is 0 if everything ran, however fast it was.
+# What is measured is in bench-guest.sh. The results are results.json, the plots, table.txt,
+# and of each boot what it printed. A table shows the medians, how far the boots are
+# apart, and the targets. The status is 0 if everything ran, however fast it was.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/bench-sizes.sh"
 
-QUICK=${BENCH_QUICK:-}
-BOOTS=${BENCH_BOOTS:-$([ -n "$QUICK" ] && echo 2 || echo 3)}
+BOOTS=${BENCH_BOOTS:-$BOOTS_DEFAULT}
 JOBS=${BENCH_JOBS:-$(nproc)}
-DIR=$BUILD/bench
+DIR=${BENCH_DIR:-$BUILD/bench}
+read -ra VM <<<"${BENCH_VM:-}"
 
 [ -x "$BUILD/tools/bench/afsync-bench" ] || die "the benchmark is not built: run 'make bench'"
 
-# boot FILE PART VM-OPTION...
+# boot FILE PART VM-OPTION... A boot with a cell that failed still has the others.
 boot() {
-	local file=$1 part=$2
+	local file=$1 part=$2 rc=0
 	shift 2
-	"$TOP/scripts/vm.sh" --no-sim --kernel debian --mem 2048 --timeout 7200 "$@" \
+	"$TOP/scripts/vm.sh" --no-sim --kernel debian --mem 2048 --timeout 7200 "$@" ${VM[@]+"${VM[@]}"} \
 		--append sysctl.kernel.hung_task_timeout_secs=0 \
-		--env "BENCH_QUICK=$QUICK" --env "BENCH_ONLY=${BENCH_ONLY:-}" \
-		-- "$TOP/scripts/bench-guest.sh" "$part" >"$DIR/$file.new"
+		--env "BENCH_SIZE=$BENCH_SIZE" --env "BENCH_ONLY=${BENCH_ONLY:-}" \
+		--env "BENCH_ENGINES=${BENCH_ENGINES:-}" \
+		-- "$TOP/scripts/bench-guest.sh" "$part" >"$DIR/$file.new" || rc=$?
 	mv "$DIR/$file.new" "$DIR/$file"
+	return $rc
 }
 
-rm -rf "$DIR"
+wait_one() {
+	wait -n || status=1
+	running=$((running - 1))
+}
+
 mkdir -p "$DIR"
-# A boot that fails ends the others.
+rm -f "$DIR"/{*.jsonl,*.new,*.json,*.svg,table.txt}
+# A run that is interrupted ends its boots.
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
-running=0
+name=$(basename "$DIR")
+running=0 status=0
 for ((i = 1; i <= BOOTS; i++)); do
-	if [ "$running" -ge "$JOBS" ]; then
-		wait -n
-		running=$((running - 1))
-	fi
+	[ "$running" -lt "$JOBS" ] || wait_one
 	say "boot $i of $BOOTS, virtual time"
-	boot "boot-$i.jsonl" virtual --name "bench-$i" --icount &
+	boot "boot-$i.jsonl" virtual --name "$name-$i" --icount &
 	running=$((running + 1))
 done
-for ((; running > 0; running--)); do
-	wait -n
+while [ "$running" -gt 0 ]; do
+	wait_one
 done
 if [ -z "${BENCH_ONLY:-}" ]; then
 	say "two CPUs, real time"
-	boot smp.jsonl smp --name bench-smp --cpus 2
+	boot smp.jsonl smp --name "$name-smp" --cpus 2 || status=1
 fi
-python3 "$TOP/scripts/bench-report.py" "$DIR"
+python3 "$TOP/scripts/bench-report.py" "$DIR" | tee "$DIR/table.txt"
+[ $status = 0 ] || say "something failed, see above"
+exit $status

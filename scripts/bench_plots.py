@@ -68,7 +68,7 @@ def histogram_plot(folder, results, producers):
 
 def plot(folder, results):
     depth_plots(folder, results)
-    for producers in (64, 256):
+    for producers in sorted({r["depth"] for r in results if r["histogram"]})[-2:]:
         histogram_plot(folder, results, producers)
     print(f"\nresults: {folder}/results.json; plots: "
           + " ".join(sorted(path.name for path in folder.glob('*.svg'))))
