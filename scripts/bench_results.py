@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The results of a run of the benchmark. Imported by bench-report.py and bench-doc.py.
+
+A figure is called repeatable if the boots are at most 2 % apart.
+"""
+
+import json
+import statistics
+
+KEY = ("workload", "filesystem", "device", "engine", "files", "depth", "processes")
+FIGURES = ("ops", "ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "flushes_per_op",
+           "p50_ns", "p99_ns")
+REPEATABLE = 0.02
+
+# Other ways to do the same work: writers of one file that keep to blocks of their own, and
+# io_uring with more workers than it has by itself.
+VARIANTS = ("threads (apart)", "fdatasync (apart)", "afsync (apart)", "io_uring_workers")
+
+
+def read_lines(path):
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def median(values):
+    values = [value for value in values if value is not None]
+    return statistics.median(values) if values else None
+
+
+def merge(boots):
+    """One result for each cell, with the median of each figure."""
+    cells = {}
+    for boot in boots:
+        for run in boot:
+            if "engine" in run:
+                cells.setdefault(tuple(run[name] for name in KEY), []).append(run)
+    results = []
+    for key, runs in cells.items():
+        result = dict(zip(KEY, key))
+        for name in FIGURES:
+            result[name] = median([run[name] for run in runs])
+        result["ops"] = runs[0]["ops"]
+        times = [run["ns_per_op"] for run in runs]
+        # One boot says nothing about it.
+        result["spread"] = (max(times) - min(times)) / statistics.median(times) if len(boots) > 1 else None
+        result["histogram"] = runs[0].get("histogram")
+        results.append(result)
+    return results
+
+
+def repeats(result):
+    return result["spread"] is None or result["spread"] <= REPEATABLE
+
+
+class Run:
+    """What a run has left in a folder."""
+
+    def __init__(self, folder):
+        boots = [read_lines(path) for path in sorted(folder.glob("boot-*.jsonl"))]
+        self.boots = len(boots)
+        self.results = merge(boots)
+        self.memory = [run["memory"] for boot in boots for run in boot if "memory" in run]
+        self.kernels = {run["kernel"] for boot in boots for run in boot if "kernel" in run}
+        pairs = folder / "smp.jsonl"
+        self.pairs = self.ratios(read_lines(pairs)) if pairs.exists() else {}
+
+    @staticmethod
+    def ratios(lines):
+        """Pairs of runs: each peer, and afsync right after it."""
+        runs = [run for run in lines if "engine" in run]
+        ratios = {}
+        for peer, ours in zip(runs[::2], runs[1::2]):
+            key = tuple(peer[name] for name in ("filesystem", "files", "depth", "processes", "engine"))
+            ratios.setdefault(key, []).append(ours["ops_per_s"] / peer["ops_per_s"])
+        return ratios
+
+    def tables(self):
+        """The results of each (workload, filesystem, device)."""
+        tables = {}
+        for result in self.results:
+            where = tuple(result[name] for name in KEY[:3])
+            tables.setdefault(where, []).append(result)
+        return tables
+
+    def unsteady(self):
+        return sorted((r for r in self.results if not repeats(r)), key=lambda r: -r["spread"])
