@@ -5,7 +5,7 @@
 #
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests selftests-debug programs
-#						programs-debug harness,
+#						programs-debug harness bench,
 #						and static-can-fail, which is not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	KERNEL=6.12.1-amd64 scripts/check.sh selftests	on another kernel than Debian's
@@ -20,7 +20,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-STAGES=(static unit selftests selftests-debug programs programs-debug harness)
+STAGES=(static unit selftests selftests-debug programs programs-debug harness bench)
 # Only on demand: breaks a copy of the tree to see each static check fail.
 MORE_STAGES=(static-can-fail)
 dir=$BUILD/check
@@ -100,6 +100,13 @@ stage_programs() { vm_tests "${KERNEL:-debian}" programs programs; }
 stage_programs_debug() { vm_tests debug programs-debug programs; }
 stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
 stage_harness() { "$TOP/scripts/check-harness.sh"; }
+
+# The benchmark works; how fast anything is does not matter here.
+stage_bench() {
+	"$TOP/scripts/build-modules.sh" debian >&2
+	with_lock build make -s -C "$TOP" bench-programs >&2
+	"$TOP/scripts/bench-check.sh"
+}
 
 # count FILE...: "passed failed skipped", and the failures. A program that reports
 # fewer tests than it planned has failed, too.

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Check that the benchmark works: runs a little of everything, and looks at what it has
+# left. What is too slow is no failure here, and no figure of it means anything.
+#
+#	scripts/bench-check.sh
+#
+# Prints TAP. The results are in build/bench-short, those of a cell that must fail in
+# build/bench-broken; build/bench is left alone.
+
+. "$(dirname "$0")/lib.sh"
+
+export BENCH_SIZE=short BENCH_JOBS=1
+failed=0
+
+# result STATUS WHAT
+result() {
+	number=$((number + 1))
+	[ "$1" = 0 ] || failed=1
+	echo "$([ "$1" = 0 ] || echo 'not ')ok $number - bench: $2"
+}
+
+# bench NAME: its status is in $rc, what it said in $said.
+bench() {
+	said=$BUILD/$1.said
+	rc=0
+	BENCH_DIR=$BUILD/$1 "$TOP/scripts/bench.sh" >"$said" 2>&1 || rc=$?
+}
+
+echo "TAP version 13"
+number=0
+bench bench-short
+[ $rc = 0 ] || sed 's/^/# /' "$said"
+result $rc "every cell ran"
+# Its numbers start anew.
+if [ -e "$BUILD/bench-short/results.json" ]; then
+	"$TOP/scripts/bench-check.py" "$BUILD/bench-short" || failed=1
+else
+	result 1 "there are results"
+fi
+
+# Without the module afsync fails, and nothing else.
+BENCH_VM=--no-module BENCH_ONLY=tmpfs BENCH_ENGINES="fdatasync afsync" bench bench-broken
+sed 's/^/# /' "$said" | grep -v '^# *$' | tail -n 20
+result $((rc == 1 ? 0 : 1)) "a cell that fails makes the status 1"
+grep -q '^bench-guest.sh: failed: overwrite on tmpfs/none, afsync, 4 files, depth 4, 1 processes$' "$said" &&
+	rc=0 || rc=1
+result $rc "a cell that fails is named"
+grep -q '"fdatasync"' "$BUILD/bench-broken/results.json" && ! grep -q '"afsync"' "$BUILD/bench-broken/results.json" &&
+	rc=0 || rc=1
+result $rc "the other cells are there all the same"
+exit $failed
