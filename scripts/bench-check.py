@@ -43,7 +43,7 @@ BREAKS = {
     "no device of 20 us": (without(device="null_blk-20us"), "cells"),
     "an engine that is not known": (set_field("engine", "other"), "cells"),
     "a cell twice": (lambda run: run.results.append(run.results[0]), "cells"),
-    "a depth missing": (without(engine="libaio", filesystem="xfs", files=4, workload="overwrite"),
+    "a depth missing": (without(engine="libaio", filesystem="ext4", files=4, workload="overwrite"),
                         "shapes"),
     "no processes": (without(engine="afsync", processes=4), "shapes"),
     "no producers": (without(engine="afsync", workload="log", depth=4), "shapes"),

@@ -6,8 +6,9 @@
 #
 #	scripts/bench-check.sh
 #
-# Prints TAP. The results are in build/bench-short, those of a cell that must fail in
-# build/bench-broken; build/bench is left alone.
+# Prints TAP. The results are in build/bench-short, the documentation that is made of them in
+# its folder doc, those of a cell that must fail in build/bench-broken; build/bench is left
+# alone.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -39,6 +40,16 @@ if [ -e "$BUILD/bench-short/results.json" ]; then
 else
 	result 1 "there are results"
 fi
+
+rm -rf "$BUILD/bench-short/doc"
+mkdir -p "$BUILD/bench-short/doc"
+rc=0
+"$TOP/scripts/bench-doc.py" "$BUILD/bench-short" "$BUILD/bench-short/doc" &&
+	page=$BUILD/bench-short/doc/performance-results.rst &&
+	rst2html --strict --halt=2 "$page" >/dev/null &&
+	grep -q '^64 files, depth 64: against libaio ' "$page" &&
+	[ -s "$BUILD/bench-short/doc/performance/throughput-1-file.svg" ] || rc=1
+result $rc "the documentation of the results is valid"
 
 # Without the module afsync fails, and nothing else.
 BENCH_VM=--no-module BENCH_ONLY=tmpfs BENCH_ENGINES="fdatasync afsync" bench bench-broken

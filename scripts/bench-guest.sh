@@ -242,7 +242,8 @@ disk_parts() {
 	for part in overwrite append processes log tree variants; do
 		[[ " $ONLY " = *" $part "* ]] || continue
 		case $part:$fs-$device in
-		overwrite:*) matrix overwrite "${OVERWRITE[@]}" ;;
+		overwrite:ext4-null_blk-1ms) matrix overwrite "${OVERWRITE[@]}" ;;
+		overwrite:*) matrix overwrite ${OTHERS[@]+"${OTHERS[@]}"} ;;
 		append:*) matrix append ${APPEND[@]+"${APPEND[@]}"} ;;
 		*:ext4-null_blk-1ms) $part ;;
 		esac

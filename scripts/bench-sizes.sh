@@ -8,7 +8,7 @@
 #	short	a little of everything, for tests: its figures say nothing
 #
 # A matrix is a list of "FILES DEPTH". Fewer requests than files are outstanding only one
-# by one.
+# by one. OVERWRITE is for the first disk, OTHERS for the others.
 
 BENCH_SIZE=${BENCH_SIZE:-full}
 case $BENCH_SIZE in
@@ -17,6 +17,7 @@ full)
 	DISKS=("ext4 null_blk-1ms" "xfs null_blk-1ms" "ext4 null_blk-20us" "xfs null_blk-20us")
 	OVERWRITE=("1 1" "1 8" "1 64" "1 256" "1 1024" "16 1" "16 64" "16 256" "16 1024"
 		"64 64" "64 256" "64 1024" "256 256" "256 1024" "1024 1024")
+	OTHERS=("${OVERWRITE[@]}")
 	APPEND=("1 1" "1 64" "64 64" "256 256")
 	TMPFS=("${OVERWRITE[@]}")
 	PROCESSES=("1 16" "64 1" "64 16")	# processes, files
@@ -32,6 +33,7 @@ quick)
 	BOOTS_DEFAULT=2
 	DISKS=("ext4 null_blk-1ms")
 	OVERWRITE=("1 1" "1 64" "64 64" "256 256")
+	OTHERS=()
 	APPEND=()
 	TMPFS=("1 1" "1 64" "64 64")
 	PROCESSES=("64 1" "64 16")
@@ -46,6 +48,7 @@ short)
 	BOOTS_DEFAULT=1
 	DISKS=("ext4 null_blk-1ms" "xfs null_blk-1ms" "ext4 null_blk-20us" "xfs null_blk-20us")
 	OVERWRITE=("1 1" "1 4" "4 4")
+	OTHERS=("4 4")
 	APPEND=("4 4")
 	TMPFS=("${OVERWRITE[@]}")
 	PROCESSES=("4 2")

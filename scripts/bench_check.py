@@ -73,7 +73,7 @@ def check_cells(run):
 
 def check_shapes(run):
     """one file and many, one request and many, one process and many"""
-    for disk in DISKS + [TMPFS]:
+    for disk in (FIRST, TMPFS):
         for engine in PEERS[1:]:
             found = {(r["files"], r["depth"]) for r in run.cells(
                 workload="overwrite", filesystem=disk[0], device=disk[1], engine=engine, processes=1)}

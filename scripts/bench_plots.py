@@ -3,55 +3,80 @@
 
 import subprocess
 
-ENGINES = ("by_hand", "fdatasync", "threads", "io_uring", "libaio", "glibc", "afsync")
-STYLE = """set terminal svg size 760,440 font 'sans,12' background rgb 'white'
+# Each engine has the same colour everywhere; a drop-in has that of what it stands under.
+STYLES = {
+    "by_hand": "lc rgb '#000000' dt 2 pt 2",
+    "fdatasync": "lc rgb '#888888' pt 1",
+    "threads": "lc rgb '#0072b2' pt 4",
+    "io_uring": "lc rgb '#009e73' pt 6",
+    "libaio": "lc rgb '#e69f00' pt 8",
+    "libaio+afsync": "lc rgb '#e69f00' dt 3 pt 9",
+    "glibc": "lc rgb '#cc79a7' pt 10",
+    "glibc+afsync": "lc rgb '#cc79a7' dt 3 pt 11",
+    "afsync": "lc rgb '#d62728' lw 3 pt 7",
+}
+SCRIPT = """set terminal svg size 800,460 font 'sans,13' background rgb 'white'
 set output '{out}'
-set title "{title}"
+set title "{title}" font ',15'
 set xlabel '{xlabel}'
 set ylabel '{ylabel}'
-set key outside right
-set grid
-set logscale x 2
-set logscale y
-set format y '%.0s %c'
+set key outside right reverse Left samplen 3 spacing 1.2
+set border 3
+set tics nomirror
+set grid lc rgb '#dddddd' lt 1
+set logscale {log}
+set format y '%.0s{yformat}'
+{more}
 """
+DEPTHS = "set xtics (1, 4, 16, 64, 256, '1,024' 1024)\nset xrange [0.9:*]"
+SECONDS = " %cs"
+COUNTS = "%c"
 
 
-def curve(results, engine, figure, files, disk, workload="overwrite"):
-    points = [(r["depth"], r[figure]) for r in results
+def curve(results, engine, figure, files, disk, workload="overwrite", unit=1):
+    """One figure by depth; with files None, of as many files as requests."""
+    points = [(r["depth"], r[figure] * unit) for r in results
               if r["engine"] == engine and r["workload"] == workload and r["processes"] == 1
               and (r["filesystem"], r["device"]) == disk and r[figure]
               and (r["files"] == files or files is None and r["files"] == r["depth"])]
     return sorted(points)
 
 
-def draw(folder, name, title, labels, curves):
-    curves = {engine: points for engine, points in curves.items() if points}
+def draw(folder, name, title, labels, curves, yformat=COUNTS, more=DEPTHS, log="xy"):
+    curves = {engine: curves[engine] for engine in STYLES if curves.get(engine)}
     if not any(len(points) > 1 for points in curves.values()):
         return
-    script = STYLE.format(out=folder / f"{name}.svg", title=title, xlabel=labels[0], ylabel=labels[1])
+    out = folder / f"{name}.svg"
+    script = SCRIPT.format(out=out, title=title, xlabel=labels[0], ylabel=labels[1], yformat=yformat,
+                           more=more, log=log)
     script += "plot " + ", ".join(
-        f"'-' with linespoints lw {3 if engine == 'afsync' else 1} title '{engine}' noenhanced"
-        for engine in curves) + "\n"
+        f"'-' with linespoints {STYLES[engine]} title '{engine}' noenhanced" for engine in curves) + "\n"
     for points in curves.values():
-        script += "".join(f"{x} {y}\n" for x, y in points) + "e\n"
+        script += "".join(f"{x} {y:.9g}\n" for x, y in points) + "e\n"
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    # As in every file of the project.
+    first, rest = out.read_text(encoding="utf-8").split("\n", 1)
+    out.write_text(f"{first}\n<!-- SPDX-License-Identifier: GPL-2.0-only -->\n"
+                   + "\n".join(line.rstrip() for line in rest.splitlines()) + "\n", encoding="utf-8")
 
 
 def depth_plots(folder, results):
     disk = ("ext4", "null_blk-1ms")
-    for files, text, suffix in ((1, "1 file", "1-file"), (None, "a file for each", "many-files")):
-        draw(folder, f"throughput-{suffix}", f"4 KiB overwritten and synced, ext4, 1 ms disk, {text}",
+    for files, text, suffix in ((1, "one file", "1-file"), (None, "a file for each request", "many-files")):
+        where = "4 KiB overwritten, ext4, 1 ms disk, " + text
+        draw(folder, f"throughput-{suffix}", f"Throughput: {where}",
              ("requests outstanding", "durable writes per second"),
-             {e: curve(results, e, "ops_per_s", files, disk) for e in ENGINES})
-        draw(folder, f"latency-{suffix}", f"Latency (median), ext4, 1 ms disk, {text}",
-             ("requests outstanding", "nanoseconds"),
-             {e: curve(results, e, "p50_ns", files, disk) for e in ENGINES})
-        draw(folder, f"cost-{suffix}", f"Cost of a write and a sync that does nothing, tmpfs, {text}",
-             ("requests outstanding", "CPU nanoseconds"),
-             {e: curve(results, e, "ns_per_op", files, ("tmpfs", "none")) for e in ENGINES})
-    draw(folder, "log", "Group commit of a log, ext4, 1 ms disk", ("producers", "records per second"),
-         {e: curve(results, e, "ops_per_s", 1, disk, "log") for e in ENGINES})
+             {e: curve(results, e, "ops_per_s", files, disk) for e in STYLES})
+        draw(folder, f"latency-{suffix}", f"Latency: {where}",
+             ("requests outstanding", "median time until a write is durable"),
+             {e: curve(results, e, "p50_ns", files, disk, unit=1e-9) for e in STYLES}, SECONDS)
+        draw(folder, f"cost-{suffix}", f"Cost: 4 KiB written, a sync that does nothing, tmpfs, {text}",
+             ("requests outstanding", "time per write and sync"),
+             {e: curve(results, e, "ns_per_op", files, ("tmpfs", "none"), unit=1e-9) for e in STYLES},
+             SECONDS, DEPTHS + "\nset yrange [8e-6:*]\nset ytics (10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6)")
+    draw(folder, "log", "Group commit: records of 256 bytes, one log, ext4, 1 ms disk",
+         ("producers", "durable records per second"),
+         {e: curve(results, e, "ops_per_s", 1, disk, "log") for e in STYLES})
 
 
 def histogram_plot(folder, results, producers):
@@ -60,10 +85,16 @@ def histogram_plot(folder, results, producers):
     for r in results:
         if r["workload"] == "log" and r["depth"] == producers and r["histogram"]:
             total = sum(count for _, _, count in r["histogram"])
-            curves[r["engine"]] = [((low + high) / 2, 100 * count / total)
-                                   for low, high, count in r["histogram"]]
-    draw(folder, f"log-latency-{producers}", f"Log, {producers} producers: how long a record takes",
-         ("nanoseconds", "percent of the records"), curves)
+            done, points = 0, []
+            for low, high, count in r["histogram"]:
+                points.append((low * 1e-9, 100 * done / total))
+                done += count
+                points.append((high * 1e-9, 100 * done / total))
+            curves[r["engine"]] = points
+    draw(folder, f"log-latency-{producers}", f"Group commit, {producers} producers: how long a record takes",
+         ("time until a record is durable", "percent of the records that are"), curves, "",
+         "set format x '%.0s %cs'\nset yrange [0:100]\nset xtics (1e-3, 2e-3, 4e-3, 8e-3, 16e-3, 32e-3, "
+         "64e-3, 128e-3, 256e-3, 512e-3, 1.024, 2.048)", log="x")
 
 
 def plot(folder, results):
