@@ -115,7 +115,7 @@ def variants(run):
         return
     yield from heading("Variants")
     yield from ("The same work done in other ways: writers that keep to blocks of their own (apart), and",
-                f"io_uring with as many workers as requests. Per second, {where_text(*FIRST)}:", "")
+                f"io_uring with as many workers as requests, or waiting for all. Per second, {where_text(*FIRST)}:", "")
     yield from by_shape([r for r in found if tuple(r[name] for name in shape) in shapes], rate, shape,
                         ("fdatasync", "threads", "io_uring", "afsync", *VARIANTS))
 

@@ -227,11 +227,13 @@ memory() {
 
 # Other ways to do the same, for a fair judgement; not part of results.json.
 variants() {
-	local where files depth
+	local where files depth engine
 	for where in "${VARIANTS[@]}"; do
 		read -r files depth <<<"$where"
 		[ "$files" -gt 1 ] || apart threads 1 "$depth" 1 "$(ops_for "$depth")"
-		cell overwrite io_uring_workers "$files" "$depth" 1 "$(ops_for "$depth")"
+		for engine in io_uring_workers io_uring_all; do
+			cell overwrite "$engine" "$files" "$depth" 1 "$(ops_for "$depth")"
+		done
 	done
 }
 
@@ -239,8 +241,7 @@ variants() {
 # first disk.
 disk_parts() {
 	local part
-	for part in overwrite append processes log tree variants; do
-		[[ " $ONLY " = *" $part "* ]] || continue
+	for part in $ON_DISK; do
 		case $part:$fs-$device in
 		overwrite:ext4-null_blk-1ms) matrix overwrite "${OVERWRITE[@]}" ;;
 		overwrite:*) matrix overwrite ${OTHERS[@]+"${OTHERS[@]}"} ;;
@@ -250,14 +251,23 @@ disk_parts() {
 	done
 }
 
+# only PART...: those of them that are to run.
+only() {
+	local part
+	for part; do
+		[[ " $ONLY " != *" $part "* ]] || echo "$part"
+	done
+}
+
 virtual() {
 	local where part
+	ON_DISK=$(only overwrite append processes log tree variants)
 	for where in "${DISKS[@]}"; do
 		# shellcheck disable=SC2086 # two words
-		on_disk $where disk_parts
+		[ -z "$ON_DISK" ] || on_disk $where disk_parts
 	done
-	for part in tmpfs memory; do
-		[[ " $ONLY " != *" $part "* ]] || on_disk tmpfs none "$part"
+	for part in $(only tmpfs memory); do
+		on_disk tmpfs none "$part"
 	done
 }
 

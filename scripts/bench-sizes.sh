@@ -24,7 +24,7 @@ full)
 	PRODUCERS=(1 4 16 64 256)
 	TREE_FILES=10000 TREE_DEPTHS=(16 256)
 	QUEUED=(16 64 256 1024 4096)
-	VARIANTS=("1 64" "64 64")
+	VARIANTS=("1 64" "64 64" "256 256")
 	PAIRS=5 PAIR_OPS=1024
 	# Operations with one outstanding, with more, and at least so many rounds of the window.
 	OPS_ALONE=256 OPS=2048 ROUNDS=4

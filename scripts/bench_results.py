@@ -13,8 +13,8 @@ FIGURES = ("ops", "ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "fl
 REPEATABLE = 0.02
 
 # Other ways to do the same work: writers of one file that keep to blocks of their own, and
-# io_uring with more workers than it has by itself.
-VARIANTS = ("threads (apart)", "fdatasync (apart)", "afsync (apart)", "io_uring_workers")
+# io_uring with more workers than it has by itself, or waiting for all that is outstanding.
+VARIANTS = ("threads (apart)", "fdatasync (apart)", "afsync (apart)", "io_uring_workers", "io_uring_all")
 
 
 def read_lines(path):

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Engine: glibc's aio_fsync. It is allowed as many threads as there are operations, not
- * only its 20, and aio_suspend waits for what is outstanding.
+ * Engine: glibc's aio_fsync. It is allowed 32 threads, not only its 20, and aio_suspend waits
+ * for what is outstanding.
+ *
+ * Tried, ext4 on a disk of 1 ms, with 64, 256 and 1,024 files and requests: 20 threads are 23 %,
+ * 21 % and 38 % slower; from 28 to 64 they are equal within 4 %, but for 64 with 1,024 requests,
+ * which are 7 % slower, and 256 with 256, 20 %. To wait for the oldest half or for all is
+ * up to 20 % slower with 64.
  */
 #include <aio.h>
 #include <errno.h>
@@ -9,6 +14,8 @@
 #include <string.h>
 
 #include "window.h"
+
+#define MAX_THREADS	32
 
 struct posix {
 	struct window win;
@@ -19,7 +26,11 @@ struct posix {
 static void setup(struct worker *w)
 {
 	unsigned int depth = w->plan->depth;
-	struct aioinit init = { .aio_threads = depth, .aio_num = depth, .aio_idle_time = 60 };
+	struct aioinit init = {
+		.aio_threads = depth < MAX_THREADS ? depth : MAX_THREADS,
+		.aio_num = depth,
+		.aio_idle_time = 60,
+	};
 	struct posix *p = alloc(1, sizeof(*p));
 
 	w->private = p;

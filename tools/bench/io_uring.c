@@ -4,8 +4,14 @@
  * submitted and waits for at least one completion; all that are there are reaped.
  *
  * The kernel runs the syncs in a pool of workers, four for each CPU unless the program
- * asks for more. Programs do not, as a rule, and the engine does not. A second one,
- * io_uring_workers, asks for as many as requests can be outstanding.
+ * asks for more. Programs do not, as a rule, and the engine does not. Variants of it:
+ * io_uring_workers asks for as many as requests can be outstanding; io_uring_all waits for
+ * all that is outstanding before it submits more.
+ *
+ * Tried, ext4 on a disk of 1 ms, with 1, 64 and 256 files and requests: to wait for half of
+ * what is outstanding makes it 30 % faster, then 13 % slower, to wait for all 23 %, 10 % and
+ * 9 % faster, but then a writer waits for all others, which is another program.
+ * IORING_SETUP_SINGLE_ISSUER with COOP_TASKRUN or DEFER_TASKRUN changes less than 4 %.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -15,6 +21,7 @@
 struct uring {
 	struct window win;
 	struct io_uring ring;
+	bool all;
 };
 
 static void setup(struct worker *w)
@@ -40,6 +47,15 @@ static void setup_workers(struct worker *w)
 	ret = io_uring_register_iowq_max_workers(&u->ring, workers);
 	if (ret)
 		die("io_uring_register_iowq_max_workers", -ret);
+}
+
+static void setup_all(struct worker *w)
+{
+	struct uring *u;
+
+	setup(w);
+	u = w->private;
+	u->all = true;
 }
 
 static void prepare(struct worker *w, struct uring *u, uint64_t op)
@@ -77,7 +93,7 @@ static void run(struct worker *w, uint64_t nr)
 	while (done < nr) {
 		while (next < nr && u->win.nr_free)
 			prepare(w, u, next++);
-		ret = io_uring_submit_and_wait(&u->ring, 1);
+		ret = io_uring_submit_and_wait(&u->ring, u->all ? next - done : 1);
 		if (ret < 0 && ret != -EINTR)
 			die("io_uring_submit_and_wait", -ret);
 		done += reap(w, u);
@@ -98,4 +114,8 @@ const struct engine engine_io_uring = {
 
 const struct engine engine_io_uring_workers = {
 	.name = "io_uring_workers", .setup = setup_workers, .run = run, .finish = finish,
+};
+
+const struct engine engine_io_uring_all = {
+	.name = "io_uring_all", .setup = setup_all, .run = run, .finish = finish,
 };

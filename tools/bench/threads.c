@@ -2,6 +2,9 @@
 /*
  * Engine: a thread for each outstanding operation, started before the clock. Each takes
  * the next operation as soon as its own is durable.
+ *
+ * Tried, ext4 on a disk of 1 ms, with 1, 64 and 256 files and requests: half the threads, and
+ * so half the requests, are 24 % and 12 % slower, and 2 % faster.
  */
 #include <pthread.h>
 #include <stdatomic.h>
