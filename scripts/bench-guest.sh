@@ -201,8 +201,8 @@ tree() {
 		for engine in $(among threads io_uring libaio glibc afsync); do
 			cell tree "$engine" "$TREE_FILES" "$depth" 1 "$TREE_FILES"
 		done
-		dropins tree "$TREE_FILES" "$depth" "$TREE_FILES"
 	done
+	dropins tree "$TREE_FILES" "${TREE_DEPTHS[0]}" "$TREE_FILES"
 }
 
 # The cost of a sync by the number of files that are queued.
