@@ -28,7 +28,7 @@ set logscale {log}
 set format y '%.0s{yformat}'
 {more}
 """
-DEPTHS = "set xtics (1, 4, 16, 64, 256, '1,024' 1024)\nset xrange [0.9:*]"
+DEPTHS = "set xtics (1, 4, 16, 64, 256, '1,024' 1024, '4,096' 4096)\nset xrange [0.9:*]"
 SECONDS = " %cs"
 COUNTS = "%c"
 
@@ -50,7 +50,8 @@ def draw(folder, name, title, labels, curves, yformat=COUNTS, more=DEPTHS, log="
     script = SCRIPT.format(out=out, title=title, xlabel=labels[0], ylabel=labels[1], yformat=yformat,
                            more=more, log=log)
     script += "plot " + ", ".join(
-        f"'-' with linespoints lw {3 if engine == 'afsync' else 1.5} {STYLES[engine]} title '{engine}' noenhanced" for engine in curves) + "\n"
+        f"'-' with linespoints lw {3 if engine == 'afsync' else 1.5} {STYLES[engine]}"
+        f" title '{engine}' noenhanced" for engine in curves) + "\n"
     for points in curves.values():
         script += "".join(f"{x} {y:.9g}\n" for x, y in points) + "e\n"
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
@@ -70,10 +71,11 @@ def depth_plots(folder, results):
         draw(folder, f"latency-{suffix}", f"Latency: {where}",
              ("requests outstanding", "median time until a write is durable"),
              {e: curve(results, e, "p50_ns", files, disk, unit=1e-9) for e in STYLES}, SECONDS)
-        draw(folder, f"cost-{suffix}", f"Cost: 4 KiB written, a sync that does nothing, tmpfs, {text}",
+        draw(folder, f"cost-{suffix}", f"Cost: 4 KiB overwritten, tmpfs, {text}",
              ("requests outstanding", "time per write and sync"),
              {e: curve(results, e, "ns_per_op", files, ("tmpfs", "none"), unit=1e-9) for e in STYLES},
-             SECONDS, DEPTHS + "\nset yrange [8e-6:*]\nset ytics (10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6)")
+             SECONDS, DEPTHS + "\nset yrange [8e-6:*]\nset ytics (10e-6, 20e-6, 50e-6, 100e-6, "
+             "200e-6, 500e-6)")
     draw(folder, "log", "Group commit: records of 256 bytes, one log, ext4, 1 ms disk",
          ("producers", "durable records per second"),
          {e: curve(results, e, "ops_per_s", 1, disk, "log") for e in STYLES})
