@@ -42,7 +42,7 @@ def merge(boots):
         result["ops"] = runs[0]["ops"]
         times = [run["ns_per_op"] for run in runs]
         # One boot says nothing about it.
-        result["spread"] = (max(times) - min(times)) / statistics.median(times) if len(boots) > 1 else None
+        result["spread"] = (max(times) - min(times)) / statistics.median(times) if len(runs) > 1 else None
         result["histogram"] = runs[0].get("histogram")
         results.append(result)
     return results
@@ -57,6 +57,8 @@ class Run:
 
     def __init__(self, folder):
         boots = [read_lines(path) for path in sorted(folder.glob("boot-*.jsonl"))]
+        # One that failed before it could say anything does not count.
+        boots = [boot for boot in boots if any("engine" in run for run in boot)]
         self.boots = len(boots)
         self.results = merge(boots)
         self.memory = [run["memory"] for boot in boots for run in boot if "memory" in run]
