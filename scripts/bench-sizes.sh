@@ -17,7 +17,7 @@ full)
 	DISKS=("ext4 null_blk-1ms" "xfs null_blk-1ms" "ext4 null_blk-20us" "xfs null_blk-20us")
 	OVERWRITE=("1 1" "1 8" "1 64" "1 256" "1 1024" "16 1" "16 64" "16 256" "16 1024"
 		"64 64" "64 256" "64 1024" "256 256" "256 1024" "1024 1024")
-	OTHERS=("${OVERWRITE[@]}")
+	OTHERS=("1 1" "1 8" "1 64" "1 256" "1 1024" "16 64" "64 64" "256 256" "1024 1024")
 	APPEND=("1 1" "1 64" "64 64" "256 256")
 	TMPFS=("${OVERWRITE[@]}")
 	PROCESSES=("1 16" "64 1" "64 16")	# processes, files
