@@ -28,7 +28,7 @@ set logscale {log}
 set format y '%.0s{yformat}'
 {more}
 """
-DEPTHS = "set xtics (1, 4, 16, 64, 256, '1,024' 1024, '4,096' 4096)\nset xrange [0.9:*]"
+DEPTHS = "set xtics (1, 4, 16, 64, 256, '1,024' 1024, '4,096' 4096)"
 SECONDS = " %cs"
 COUNTS = "%c"
 
@@ -47,6 +47,8 @@ def draw(folder, name, title, labels, curves, yformat=COUNTS, more=DEPTHS, log="
     if not any(len(points) > 1 for points in curves.values()):
         return
     out = folder / f"{name}.svg"
+    if more.startswith(DEPTHS):
+        more += f"\nset xrange [0.9:{max(points[-1][0] for points in curves.values()) * 1.15}]"
     script = SCRIPT.format(out=out, title=title, xlabel=labels[0], ylabel=labels[1], yformat=yformat,
                            more=more, log=log)
     script += "plot " + ", ".join(
@@ -64,19 +66,21 @@ def draw(folder, name, title, labels, curves, yformat=COUNTS, more=DEPTHS, log="
 def depth_plots(folder, results):
     disk = ("ext4", "null_blk-1ms")
     for files, text, suffix in ((1, "one file", "1-file"), (None, "a file for each request", "many-files")):
-        where = "4 KiB overwritten, ext4, 1 ms disk, " + text
+        where = "overwrite, ext4, 1 ms disk, " + text
         draw(folder, f"throughput-{suffix}", f"Throughput: {where}",
              ("requests outstanding", "durable writes per second"),
              {e: curve(results, e, "ops_per_s", files, disk) for e in STYLES})
         draw(folder, f"latency-{suffix}", f"Latency: {where}",
              ("requests outstanding", "median time until a write is durable"),
-             {e: curve(results, e, "p50_ns", files, disk, unit=1e-9) for e in STYLES}, SECONDS)
-        draw(folder, f"cost-{suffix}", f"Cost: 4 KiB overwritten, tmpfs, {text}",
+             # One by one nothing is outstanding.
+             {e: curve(results, e, "p50_ns", files, disk, unit=1e-9) for e in STYLES
+              if e != "fdatasync"}, SECONDS)
+        draw(folder, f"cost-{suffix}", f"Cost: overwrite, tmpfs, {text}",
              ("requests outstanding", "time per write and sync"),
              {e: curve(results, e, "ns_per_op", files, ("tmpfs", "none"), unit=1e-9) for e in STYLES},
              SECONDS, DEPTHS + "\nset yrange [8e-6:*]\nset ytics (10e-6, 20e-6, 50e-6, 100e-6, "
              "200e-6, 500e-6)")
-    draw(folder, "log", "Group commit: records of 256 bytes, one log, ext4, 1 ms disk",
+    draw(folder, "log", "Group commit: one log, ext4, 1 ms disk",
          ("producers", "durable records per second"),
          {e: curve(results, e, "ops_per_s", 1, disk, "log") for e in STYLES})
 
