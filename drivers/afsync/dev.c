@@ -76,7 +76,7 @@ static int afsync_mmap(struct file *file, struct vm_area_struct *vma)
 
 /*
  * An entry posted before poll_wait() is seen here; one posted after it wakes the
- * poller, since afsync_ring_notify() takes the lock of ring->wait after posting.
+ * poller, since both this and afsync_ring_notify() take ring->lock: see wait.c.
  */
 static __poll_t afsync_poll(struct file *file, struct poll_table_struct *pt)
 {

@@ -268,7 +268,12 @@ void afsync_ring_notify(struct afsync_ring *ring)
 		afsync_eventfd_signal(ring->eventfd);
 	spin_unlock(&ring->lock);
 
-	wake_up_poll(&ring->wait, EPOLLIN | EPOLLRDNORM);
+	/*
+	 * Whoever enters ring->wait takes ring->lock before it sleeps. If it did so before
+	 * the lock was taken here, it is seen; else it saw the entries.
+	 */
+	if (waitqueue_active(&ring->wait))
+		wake_up_poll(&ring->wait, EPOLLIN | EPOLLRDNORM);
 }
 
 /* Registers an eventfd, or unregisters it with -1. */

@@ -109,10 +109,12 @@ static int sync_super(struct file *file)
 /* One real sync, of the open file of @req and as whoever queued it. */
 static int sync_one(const struct batch *batch, const struct afsync_req *req)
 {
-	const struct cred *old_cred = override_creds(req->cred);
+	const struct cred *old_cred = NULL;
 	u64 begin = trace_afsync_sync_done_enabled() ? ktime_get_ns() : 0;
 	int ret;
 
+	if (req->cred != current_cred())
+		old_cred = override_creds(req->cred);
 	afsync_stat_inc(syncs);
 	trace_afsync_sync_start(req->file, batch->size, batch->datasync, batch->start,
 				batch->end);
@@ -124,7 +126,8 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 	if (begin)
 		trace_afsync_sync_done(req->file, batch->size, ret, ktime_get_ns() - begin);
 
-	revert_creds(old_cred);
+	if (old_cred)
+		revert_creds(old_cred);
 	return ret;
 }
 

@@ -37,11 +37,12 @@ static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode, int fl
 }
 
 /*
- * prepare_to_wait() before the check, and afsync_ring_notify() takes the lock of
- * ring->wait after posting:
+ * prepare_to_wait() before the check, which takes ring->lock, and so does
+ * afsync_ring_notify() after posting:
  *
  *	waiter				worker
  *	  enters ring->wait		  posts the entry
+ *	  ring->lock			  ring->lock
  *	  counts the entries		  looks through ring->wait
  *
  * so either the waiter sees the entry or the worker sees the waiter.
