@@ -2,8 +2,8 @@
 /*
  * Taking requests back. Only those still held or queued can be: they leave the list that
  * they are in here, and their lane's reaper lets go of their files and completes them,
- * since a program's thread could do that only on its way out of the kernel, after the
- * entry.
+ * since before Linux 6.6 a program's thread could do that only on its way out of the
+ * kernel, after the entry.
  */
 #include <linux/file.h>
 

@@ -2,7 +2,7 @@
 /*
  * The sync of a batch: what is asked for together, one sync of it, and each open file's
  * share of errors. The only caller of vfs_fsync_range() and sync_filesystem(). Called by
- * the worker of a queue, holds no lock, touches no ring.
+ * whoever works a queue off, holds no lock, touches no ring.
  */
 #include <linux/ioprio.h>
 #include <linux/ktime.h>
@@ -193,7 +193,7 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
  * The strongest that is asked for, of the smallest range that holds all ranges, with the
  * highest priority that anybody named. That is set as the worker's own identity, which
  * may change it, and the worker has none between batches; should there be no memory for
- * it, the sync runs without.
+ * it, the sync runs without. In a batch that a program's thread runs nobody named one.
  */
 void afsync_sync_batch(enum afsync_scope scope, struct list_head *reqs)
 {

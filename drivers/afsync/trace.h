@@ -63,7 +63,7 @@ DEFINE_EVENT(afsync_request, afsync_hold,
 	TP_ARGS(req)
 );
 
-/* A worker is about to sync a file for a batch of requests. */
+/* A file is about to be synced for a batch of requests. */
 TRACE_EVENT(afsync_sync_start,
 	TP_PROTO(const struct file *file, unsigned int batch, bool datasync, u64 start,
 		 u64 end),

@@ -271,16 +271,21 @@ static inline void ring_map(struct ring *ring)
 	ring->cqes = (void *)((char *)ring->header + ring->header->cqes_offset);
 }
 
-static inline void ring_open(struct ring *ring, __u32 entries)
+static inline void ring_open_with(struct ring *ring, __u32 entries, __u32 flags)
 {
-	struct afsync_setup setup;
+	struct afsync_setup setup = { .entries = entries, .flags = flags };
 
 	memset(ring, 0, sizeof(*ring));
 	ring->fd = device_open();
-	need(afsync_cmd_setup(ring->fd, entries, &setup) == 0);
+	need(command(ring->fd, AFSYNC_IOC_SETUP, &setup) == 0);
 	ring->entries = setup.entries;
 	ring->size = setup.mmap_size;
 	ring_map(ring);
+}
+
+static inline void ring_open(struct ring *ring, __u32 entries)
+{
+	ring_open_with(ring, entries, 0);
 }
 
 static inline void ring_close(struct ring *ring)

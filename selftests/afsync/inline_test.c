@@ -13,23 +13,11 @@ FIXTURE(inline) {
 	struct stage s;
 };
 
-static void setup_inline(struct ring *ring)
-{
-	struct afsync_setup setup = { .entries = 64, .flags = AFSYNC_SETUP_INLINE };
-
-	memset(ring, 0, sizeof(*ring));
-	ring->fd = device_open();
-	need(command(ring->fd, AFSYNC_IOC_SETUP, &setup) == 0);
-	ring->entries = setup.entries;
-	ring->size = setup.mmap_size;
-	ring_map(ring);
-}
-
 FIXTURE_SETUP(inline)
 {
 	STAGE_SETUP(&self->s, "afsync_sim", 8);
 	ring_close(&self->s.ring);
-	setup_inline(&self->s.ring);
+	ring_open_with(&self->s.ring, 64, AFSYNC_SETUP_INLINE);
 }
 
 FIXTURE_TEARDOWN(inline)
@@ -456,7 +444,7 @@ TEST_F(inline, killed_caller_is_gone_when_its_sync_has_ended)
 	if (!child) {
 		struct ring ring;
 
-		setup_inline(&ring);
+		ring_open_with(&ring, 8, AFSYNC_SETUP_INLINE);
 		sync_file(&ring, self->s.file, 1);
 		_exit(0);
 	}
