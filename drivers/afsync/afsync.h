@@ -58,7 +58,8 @@
  * followed. A queue outlives the file of its last request for the moment between
  * letting go of the file and posting the entry; if the address is used for another
  * file in that moment, that file's requests wait for the entry to be posted and then
- * run as they would have in a queue of their own.
+ * run as they would have in a queue of their own. Whoever posts it may be a program's
+ * thread.
  */
 #ifndef _AFSYNC_H
 #define _AFSYNC_H

@@ -55,7 +55,7 @@ static int take_matching(struct afsync_ring *ring, struct afsync_cancel *args,
 		if (afsync_can_cancel(was)) {
 			list_add_tail(&req->link, cancelled);
 			count++;
-		} else if (was == AFSYNC_RUNNING) {
+		} else if (was == AFSYNC_RUNNING || was == AFSYNC_DONE) {
 			args->running++;
 		}
 	}

@@ -56,12 +56,12 @@ struct afsync_key {
  * @node: in its bucket, under the bucket's lock
  * @object: whose queue it is, see struct afsync_key; set once
  * @lane: where its work runs, and of which domain it is; set once
- * @work: takes and runs the batches. It never runs twice at once, and that is what
- *	keeps the requests of a file in order.
+ * @work: takes and runs the batches. It never runs twice at once, nor while a caller runs
+ *	one, and that is what keeps the requests of a file in order.
  * @refs: requests, one while @active, one while in a submitter's list; the last one goes
  *	under the bucket's lock
  * @scope: what @object is; set once
- * @active: @work has to run; under the bucket's lock
+ * @active: @work has to run, or a caller runs a batch; under the bucket's lock
  * @kicked: @work was queued since @active was set, or a caller runs the queue; under the
  *	bucket's lock
  * @waiting: requests in state QUEUED, oldest first, behind those in state DONE that only
@@ -127,7 +127,7 @@ void afsync_req_set_state(struct afsync_req *req, enum afsync_state state);
 void afsync_fileq_work(struct work_struct *work);
 void afsync_fileq_start(struct afsync_fileq *fileq);
 void afsync_fileq_kick(struct list_head *kick);
-void afsync_fileq_run(struct list_head *kick, unsigned int count);
+bool afsync_fileq_run(struct list_head *kick, unsigned int count);
 
 /* sync.c */
 void afsync_sync_batch(enum afsync_scope scope, struct list_head *batch);

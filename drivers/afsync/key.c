@@ -70,8 +70,10 @@ bool afsync_fits(enum afsync_scope scope, const struct afsync_req *first,
 
 /*
  * May the thread of a program run the sync? Only where no signal can end it, which some
- * filesystems allow: those that were looked at are named here. And only for who may write
- * to the file: others wait for the thread, so it must not be anybody's.
+ * filesystems allow: those that were looked at are named here (ext2 and ext3 have the
+ * number of ext4). The thread sleeps as in fsync(2), and cannot be killed meanwhile. And
+ * only for who may write to the file: others wait for the thread, so it must not be
+ * anybody's.
  */
 bool afsync_caller_may_sync(enum afsync_scope scope, const struct file *file)
 {

@@ -215,8 +215,8 @@ void afsync_req_put(struct afsync_req *req)
  * unmounted filesystem goes to the kernel's own delayed mntput, or is dropped when the
  * caller returns from the system call, which it does next.
  *
- * Return: true if all files are let go of; false if a worker has to do it. Never in a
- *	worker.
+ * Return: true if all files are let go of, in a worker always; false if a worker has to
+ *	do it
  */
 bool afsync_reqs_let_go(struct list_head *done)
 {
@@ -276,7 +276,8 @@ static void end_run(struct list_head *done)
  * @done: requests in state DONE or CANCELLED with their results, in the order in which
  *	they complete; empty afterwards
  *
- * Each ring is notified once, after all its entries.
+ * Each ring is notified once, after all its entries, by this thread or by one that posted
+ * before.
  */
 void afsync_reqs_post(struct list_head *done)
 {

@@ -230,8 +230,8 @@ static void write_entry(struct afsync_ring *ring, const struct afsync_req *req)
 
 /*
  * Writes the entries of a request and of those behind it in @done that are of the same
- * ring; returns the last. Sets req->notify if the caller has to call afsync_ring_notify()
- * for this ring, once it has posted what it has.
+ * ring; returns the last. Sets notify of the first if the caller has to call
+ * afsync_ring_notify() for this ring, once it has posted what it has.
  */
 struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *done)
 {

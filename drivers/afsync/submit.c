@@ -11,7 +11,7 @@
 #include "afsync.h"
 #include "fileq.h"
 
-/* Requests that are made without letting another thread run. */
+/* Requests that are made, or synced by the caller, without letting another thread run. */
 #define SUBMIT_RUN	64
 
 /* All programs of today take the short way. */
@@ -82,13 +82,14 @@ static void queue_requests(struct list_head *created, struct list_head *kick)
 
 /*
  * May the caller run the sync itself, if it is one? If it would only wait for that: nothing
- * else of its ring can end before, it set no limit to its waiting, and it returns next.
+ * else of its ring can end before, unless another thread submits now; it set no limit to
+ * its waiting; and it returns next. For a large array a switch does not count.
  */
 static bool may_run(struct afsync_ring *ring, const struct afsync_submit *args, u32 count,
 		    const struct list_head *kick)
 {
 	return ring->flags & AFSYNC_SETUP_INLINE && args->min_complete &&
-	       args->min_complete <= count && !args->wait_flags &&
+	       args->min_complete <= count && count <= SUBMIT_RUN && !args->wait_flags &&
 	       list_is_singular(kick) && !signal_pending(current) &&
 	       afsync_ring_has_only(ring, count);
 }
@@ -182,7 +183,7 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 	waits = args->flags & AFSYNC_SUBMIT_WAIT && !args->error;
 	queue_requests(&created, &kick);
 	if (waits && may_run(ring, args, count, &kick))
-		afsync_fileq_run(&kick, count);
+		waits = !afsync_fileq_run(&kick, count);
 	else
 		afsync_fileq_kick(&kick);
 	if (waits)

@@ -3,8 +3,8 @@
  * How a queue is worked off: all that waits is one batch, which is synced and completed;
  * then whoever does it looks again. That is the queue's work item, on the workqueue of
  * its filesystem, or for one batch the thread of the program that submitted it, if it
- * waits for nothing else. It never runs twice at once, and that is what keeps the requests
- * of a file in order.
+ * waits for nothing else. A work item never runs twice at once, and none is started while
+ * a program's thread runs the batch: that is what keeps the requests of a file in order.
  */
 #include <linux/sched.h>
 
@@ -67,16 +67,19 @@ static void give_back(struct afsync_fileq *fileq, struct list_head *batch)
 	spin_unlock(afsync_fileq_lock(fileq));
 }
 
-static void run_batch(struct afsync_fileq *fileq, struct list_head *batch)
+/* Returns false if somebody else has to complete it. */
+static bool run_batch(struct afsync_fileq *fileq, struct list_head *batch)
 {
 	if (list_first_entry(batch, struct afsync_req, link)->state == AFSYNC_RUNNING) {
 		afsync_sync_batch(fileq->scope, batch);
 		batch_done(fileq, batch);
 	}
-	if (afsync_reqs_let_go(batch))
-		afsync_reqs_post(batch);
-	else
+	if (!afsync_reqs_let_go(batch)) {
 		give_back(fileq, batch);
+		return false;
+	}
+	afsync_reqs_post(batch);
+	return true;
 }
 
 /* With nothing waiting, the reference of its work goes and the queue may be gone. */
@@ -170,7 +173,8 @@ void afsync_fileq_kick(struct list_head *kick)
 
 /*
  * Is all that waits what the caller has just queued, @count requests, and may it sync
- * them? As long as the queue is in its list, whoever else adds to it starts it.
+ * them? As long as the queue is in its list, whoever else adds to it starts it. To wait for
+ * direct I/O is nothing for a caller: it may be the one that it would have to end.
  */
 static bool caller_may_run(const struct afsync_fileq *fileq, unsigned int count)
 {
@@ -181,7 +185,8 @@ static bool caller_may_run(const struct afsync_fileq *fileq, unsigned int count)
 	list_for_each_entry(req, &fileq->waiting, link) {
 		if (!count--)
 			return false;
-		if (req->ioprio || !afsync_caller_may_sync(fileq->scope, req->file))
+		if (req->ioprio || req->flags & AFSYNC_SQE_DRAIN ||
+		    !afsync_caller_may_sync(fileq->scope, req->file))
 			return false;
 	}
 	return !count;
@@ -190,12 +195,14 @@ static bool caller_may_run(const struct afsync_fileq *fileq, unsigned int count)
 /*
  * Runs the only queue in a submitter's list in the submitter's thread, if it has the
  * @count requests of its array in it and nothing else. Saves the switch to a worker and
- * back. Otherwise starts it; the list is empty afterwards.
+ * back. Otherwise starts it; the list is empty afterwards. Returns whether the requests
+ * are completed.
  */
-void afsync_fileq_run(struct list_head *kick, unsigned int count)
+bool afsync_fileq_run(struct list_head *kick, unsigned int count)
 {
 	struct afsync_fileq *fileq =
 		list_first_entry(kick, struct afsync_fileq, kick_link);
+	bool completed = false;
 	LIST_HEAD(batch);
 
 	/* In one step, so that nobody else's request gets into the batch. */
@@ -210,9 +217,10 @@ void afsync_fileq_run(struct list_head *kick, unsigned int count)
 	spin_unlock(afsync_fileq_lock(fileq));
 
 	if (!list_empty(&batch)) {
-		run_batch(fileq, &batch);
+		completed = run_batch(fileq, &batch);
 		if (!is_idle(fileq))
 			afsync_lane_queue(fileq->lane, &fileq->work);
 	}
 	afsync_fileq_put(fileq);
+	return completed;
 }

@@ -245,6 +245,14 @@ TEST_F(inline, priority_of_one_is_that_of_the_sync_of_all)
 	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
+TEST_F(inline, who_drains_gets_a_worker)
+{
+	struct afsync_sqe sqe = sqe_of(self->s.file, AFSYNC_OP_FSYNC, 1);
+
+	sqe.flags = AFSYNC_SQE_DRAIN;
+	EXPECT_FALSE(caller_ran(&self->s, waiting(&sqe, 1)));
+}
+
 TEST_F(inline, who_may_only_read_gets_a_worker)
 {
 	struct afsync_sqe sqe = sqe_of(self->s.ctl, AFSYNC_OP_FSYNC, 1);
@@ -385,6 +393,7 @@ TEST_F(inline, file_closed_meanwhile_is_released_before_the_completion_can_be_se
 {
 	struct caller caller;
 	struct ring other;
+	__u32 running;
 	int second;
 
 	ring_open(&other, 8);
@@ -399,6 +408,8 @@ TEST_F(inline, file_closed_meanwhile_is_released_before_the_completion_can_be_se
 	sim_wait_started(self->s.ctl, SIM_GATE_RELEASE, 1);
 	EXPECT_EQ(0, ring_ready(&self->s.ring));
 	EXPECT_FALSE(caller.ended);
+	EXPECT_EQ(-EALREADY, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_ALL, 0, 0, &running));
+	EXPECT_EQ(1, running);
 	/* The next batch is behind this one, whoever ends it. */
 	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 

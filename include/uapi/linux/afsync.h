@@ -178,7 +178,8 @@ struct afsync_info {
  * AFSYNC_SETUP_INLINE	a thread that submits requests of one file that it may write to,
  *			and waits for them in the same call, without a timeout and a signal
  *			mask, may run the sync itself, as in fsync(2), if nothing else of
- *			the ring is in flight or unread; since version 3. That is faster,
+ *			the ring is in flight or unread; not with AFSYNC_SQE_DRAIN or an
+ *			I/O priority; since version 3. That is faster,
  *			for it takes no switch to a worker. Signals are then seen when the
  *			sync has ended, and the sync has the thread's own I/O priority.
  *			For a ring that one thread uses: another thread's entries do not

@@ -216,12 +216,14 @@ foreign_page() {
 	cmp -s copy zeroes && [[ ! -s empty && ! -e missing ]]
 }
 
-# What is sent to afsync alone ends the program; the numbers come all the same.
+# What is sent to afsync alone ends the program; the numbers come all the same. Who runs
+# this with nohup, or in the background, ignores some of these signals.
 signal_is_passed_on() {
 	local pid signal
 	mkfifo hold ready
 	for signal in TERM HUP USR1; do
-		"$afsync" exec --stats=numbers sh -c 'echo >ready; exec cat' <hold >out 2>err &
+		env --default-signal=$signal "$afsync" exec --stats=numbers \
+			sh -c 'echo >ready; exec cat' <hold >out 2>err &
 		pid=$!
 		exec 9>hold
 		read -r <ready
