@@ -101,7 +101,8 @@ cell() {
 # How many operations are enough for figures that repeat: many rounds of the window.
 ops_for() {
 	local depth=$1 ops=$OPS
-	[ "$depth" -gt 1 ] || ops=$OPS_ALONE
+	# Without a disk they are short, and what comes before the first one would count.
+	[ "$depth" -gt 1 ] || [ -z "$disk" ] || ops=$OPS_ALONE
 	echo $((ops > depth * ROUNDS ? ops : depth * ROUNDS))
 }
 

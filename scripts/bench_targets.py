@@ -64,7 +64,8 @@ def targets(found, memory):
            "most", 0.017)
     yield "16 to 4,096 files queued: highest by lowest cost", flatness(found), "most", 1.2
     def most(name):
-        return max((m[name] for m in memory if name in m), default=None)
+        # Less than before is none.
+        return max((max(m[name], 0) for m in memory if name in m), default=None)
 
     yield "bytes per queued request, on one file", most("queued_bytes"), "most", 256
     yield "  with a file of its own", most("with_file_bytes"), "most", 256
