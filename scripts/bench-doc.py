@@ -14,7 +14,7 @@ import statistics
 import sys
 
 from bench_results import REPEATABLE, VARIANTS, Run, repeats
-from bench_targets import Results, targets
+from bench_targets import Results, is_met, targets
 
 ENGINES = ("fdatasync", "sync", "by_hand", "threads", "io_uring", "libaio", "libaio+afsync", "glibc",
            "glibc+afsync", "afsync")
@@ -171,9 +171,8 @@ def wanted(run):
             what = f"{group}: {what.strip()}"
         else:
             group = what.split(":")[0]
-        good = value is not None and (value >= limit if kind == "least" else value <= limit)
         rows.append([what, "-" if value is None else f"{value:.3g}", f"at {kind} {limit}",
-                     "yes" if good else "no"])
+                     "yes" if is_met(value, kind, limit) else "no"])
     yield from table(["what", "reached", "wanted", "met"], rows)
 
 

@@ -75,6 +75,10 @@ def targets(found, memory):
         yield f"tree: against {name}", found.tree(peer), "least", 5
 
 
+def is_met(value, kind, limit):
+    return value is not None and (value >= limit if kind == "least" else value <= limit)
+
+
 def print_targets(results, memory):
     met = total = 0
     print("\ntargets (ratios of afsync to the other, unless a unit is given)")
@@ -83,7 +87,7 @@ def print_targets(results, memory):
         if value is None:
             print(f"  {what:50} {'-':>10}  at {kind} {limit:<6}  not measured")
             continue
-        good = value >= limit if kind == "least" else value <= limit
+        good = is_met(value, kind, limit)
         met += good
         print(f"  {what:50} {value:10.4g}  at {kind} {limit:<6}  {'met' if good else 'MISSED'}")
     print(f"{met} of {total} targets met")
