@@ -93,6 +93,9 @@
  */
 #define AFSYNC_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/* So many are dealt with under a lock, or without letting another thread run. */
+#define AFSYNC_RUN	64
+
 struct afsync_fileq;
 struct afsync_lane;
 struct afsync_user;

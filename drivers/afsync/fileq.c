@@ -12,9 +12,6 @@
 #include "fileq.h"
 #include "trace.h"
 
-/* Requests that are queued at once, under a lock. */
-#define FILEQ_RUN	64
-
 struct afsync_bucket afsync_buckets[1 << AFSYNC_BUCKET_BITS];
 static struct kmem_cache *fileq_cache;
 
@@ -146,7 +143,7 @@ void afsync_req_set_state(struct afsync_req *req, enum afsync_state state)
 /* Takes from the front of @reqs those of one queue that are next to each other. */
 static void queue_run(struct afsync_fileq *fileq, struct list_head *reqs)
 {
-	unsigned int left = FILEQ_RUN;
+	unsigned int left = AFSYNC_RUN;
 	struct afsync_req *req;
 	LIST_HEAD(run);
 

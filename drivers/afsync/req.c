@@ -14,9 +14,6 @@
 #include "compat.h"
 #include "fileq.h"
 
-/* Requests that end at once. */
-#define REQ_RUN		64
-
 static struct kmem_cache *req_cache;
 
 static_assert(AFSYNC_SQE_MASK <= U8_MAX);
@@ -252,7 +249,7 @@ static void end_run(struct list_head *done)
 {
 	struct afsync_req *req = list_first_entry(done, struct afsync_req, link);
 	struct afsync_ring *ring = req->ring;
-	unsigned int left = REQ_RUN;
+	unsigned int left = AFSYNC_RUN;
 	LIST_HEAD(run);
 
 	if (req->kiocb) {

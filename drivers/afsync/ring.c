@@ -18,9 +18,6 @@
 #include "compat.h"
 #include "trace.h"
 
-/* Entries that are written at once, under the lock. */
-#define RING_RUN	64
-
 static atomic_t next_id = ATOMIC_INIT(0);
 
 /*
@@ -236,7 +233,7 @@ static void write_entry(struct afsync_ring *ring, const struct afsync_req *req)
 struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *done)
 {
 	struct afsync_ring *ring = req->ring;
-	unsigned int left = RING_RUN;
+	unsigned int left = AFSYNC_RUN;
 
 	spin_lock(&ring->lock);
 	req->notify = !ring->notify;

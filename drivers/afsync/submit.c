@@ -11,9 +11,6 @@
 #include "afsync.h"
 #include "fileq.h"
 
-/* Requests that are made, or synced by the caller, without letting another thread run. */
-#define SUBMIT_RUN	64
-
 /* All programs of today take the short way. */
 static int get_sqe(struct afsync_sqe *sqe, const char __user *usqe, size_t size)
 {
@@ -61,7 +58,7 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 		list_add_tail(&req->ring_link, &new);
 		last = req;
 		fd = sqe.fd;
-		if (i % SUBMIT_RUN == 0)
+		if (i % AFSYNC_RUN == 0)
 			cond_resched();
 	}
 	afsync_slot_fill(ring, &new);
@@ -89,7 +86,7 @@ static bool may_run(struct afsync_ring *ring, const struct afsync_submit *args, 
 		    const struct list_head *kick)
 {
 	return ring->flags & AFSYNC_SETUP_INLINE && args->min_complete &&
-	       args->min_complete <= count && count <= SUBMIT_RUN && !args->wait_flags &&
+	       args->min_complete <= count && count <= AFSYNC_RUN && !args->wait_flags &&
 	       list_is_singular(kick) && !signal_pending(current) &&
 	       afsync_ring_has_only(ring, count);
 }

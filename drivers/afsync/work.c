@@ -17,9 +17,6 @@
  */
 #define WORK_BATCHES	16
 
-/* Queues that are started without a worker in between. */
-#define WORK_STARTS	64
-
 /*
  * Takes all that waits. A request that comes after this is in the next batch: it may
  * have been queued for data that the sync of this one does not see any more. What a
@@ -141,7 +138,7 @@ static void leave_kick(struct afsync_fileq *fileq)
 static void start_some(struct list_head *kick)
 {
 	struct afsync_fileq *fileq, *next;
-	unsigned int left = WORK_STARTS;
+	unsigned int left = AFSYNC_RUN;
 
 	list_for_each_entry_safe(fileq, next, kick, kick_link) {
 		if (!left--)
