@@ -19,11 +19,15 @@ static const struct kernel_param_ops _name##_ops = {				\
 	.get	= param_get_uint,						\
 }
 
-unsigned int afsync_workers_per_fs = 256;
+/*
+ * With more, they wait for each other: each commit of ext4's journal wakes all who wait for
+ * one, and beyond about 64 these wake-ups take more time than the commits.
+ */
+unsigned int afsync_workers_per_fs = 64;
 CREATE_PARAM_OPS(workers_per_fs, 1, 512);	/* what a workqueue takes */
 module_param_cb(workers_per_fs, &workers_per_fs_ops, &afsync_workers_per_fs, 0444);
 MODULE_PARM_DESC(workers_per_fs,
-		 "Most syncs that run at once on one filesystem, 1 to 512 (default 256)");
+		 "Most syncs that run at once on one filesystem, 1 to 512 (default 64)");
 
 unsigned int afsync_max_entries = AFSYNC_MAX_ENTRIES;
 CREATE_PARAM_OPS(max_entries, 1, AFSYNC_MAX_ENTRIES);
