@@ -6,13 +6,14 @@
  *
  *	ioctl.c		copies and checks the command
  *	submit.c	copies the array, request by request
+ *	slot.c		takes slots of the ring for them
  *	req.c		makes a request: all that can fail fails there
  *	key.c		says in which queue it belongs
  *	fileq.c		appends it to the queue of its file
  *	work.c		a worker, or the caller itself, takes all that waits as a batch
  *	sync.c		one sync for the batch, and each open file's share of errors
  *	req.c		lets go of the files, then has the entries posted
- *	slot.c		keeps a slot of the ring for it, and its memory for the next one
+ *	slot.c		keeps its memory for the next one
  *	ring.c		writes the entries into shared memory and notifies
  *	wait.c		those who wait in an ioctl
  *
@@ -98,6 +99,7 @@
 
 struct afsync_fileq;
 struct afsync_lane;
+struct afsync_slots;
 struct afsync_user;
 struct attribute_group;
 struct eventfd_ctx;
@@ -286,9 +288,10 @@ void afsync_attach_exit(void);
 /* req.c */
 int afsync_req_init(void);
 void afsync_req_exit(void);
-struct afsync_req *afsync_req_create(struct afsync_ring *ring,
+struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 				     const struct afsync_sqe *sqe,
 				     const struct afsync_req *alike);
+struct afsync_req *afsync_req_alloc(void);
 void afsync_req_put(struct afsync_req *req);
 void afsync_req_free(struct afsync_req *req);
 bool afsync_reqs_let_go(struct list_head *done);
@@ -323,13 +326,6 @@ void afsync_ring_end(struct afsync_req *req);
 void afsync_ring_notify(struct afsync_ring *ring);
 int afsync_ring_eventfd(struct afsync_ring *ring, int fd);
 
-/* slot.c */
-bool afsync_slot_take(struct afsync_ring *ring, struct afsync_req **spare);
-void afsync_slot_give_back(struct afsync_ring *ring);
-void afsync_slot_fill(struct afsync_ring *ring, struct list_head *reqs);
-void afsync_slot_release(struct afsync_ring *ring, struct list_head *ended);
-void afsync_slot_free_spare(struct afsync_ring *ring);
-
 /* wait.c */
 int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *wait);
 int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait);
@@ -338,8 +334,8 @@ int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait);
 struct afsync_user *afsync_user_get(void);
 kuid_t afsync_user_uid(const struct afsync_user *user);
 void afsync_user_put(struct afsync_user *user);
-bool afsync_user_charge(struct afsync_user *user);
-void afsync_user_uncharge(struct afsync_user *user);
+u32 afsync_user_charge(struct afsync_user *user, u32 count);
+void afsync_user_uncharge(struct afsync_user *user, u32 count);
 
 /* stats.c */
 extern const struct attribute_group *afsync_stats_groups[];

@@ -112,32 +112,23 @@ struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op)
 	return fileq;
 }
 
-/* The queue of a request that is there, for another one; with a reference. */
-struct afsync_fileq *afsync_fileq_again(struct afsync_fileq *fileq)
-{
-	refcount_inc(&fileq->refs);
-	return fileq;
-}
-
-/* Unlinked under the lock that finds it, so nobody can come back to a dead queue. */
-void afsync_fileq_put(struct afsync_fileq *fileq)
+/*
+ * Drops @count references. Unlinked under the lock that finds it, so nobody can come back
+ * to a dead queue.
+ */
+void afsync_fileq_put(struct afsync_fileq *fileq, int count)
 {
 	spinlock_t *lock = afsync_fileq_lock(fileq);
 
+	/* The others cannot be the last. */
+	if (count > 1 && WARN_ON(refcount_sub_and_test(count - 1, &fileq->refs)))
+		return;
 	if (!refcount_dec_and_lock(&fileq->refs, lock))
 		return;
 	__acquire(lock);
 	hlist_del(&fileq->node);
 	spin_unlock(lock);
 	fileq_free(fileq);
-}
-
-/* The only place that moves a request from one state to the next. */
-void afsync_req_set_state(struct afsync_req *req, enum afsync_state state)
-{
-	lockdep_assert_held(afsync_fileq_lock(req->fileq));
-	/* attach_cancel() reads it without the lock. */
-	WRITE_ONCE(req->state, state);
 }
 
 /* Takes from the front of @reqs those of one queue that are next to each other. */

@@ -7,6 +7,7 @@
 #define _AFSYNC_FILEQ_H
 
 #include <linux/hash.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "afsync.h"
@@ -104,24 +105,43 @@ static inline spinlock_t *afsync_fileq_lock(const struct afsync_fileq *fileq)
 	return &afsync_bucket_of(fileq->object)->lock;
 }
 
+/* In the rounds of a loop over requests: now and then lets another thread run. */
+static inline void afsync_cond_resched(unsigned int round)
+{
+	if (round % AFSYNC_RUN == AFSYNC_RUN - 1)
+		cond_resched();
+}
+
+/* The queue of a request that is there, for another one; with a reference. */
+static inline struct afsync_fileq *afsync_fileq_again(struct afsync_fileq *fileq)
+{
+	refcount_inc(&fileq->refs);
+	return fileq;
+}
+
+/* The only place that moves a request from one state to the next. */
+static inline void afsync_req_set_state(struct afsync_req *req, enum afsync_state state)
+{
+	lockdep_assert_held(afsync_fileq_lock(req->fileq));
+	/* attach_cancel() reads it without the lock. */
+	WRITE_ONCE(req->state, state);
+}
+
 /* key.c */
 bool afsync_is_local(const struct file *file);
 struct afsync_key afsync_key_of(struct file *file, u32 op);
-bool afsync_fits(enum afsync_scope scope, const struct afsync_req *first,
-		 const struct afsync_req *req);
+bool afsync_same_identity(const struct cred *a, const struct cred *b);
 bool afsync_caller_may_sync(enum afsync_scope scope, const struct file *file);
 
 /* fileq.c */
 int afsync_fileq_init(void);
 void afsync_fileq_exit(void);
 struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op);
-struct afsync_fileq *afsync_fileq_again(struct afsync_fileq *fileq);
-void afsync_fileq_put(struct afsync_fileq *fileq);
+void afsync_fileq_put(struct afsync_fileq *fileq, int count);
 void afsync_fileq_add(struct list_head *reqs, struct list_head *kick);
 void afsync_fileq_hold(struct afsync_req *req);
 enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
-void afsync_req_set_state(struct afsync_req *req, enum afsync_state state);
 
 /* work.c */
 void afsync_fileq_work(struct work_struct *work);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What belongs together: which requests wait in one queue, and which of them one sync can
- * serve. Only looks at files and credentials; takes no lock.
+ * What belongs together: which requests wait in one queue, and who may be served with whom.
+ * Only looks at files and credentials; takes no lock.
  */
 #include <linux/magic.h>
 
@@ -50,22 +50,10 @@ struct afsync_key afsync_key_of(struct file *file, u32 op)
  * same object, as they are in threads and after fork(); to compare lists of them would
  * take too long under a lock.
  */
-static bool same_identity(const struct cred *a, const struct cred *b)
+bool afsync_same_identity(const struct cred *a, const struct cred *b)
 {
-	return a == b || (uid_eq(a->fsuid, b->fsuid) && gid_eq(a->fsgid, b->fsgid) &&
-			  a->group_info == b->group_info && a->user_ns == b->user_ns);
-}
-
-/*
- * May a request be served by the sync that serves @first, of the same queue? Where a
- * sync acts on the inode it does not matter who asks, and what syncfs() writes is written
- * by the kernel's own threads. A sync of one open file elsewhere may reach a server that
- * looks at who asks: there a batch has one identity, and the rest waits for the next.
- */
-bool afsync_fits(enum afsync_scope scope, const struct afsync_req *first,
-		 const struct afsync_req *req)
-{
-	return scope != AFSYNC_SCOPE_FILE || same_identity(first->cred, req->cred);
+	return uid_eq(a->fsuid, b->fsuid) && gid_eq(a->fsgid, b->fsgid) &&
+	       a->group_info == b->group_info && a->user_ns == b->user_ns;
 }
 
 /*

@@ -13,6 +13,7 @@
 #include "afsync.h"
 #include "compat.h"
 #include "fileq.h"
+#include "slot.h"
 
 static struct kmem_cache *req_cache;
 
@@ -110,9 +111,20 @@ static int check_file(const struct file *file, u32 flags)
 	return 0;
 }
 
+/* Of whatever content. */
+struct afsync_req *afsync_req_alloc(void)
+{
+	return kmem_cache_alloc(req_cache, AFSYNC_GFP);
+}
+
+void afsync_req_free(struct afsync_req *req)
+{
+	kmem_cache_free(req_cache, req);
+}
+
 /**
  * afsync_req_create - make a request of what a program submitted
- * @ring: gets the completion; its slot is reserved
+ * @slots: of the ring that gets the completion; a slot is used up
  * @sqe: the request, copied from user memory
  * @alike: a new request that was made of the same descriptor and queue, or NULL
  *
@@ -120,7 +132,7 @@ static int check_file(const struct file *file, u32 flags)
  *
  * Return: the request, in state NEW, or an error pointer; then nothing is left of it.
  */
-struct afsync_req *afsync_req_create(struct afsync_ring *ring,
+struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 				     const struct afsync_sqe *sqe,
 				     const struct afsync_req *alike)
 {
@@ -142,15 +154,12 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 
 	/* No memory and no room are one thing to a program: try again later. */
 	ret = -EAGAIN;
-	if (!afsync_slot_take(ring, &req))
+	req = afsync_slot_take(slots);
+	if (!req)
 		goto put_file;
-	if (!req)
-		req = kmem_cache_alloc(req_cache, AFSYNC_GFP);
-	if (!req)
-		goto unreserve;
 
 	*req = (struct afsync_req) {
-		.ring		= ring,
+		.ring		= slots->ring,
 		.file		= file,
 		.cred		= get_current_cred(),
 		.user_data	= sqe->user_data,
@@ -162,31 +171,20 @@ struct afsync_req *afsync_req_create(struct afsync_ring *ring,
 		.state		= AFSYNC_NEW,
 		.refs		= REFCOUNT_INIT(1),
 	};
-	if (!afsync_user_charge(ring->user))
-		goto free_req;
 	req->fileq = alike ? afsync_fileq_again(alike->fileq) :
 			     afsync_fileq_get(file, sqe->op);
 	if (!req->fileq)
-		goto uncharge_user;
+		goto give_back;
 
 	afsync_stat_inc(submitted);
 	return req;
 
-uncharge_user:
-	afsync_user_uncharge(ring->user);
-free_req:
+give_back:
 	put_cred(req->cred);
-	afsync_req_free(req);
-unreserve:
-	afsync_slot_give_back(ring);
+	afsync_slot_give_back(slots, req);
 put_file:
 	fput(file);
 	return ERR_PTR(ret);
-}
-
-void afsync_req_free(struct afsync_req *req)
-{
-	kmem_cache_free(req_cache, req);
 }
 
 /* Lets go of what is left of a request that has ended. The ring goes last. */
@@ -196,9 +194,9 @@ void afsync_req_put(struct afsync_req *req)
 
 	if (!refcount_dec_and_test(&req->refs))
 		return;
-	afsync_fileq_put(req->fileq);
+	afsync_fileq_put(req->fileq, 1);
 	list_add(&req->link, &ended);
-	afsync_slot_release(req->ring, &ended);
+	afsync_slots_release(req->ring, &ended);
 }
 
 /**
@@ -218,6 +216,7 @@ void afsync_req_put(struct afsync_req *req)
 bool afsync_reqs_let_go(struct list_head *done)
 {
 	struct afsync_req *req;
+	unsigned int i = 0;
 
 	might_sleep();
 
@@ -229,7 +228,7 @@ bool afsync_reqs_let_go(struct list_head *done)
 		/* A cancel of the ring may compare it. */
 		WRITE_ONCE(req->file, NULL);
 		put_cred(req->cred);
-		cond_resched();
+		afsync_cond_resched(i++);
 	}
 	return true;
 }
@@ -242,14 +241,16 @@ static void complete_aio(struct afsync_req *req)
 }
 
 /*
- * Ends the first of those that were posted, and those behind it that are of the same ring,
- * which is notified if one of them stands for it.
+ * Ends the first of those that were posted, and those behind it that are of the same ring
+ * and queue. The ring is notified if one of them stands for it.
  */
 static void end_run(struct list_head *done)
 {
 	struct afsync_req *req = list_first_entry(done, struct afsync_req, link);
+	struct afsync_fileq *fileq = req->fileq;
 	struct afsync_ring *ring = req->ring;
-	unsigned int left = AFSYNC_RUN;
+	unsigned int count = 0;
+	bool notify = false;
 	LIST_HEAD(run);
 
 	if (req->kiocb) {
@@ -258,14 +259,18 @@ static void end_run(struct list_head *done)
 		return;
 	}
 	list_for_each_entry(req, done, link) {
-		if (req->ring != ring || req->kiocb || !left--)
+		if (req->ring != ring || req->fileq != fileq || req->kiocb ||
+		    count == AFSYNC_RUN)
 			break;
-		if (req->notify)
-			afsync_ring_notify(ring);
-		afsync_fileq_put(req->fileq);
+		notify |= req->notify;
+		count++;
 	}
 	list_cut_before(&run, done, &req->link);
-	afsync_slot_release(ring, &run);
+
+	if (notify)
+		afsync_ring_notify(ring);
+	afsync_fileq_put(fileq, count);
+	afsync_slots_release(ring, &run);
 }
 
 /**

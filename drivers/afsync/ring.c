@@ -16,6 +16,7 @@
 
 #include "afsync.h"
 #include "compat.h"
+#include "slot.h"
 #include "trace.h"
 
 static atomic_t next_id = ATOMIC_INIT(0);
@@ -83,7 +84,7 @@ put_owner:
 
 static void ring_free(struct afsync_ring *ring)
 {
-	afsync_slot_free_spare(ring);
+	afsync_slots_free_spare(ring);
 	if (ring->eventfd)
 		eventfd_ctx_put(ring->eventfd);
 	vfree(ring->shared);
@@ -193,15 +194,13 @@ static void count_completion(const struct afsync_req *req)
 		afsync_stat_inc(failed);
 }
 
-/* The request is in flight no more; what becomes of its slot, the caller knows. */
+/* The request is complete; what becomes of its slot, the caller knows. */
 static void end_request(struct afsync_req *req)
 {
 	lockdep_assert_held(&req->ring->lock);
 
 	trace_afsync_complete(req);
 	count_completion(req);
-	afsync_user_uncharge(req->ring->user);
-	req->ring->in_flight--;
 	list_del(&req->ring_link);
 }
 
@@ -210,6 +209,7 @@ void afsync_ring_end(struct afsync_req *req)
 {
 	spin_lock(&req->ring->lock);
 	end_request(req);
+	afsync_slots_end(req->ring, 1);
 	spin_unlock(&req->ring->lock);
 }
 
@@ -233,17 +233,19 @@ static void write_entry(struct afsync_ring *ring, const struct afsync_req *req)
 struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *done)
 {
 	struct afsync_ring *ring = req->ring;
-	unsigned int left = AFSYNC_RUN;
+	u32 count = 0;
 
 	spin_lock(&ring->lock);
 	req->notify = !ring->notify;
 	ring->notify = true;
 	list_for_each_entry_from(req, done, link) {
-		if (req->ring != ring || req->kiocb || !left--)
+		if (req->ring != ring || req->kiocb || count == AFSYNC_RUN)
 			break;
 		write_entry(ring, req);
 		end_request(req);
+		count++;
 	}
+	afsync_slots_end(ring, count);
 	/* Pairs with the load_acquire() of the program that reads the entries. */
 	smp_store_release(&ring->shared->tail, ring->tail);
 	spin_unlock(&ring->lock);

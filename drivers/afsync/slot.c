@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The slots of a ring: one is taken for each request before it is made, so that there is
- * room for its entry when it ends. Beside them, the memory of requests that have ended is
- * kept for the next ones.
+ * room for its entry when it ends, and it is counted for the user. A submitter takes them in
+ * groups. Beside them, the memory of requests that have ended is kept for the next ones.
  */
-#include "afsync.h"
+#include "slot.h"
 
 /* Requests whose memory a ring keeps: what a program has in flight again and again. */
 #define SLOT_SPARE	64
@@ -33,48 +33,106 @@ static void free_stack(struct afsync_req *stack)
 }
 
 /*
- * Takes the slot of a request's completion, if one is free. Memory for the request is in
- * @spare then, or NULL.
+ * Takes some of the slots that are wanted, if any are free, and the memory that is there
+ * for their requests.
  */
-bool afsync_slot_take(struct afsync_ring *ring, struct afsync_req **spare)
+static void take_some(struct afsync_slots *slots)
 {
-	bool free;
+	struct afsync_ring *ring = slots->ring;
+	struct afsync_req *req;
+	u32 used, count, i;
 
 	spin_lock(&ring->lock);
-	free = ring->in_flight + __afsync_ring_unread(ring) < ring->entries;
-	if (free) {
-		ring->in_flight++;
-		atomic_inc(&ring->live);
-		*spare = pop(&ring->spare);
-		ring->nr_spare -= !!*spare;
+	/* More than there are, if the program's head is not honest. */
+	used = min(ring->in_flight + __afsync_ring_unread(ring), ring->entries);
+	count = min3(ring->entries - used, slots->wanted, (u32)AFSYNC_RUN);
+	count = afsync_user_charge(ring->user, count);
+	for (i = 0; i < count && ring->nr_spare; i++) {
+		req = pop(&ring->spare);
+		ring->nr_spare--;
+		push(&slots->spare, req);
 	}
+	ring->in_flight += count;
+	atomic_add(count, &ring->live);
 	spin_unlock(&ring->lock);
 
-	return free;
+	slots->free = count;
 }
 
-/* Gives back the slot of a request that was not made. */
-void afsync_slot_give_back(struct afsync_ring *ring)
+/* The memory for a request with the slot of its completion, or NULL. */
+struct afsync_req *afsync_slot_take(struct afsync_slots *slots)
 {
-	spin_lock(&ring->lock);
-	ring->in_flight--;
-	spin_unlock(&ring->lock);
-	afsync_ring_put(ring, 1);
+	struct afsync_req *req;
+
+	if (!slots->free)
+		take_some(slots);
+	if (!slots->free)
+		return NULL;
+	req = pop(&slots->spare) ?: afsync_req_alloc();
+	if (req) {
+		slots->free--;
+		slots->wanted--;
+	}
+	return req;
 }
 
-/* From now on the requests in @reqs, by their ring_link, are found in the ring. */
-void afsync_slot_fill(struct afsync_ring *ring, struct list_head *reqs)
+/* The request was not made. */
+void afsync_slot_give_back(struct afsync_slots *slots, struct afsync_req *req)
 {
+	push(&slots->spare, req);
+	slots->free++;
+	slots->wanted++;
+}
+
+/* Keeps memory for the next requests; what is too much is in @surplus then. */
+static void keep(struct afsync_ring *ring, struct afsync_req *req, struct afsync_req **surplus)
+{
+	lockdep_assert_held(&ring->lock);
+
+	if (ring->nr_spare < SLOT_SPARE) {
+		push(&ring->spare, req);
+		ring->nr_spare++;
+	} else {
+		push(surplus, req);
+	}
+}
+
+/* Requests of the ring, that many, are in flight no more. */
+void afsync_slots_end(struct afsync_ring *ring, u32 count)
+{
+	lockdep_assert_held(&ring->lock);
+
+	ring->in_flight -= count;
+	afsync_user_uncharge(ring->user, count);
+}
+
+/*
+ * From now on the requests in @reqs, by their ring_link, are found in the ring. What no
+ * request came for goes back.
+ */
+void afsync_slots_fill(struct afsync_slots *slots, struct list_head *reqs)
+{
+	struct afsync_req *req, *surplus = NULL;
+	struct afsync_ring *ring = slots->ring;
+
 	spin_lock(&ring->lock);
 	list_splice_tail_init(reqs, &ring->requests);
+	while ((req = pop(&slots->spare)))
+		keep(ring, req, &surplus);
+	if (slots->free)
+		afsync_slots_end(ring, slots->free);
 	spin_unlock(&ring->lock);
+
+	free_stack(surplus);
+	if (slots->free)
+		afsync_ring_put(ring, slots->free);
 }
 
 /*
  * The end of requests of which only the memory is left. The ring keeps some of that for
  * the next ones, and may go with them.
  */
-void afsync_slot_release(struct afsync_ring *ring, struct list_head *ended)
+void afsync_slots_release(struct afsync_ring *ring, struct list_head *ended)
 {
 	struct afsync_req *req, *surplus = NULL;
 	int count = 0;
@@ -82,12 +140,7 @@ void afsync_slot_release(struct afsync_ring *ring, struct list_head *ended)
 	spin_lock(&ring->lock);
 	list_for_each_entry(req, ended, link) {
 		count++;
-		if (ring->nr_spare < SLOT_SPARE) {
-			push(&ring->spare, req);
-			ring->nr_spare++;
-		} else {
-			push(&surplus, req);
-		}
+		keep(ring, req, &surplus);
 	}
 	spin_unlock(&ring->lock);
 
@@ -96,7 +149,7 @@ void afsync_slot_release(struct afsync_ring *ring, struct list_head *ended)
 }
 
 /* The end of the ring. */
-void afsync_slot_free_spare(struct afsync_ring *ring)
+void afsync_slots_free_spare(struct afsync_ring *ring)
 {
 	free_stack(ring->spare);
 }

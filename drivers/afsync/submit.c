@@ -10,12 +10,36 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "slot.h"
 
-/* All programs of today take the short way. */
+/*
+ * For what the size of an entry is as of today: so little is read faster word by word than
+ * by a copy of any length.
+ */
+static int read_sqe(struct afsync_sqe *sqe, const char __user *usqe)
+{
+	const unsigned long __user *from = (const unsigned long __user *)usqe;
+	unsigned long *to = (unsigned long *)sqe;
+	unsigned int i;
+
+	BUILD_BUG_ON(sizeof(*sqe) % sizeof(*to));
+
+	if (!user_read_access_begin(usqe, sizeof(*sqe)))
+		return -EFAULT;
+	for (i = 0; i < sizeof(*sqe) / sizeof(*to); i++)
+		unsafe_get_user(to[i], &from[i], fault);
+	user_read_access_end();
+	return 0;
+
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
 static int get_sqe(struct afsync_sqe *sqe, const char __user *usqe, size_t size)
 {
 	if (size == sizeof(*sqe))
-		return copy_from_user(sqe, usqe, sizeof(*sqe)) ? -EFAULT : 0;
+		return read_sqe(sqe, usqe);
 	return copy_struct_from_user(sqe, sizeof(*sqe), usqe, size);
 }
 
@@ -37,6 +61,7 @@ static const struct afsync_req *if_alike(const struct afsync_req *last, int last
 static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 			   struct list_head *created)
 {
+	struct afsync_slots slots = { .ring = ring, .wanted = args->nr };
 	char __user *usqe = u64_to_user_ptr(args->sqes);
 	struct afsync_req *req, *last = NULL;
 	struct afsync_sqe sqe;
@@ -49,7 +74,7 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 		if (args->error)
 			break;
 
-		req = afsync_req_create(ring, &sqe, if_alike(last, fd, &sqe));
+		req = afsync_req_create(&slots, &sqe, if_alike(last, fd, &sqe));
 		if (IS_ERR(req)) {
 			args->error = PTR_ERR(req);
 			break;
@@ -58,10 +83,9 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 		list_add_tail(&req->ring_link, &new);
 		last = req;
 		fd = sqe.fd;
-		if (i % AFSYNC_RUN == 0)
-			cond_resched();
+		afsync_cond_resched(i);
 	}
-	afsync_slot_fill(ring, &new);
+	afsync_slots_fill(&slots, &new);
 	return i;
 }
 

@@ -163,6 +163,7 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 {
 	struct afsync_req *req, *owner, *owners = NULL;
 	bool synced = false;
+	unsigned int i = 0;
 
 	list_for_each_entry(req, reqs, link) {
 		req->cqe_flags = AFSYNC_CQE_MERGED;
@@ -181,7 +182,7 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 		}
 		if (req->cqe_flags & AFSYNC_CQE_MERGED)
 			afsync_stat_inc(merged);
-		cond_resched();
+		afsync_cond_resched(i++);
 	}
 }
 

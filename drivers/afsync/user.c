@@ -87,16 +87,20 @@ void afsync_user_put(struct afsync_user *user)
 		kfree(user);
 }
 
-/* Counts one more request in flight, unless that would be too many. */
-bool afsync_user_charge(struct afsync_user *user)
+/* Counts more requests in flight, as many of @count as it may have; returns how many. */
+u32 afsync_user_charge(struct afsync_user *user, u32 count)
 {
-	if (atomic_inc_return(&user->requests) <= READ_ONCE(afsync_max_user_requests))
-		return true;
-	atomic_dec(&user->requests);
-	return false;
+	int over = atomic_add_return(count, &user->requests) -
+		   (int)READ_ONCE(afsync_max_user_requests);
+
+	if (over <= 0)
+		return count;
+	over = min_t(u32, over, count);
+	atomic_sub(over, &user->requests);
+	return count - over;
 }
 
-void afsync_user_uncharge(struct afsync_user *user)
+void afsync_user_uncharge(struct afsync_user *user, u32 count)
 {
-	atomic_dec(&user->requests);
+	atomic_sub(count, &user->requests);
 }

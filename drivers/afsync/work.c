@@ -18,6 +18,19 @@
 #define WORK_BATCHES	16
 
 /*
+ * May a request be served by the sync that serves @first, of the same queue? Where a
+ * sync acts on the inode it does not matter who asks, and what syncfs() writes is written
+ * by the kernel's own threads. A sync of one open file elsewhere may reach a server that
+ * looks at who asks: there a batch has one identity, and the rest waits for the next.
+ */
+static bool fits(enum afsync_scope scope, const struct afsync_req *first,
+		 const struct afsync_req *req)
+{
+	return scope != AFSYNC_SCOPE_FILE || first->cred == req->cred ||
+	       afsync_same_identity(first->cred, req->cred);
+}
+
+/*
  * Takes all that waits. A request that comes after this is in the next batch: it may
  * have been queued for data that the sync of this one does not see any more. What a
  * caller could not complete is a batch of its own.
@@ -38,7 +51,7 @@ static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
 			break;
 		if (state == AFSYNC_DONE)
 			continue;
-		if (!afsync_fits(fileq->scope, first, req))
+		if (!fits(fileq->scope, first, req))
 			break;
 		afsync_req_set_state(req, AFSYNC_RUNNING);
 	}
@@ -91,7 +104,7 @@ static bool is_idle(struct afsync_fileq *fileq)
 	spin_unlock(afsync_fileq_lock(fileq));
 
 	if (idle)
-		afsync_fileq_put(fileq);
+		afsync_fileq_put(fileq, 1);
 	return idle;
 }
 
@@ -147,7 +160,7 @@ static void start_some(struct list_head *kick)
 		leave_kick(fileq);
 		afsync_fileq_start(fileq);
 		spin_unlock(afsync_fileq_lock(fileq));
-		afsync_fileq_put(fileq);
+		afsync_fileq_put(fileq, 1);
 	}
 }
 
@@ -175,6 +188,7 @@ void afsync_fileq_kick(struct list_head *kick)
  */
 static bool caller_may_run(const struct afsync_fileq *fileq, unsigned int count)
 {
+	const struct file *file = NULL;
 	const struct afsync_req *req;
 
 	if (fileq->kicked)
@@ -182,9 +196,11 @@ static bool caller_may_run(const struct afsync_fileq *fileq, unsigned int count)
 	list_for_each_entry(req, &fileq->waiting, link) {
 		if (!count--)
 			return false;
-		if (req->ioprio || req->flags & AFSYNC_SQE_DRAIN ||
-		    !afsync_caller_may_sync(fileq->scope, req->file))
+		if (req->ioprio || req->flags & AFSYNC_SQE_DRAIN)
 			return false;
+		if (req->file != file && !afsync_caller_may_sync(fileq->scope, req->file))
+			return false;
+		file = req->file;
 	}
 	return !count;
 }
@@ -218,6 +234,6 @@ bool afsync_fileq_run(struct list_head *kick, unsigned int count)
 		if (!is_idle(fileq))
 			afsync_lane_queue(fileq->lane, &fileq->work);
 	}
-	afsync_fileq_put(fileq);
+	afsync_fileq_put(fileq, 1);
 	return completed;
 }

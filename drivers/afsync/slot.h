@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The slots of a ring, and the memory that comes with them. Locks and references: afsync.h.
+ */
+#ifndef _AFSYNC_SLOT_H
+#define _AFSYNC_SLOT_H
+
+#include "afsync.h"
+
+/**
+ * struct afsync_slots - slots of a ring that a submitter has taken, for itself alone
+ * @ring: the ring
+ * @wanted: requests that are still to be made
+ * @free: slots that no request has yet, each counted for the user
+ * @spare: memory for requests, at most one for each of them
+ */
+struct afsync_slots {
+	struct afsync_ring *ring;
+	u32 wanted;
+	u32 free;
+	struct afsync_req *spare;
+};
+
+/* slot.c */
+struct afsync_req *afsync_slot_take(struct afsync_slots *slots);
+void afsync_slot_give_back(struct afsync_slots *slots, struct afsync_req *req);
+void afsync_slots_fill(struct afsync_slots *slots, struct list_head *reqs);
+void afsync_slots_end(struct afsync_ring *ring, u32 count);
+void afsync_slots_release(struct afsync_ring *ring, struct list_head *ended);
+void afsync_slots_free_spare(struct afsync_ring *ring);
+
+#endif /* _AFSYNC_SLOT_H */
