@@ -121,7 +121,7 @@ struct seq_file;
  * @owner: the process that set it up, a reference; set once
  * @lock: protects the fields down to @nr_spare
  * @tail: trusted copy of the index after the last entry
- * @in_flight: requests being made, or accepted and not yet posted. @in_flight + unread
+ * @in_flight: slots taken by submitters, and requests not yet posted. @in_flight + unread
  *	entries never exceeds @entries: that is the slot reserved for each request.
  * @notify: an entry was posted and whoever set this will notify
  * @eventfd: to signal, or NULL
@@ -249,6 +249,7 @@ struct afsync_stats {
 DECLARE_PER_CPU(struct afsync_stats, afsync_stats);
 
 #define afsync_stat_inc(counter)	this_cpu_inc(afsync_stats.counter)
+#define afsync_stat_add(counter, count)	this_cpu_add(afsync_stats.counter, count)
 
 /* main.c */
 extern unsigned int afsync_workers_per_fs;

@@ -120,7 +120,7 @@ void afsync_fileq_put(struct afsync_fileq *fileq, int count)
 {
 	spinlock_t *lock = afsync_fileq_lock(fileq);
 
-	/* The others cannot be the last. */
+	/* All but one: that is still the caller's. */
 	if (count > 1 && WARN_ON(refcount_sub_and_test(count - 1, &fileq->refs)))
 		return;
 	if (!refcount_dec_and_lock(&fileq->refs, lock))

@@ -111,7 +111,7 @@ static int check_file(const struct file *file, u32 flags)
 	return 0;
 }
 
-/* Of whatever content. */
+/* Memory for a request, not set to anything, or NULL. */
 struct afsync_req *afsync_req_alloc(void)
 {
 	return kmem_cache_alloc(req_cache, AFSYNC_GFP);
@@ -175,8 +175,6 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 			     afsync_fileq_get(file, sqe->op);
 	if (!req->fileq)
 		goto give_back;
-
-	afsync_stat_inc(submitted);
 	return req;
 
 give_back:

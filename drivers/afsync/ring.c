@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ring: its memory, its slots, its entries and its notification. This is the only
+ * The ring: its memory, its entries and its notification. This is the only
  * file that writes shared memory. Of what the program writes there, only the head is
  * ever read, once at a time, and whatever it says it stays within the ring.
  */

@@ -84,7 +84,7 @@ void afsync_slot_give_back(struct afsync_slots *slots, struct afsync_req *req)
 	slots->wanted++;
 }
 
-/* Keeps memory for the next requests; what is too much is in @surplus then. */
+/* Keeps memory for the next requests; what is too much goes to @surplus. */
 static void keep(struct afsync_ring *ring, struct afsync_req *req, struct afsync_req **surplus)
 {
 	lockdep_assert_held(&ring->lock);
@@ -97,7 +97,7 @@ static void keep(struct afsync_ring *ring, struct afsync_req *req, struct afsync
 	}
 }
 
-/* Requests of the ring, that many, are in flight no more. */
+/* Gives back @count slots, whose requests are in flight no more or were never made. */
 void afsync_slots_end(struct afsync_ring *ring, u32 count)
 {
 	lockdep_assert_held(&ring->lock);

@@ -12,7 +12,7 @@
  * @ring: the ring
  * @wanted: requests that are still to be made
  * @free: slots that no request has yet, each counted for the user
- * @spare: memory for requests, at most one for each of them
+ * @spare: memory for requests, at most one for each free slot
  */
 struct afsync_slots {
 	struct afsync_ring *ring;

@@ -13,8 +13,8 @@
 #include "slot.h"
 
 /*
- * For what the size of an entry is as of today: so little is read faster word by word than
- * by a copy of any length.
+ * The short way for entries of today's size: so little is read faster word by word than by a
+ * copy of any length.
  */
 static int read_sqe(struct afsync_sqe *sqe, const char __user *usqe)
 {
@@ -38,7 +38,7 @@ fault:
 
 static int get_sqe(struct afsync_sqe *sqe, const char __user *usqe, size_t size)
 {
-	if (size == sizeof(*sqe))
+	if (size == sizeof(*sqe) && IS_ALIGNED((unsigned long)usqe, sizeof(long)))
 		return read_sqe(sqe, usqe);
 	return copy_struct_from_user(sqe, sizeof(*sqe), usqe, size);
 }
@@ -56,10 +56,10 @@ static const struct afsync_req *if_alike(const struct afsync_req *last, int last
 /*
  * Makes requests of the array until one fails or all are made. Returns how many;
  * @error says why it stopped before the end. The ring knows them then, and they are in
- * @created.
+ * @hold and @created.
  */
 static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
-			   struct list_head *created)
+			   struct list_head *hold, struct list_head *created)
 {
 	struct afsync_slots slots = { .ring = ring, .wanted = args->nr };
 	char __user *usqe = u64_to_user_ptr(args->sqes);
@@ -79,12 +79,13 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 			args->error = PTR_ERR(req);
 			break;
 		}
-		list_add_tail(&req->link, created);
+		list_add_tail(&req->link, sqe.flags & AFSYNC_SQE_HOLD ? hold : created);
 		list_add_tail(&req->ring_link, &new);
 		last = req;
 		fd = sqe.fd;
 		afsync_cond_resched(i);
 	}
+	afsync_stat_add(submitted, i);
 	afsync_slots_fill(&slots, &new);
 	return i;
 }
@@ -115,14 +116,11 @@ static bool may_run(struct afsync_ring *ring, const struct afsync_submit *args, 
 	       afsync_ring_has_only(ring, count);
 }
 
-/* Those to be held leave the list, in their order. */
-static void hold_requests(struct list_head *created)
+static void hold_requests(struct list_head *hold)
 {
 	struct afsync_req *req, *next;
 
-	list_for_each_entry_safe(req, next, created, link) {
-		if (!(req->flags & AFSYNC_SQE_HOLD))
-			continue;
+	list_for_each_entry_safe(req, next, hold, link) {
 		list_del(&req->link);
 		afsync_hold(req);
 		cond_resched();
@@ -174,6 +172,7 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 		.sigmask	= args->sigmask,
 	};
 	LIST_HEAD(created);
+	LIST_HEAD(hold);
 	LIST_HEAD(kick);
 	int ret, count;
 	bool waits;
@@ -195,8 +194,8 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 		return ret;
 	}
 
-	count = create_requests(ring, args, &created);
-	hold_requests(&created);
+	count = create_requests(ring, args, &hold, &created);
+	hold_requests(&hold);
 	if (!count)
 		return args->error;
 

@@ -156,34 +156,36 @@ static void add_owner(struct afsync_req **owners, struct afsync_req *req)
  *					this one shares: only a sync of its own tells
  *
  * All requests of an open file have its result. @owners holds one request of each open
- * file that had an error, or a sync of its own, for those that come later; after
- * success it is short.
+ * file that had an error, or a sync of its own, for those that come later; it is
+ * short unless many open files have an error.
  */
 static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 {
 	struct afsync_req *req, *owner, *owners = NULL;
+	unsigned int i = 0, merged = 0;
 	bool synced = false;
-	unsigned int i = 0;
 
 	list_for_each_entry(req, reqs, link) {
-		req->cqe_flags = AFSYNC_CQE_MERGED;
 		owner = find_owner(owners, req->file);
-		if (owner) {
-			req->res = owner->res;
-		} else if (synced) {
-			req->res = error_of(batch->scope, req->file);
-			if (req->res)
-				add_owner(&owners, req);
-		} else {
-			req->cqe_flags = 0;
+		if (!owner && !synced) {
 			req->res = sync_one(batch, req);
 			synced = !req->res;
 			add_owner(&owners, req);
+			cond_resched();
+			continue;
 		}
-		if (req->cqe_flags & AFSYNC_CQE_MERGED)
-			afsync_stat_inc(merged);
-		afsync_cond_resched(i++);
+		merged++;
+		req->cqe_flags = AFSYNC_CQE_MERGED;
+		req->res = owner ? owner->res : error_of(batch->scope, req->file);
+		if (!owner && req->res)
+			add_owner(&owners, req);
+		/* To look through many owners takes long. */
+		if (owners->next)
+			cond_resched();
+		else
+			afsync_cond_resched(i++);
 	}
+	afsync_stat_add(merged, merged);
 }
 
 /**

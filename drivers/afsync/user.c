@@ -16,7 +16,8 @@
  * @node: in the table of users, under user_lock
  * @uid: who; set once
  * @refs: one per ring of the user, under user_lock
- * @requests: requests in flight; atomic, since rings do not share a lock
+ * @requests: requests in flight, and slots taken by submitters; atomic, since rings do not
+ *	share a lock
  */
 struct afsync_user {
 	struct hlist_node node;
@@ -90,14 +91,13 @@ void afsync_user_put(struct afsync_user *user)
 /* Counts more requests in flight, as many of @count as it may have; returns how many. */
 u32 afsync_user_charge(struct afsync_user *user, u32 count)
 {
-	int over = atomic_add_return(count, &user->requests) -
-		   (int)READ_ONCE(afsync_max_user_requests);
+	int max = READ_ONCE(afsync_max_user_requests);
+	int now = atomic_read(&user->requests), more;
 
-	if (over <= 0)
-		return count;
-	over = min_t(u32, over, count);
-	atomic_sub(over, &user->requests);
-	return count - over;
+	do
+		more = clamp_t(int, max - now, 0, count);
+	while (more && !atomic_try_cmpxchg(&user->requests, &now, now + more));
+	return more;
 }
 
 void afsync_user_uncharge(struct afsync_user *user, u32 count)
