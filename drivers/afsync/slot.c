@@ -4,10 +4,14 @@
  * room for its entry when it ends, and it is counted for the user. A submitter takes them in
  * groups. Beside them, the memory of requests that have ended is kept for the next ones.
  */
+#include "fileq.h"
 #include "slot.h"
 
-/* Requests whose memory a ring keeps: what a program has in flight again and again. */
-#define SLOT_SPARE	64
+/*
+ * Requests whose memory a ring keeps: what a program has in flight again and again. Never
+ * more than the ring has entries.
+ */
+#define SLOT_SPARE	1024
 
 static void push(struct afsync_req **stack, struct afsync_req *req)
 {
@@ -27,9 +31,12 @@ static struct afsync_req *pop(struct afsync_req **stack)
 static void free_stack(struct afsync_req *stack)
 {
 	struct afsync_req *req;
+	unsigned int i = 0;
 
-	while ((req = pop(&stack)))
+	while ((req = pop(&stack))) {
 		afsync_req_free(req);
+		afsync_cond_resched(i++);
+	}
 }
 
 /*
@@ -89,7 +96,7 @@ static void keep(struct afsync_ring *ring, struct afsync_req *req, struct afsync
 {
 	lockdep_assert_held(&ring->lock);
 
-	if (ring->nr_spare < SLOT_SPARE) {
+	if (ring->nr_spare < min_t(u32, ring->entries, SLOT_SPARE)) {
 		push(&ring->spare, req);
 		ring->nr_spare++;
 	} else {
