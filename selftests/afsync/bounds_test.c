@@ -121,6 +121,35 @@ TEST_F(bounds, cancelled_requests_and_ended_rings_do_not_count)
 	EXPECT_EQ(9, queue_until_refused(&self->s.ring, self->s.file, 20));
 }
 
+TEST_F(bounds, array_is_queued_up_to_the_limit_and_what_was_not_queued_does_not_count)
+{
+	struct afsync_sqe sqes[20];
+	__s32 error;
+	int i;
+
+	for (i = 0; i < 20; i++)
+		sqes[i] = sqe_of(self->s.file, AFSYNC_OP_FSYNC, i);
+	parameter_set("max_user_requests", 10);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	sqes[3].fd = -1;
+	EXPECT_EQ(3, ring_submit(&self->s.ring, sqes, 20, &error));
+	EXPECT_EQ(-EBADF, error);
+	sqes[3].fd = self->s.file;
+	EXPECT_EQ(7, ring_submit(&self->s.ring, sqes, 20, &error));
+	EXPECT_EQ(-EAGAIN, error);
+	EXPECT_EQ(-EAGAIN, ring_submit(&self->s.ring, sqes, 20, &error));
+
+	/* With a lower limit, more than that are in flight. */
+	parameter_set("max_user_requests", 5);
+	EXPECT_EQ(-EAGAIN, ring_submit(&self->s.ring, sqes, 20, &error));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	ring_wait(&self->s.ring, 10);
+	while (ring_ready(&self->s.ring))
+		EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(5, ring_submit(&self->s.ring, sqes, 20, &error));
+}
+
 TEST_F(bounds, entries_of_new_rings_are_limited)
 {
 	struct afsync_setup setup;
