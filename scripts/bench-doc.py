@@ -13,12 +13,13 @@ import shutil
 import statistics
 import sys
 
-from bench_results import REPEATABLE, VARIANTS, Run, repeats
+from bench_results import REPEATABLE, VARIANTS, WORKERS, Run, is_variant, repeats
 from bench_targets import Results, is_met, targets
 
 ENGINES = ("fdatasync", "sync", "by_hand", "threads", "io_uring", "libaio", "libaio+afsync", "glibc",
            "glibc+afsync", "afsync")
-DEVICES = {"null_blk-1ms": "a disk of 1 ms", "null_blk-20us": "a disk of 20 us", "none": "no disk"}
+DEVICES = {"null_blk-1ms": "a disk of 1 ms", "null_blk-20us": "a disk of 20 us",
+           "null_blk-10ms": "a disk of 10 ms", "none": "no disk"}
 FIRST = ("ext4", "null_blk-1ms")
 PLOTS = {
     "throughput-1-file": "Durable writes per second by the requests outstanding, one file",
@@ -82,12 +83,18 @@ def by_shape(results, value, shape=("files", "depth"), engines=ENGINES):
     return table([*shape, *engines], rows)
 
 
+def tables(run):
+    """The results of each (workload, filesystem, device), without variants."""
+    found = {where: [r for r in results if not is_variant(r)] for where, results in run.tables().items()}
+    return {where: results for where, results in found.items() if results}
+
+
 def overwrite(run, plots):
     yield from heading("Overwrite")
     yield from ("Durable writes per second: 4 KiB over what is there, fdatasync.", "")
     for name in ("throughput-1-file", "latency-1-file", "throughput-many-files", "latency-many-files"):
         yield from figure(name, plots)
-    for (workload, *where), results in run.tables().items():
+    for (workload, *where), results in tables(run).items():
         results = [r for r in results if r["processes"] == 1]
         if workload != "overwrite" or where[0] == "tmpfs":
             continue
@@ -120,12 +127,27 @@ def variants(run):
                         ("fdatasync", "threads", "io_uring", "afsync", *VARIANTS))
 
 
+def workers(run):
+    found = [r for r in run.results if WORKERS.fullmatch(r["engine"])]
+    if not found:
+        return
+    counts = sorted({r["engine"] for r in found}, key=lambda engine: int(WORKERS.fullmatch(engine)[1]))
+    yield from heading("Workers")
+    yield from (f"afsync with {found[0]['depth']} requests outstanding, each for a file of its own, and other limits",
+                "of workers (``workers_per_fs``). Per second:", "")
+    rows = {}
+    for r in found:
+        rows.setdefault((r["workload"], where_text(r["filesystem"], r["device"])), {})[r["engine"]] = rate(r)
+    yield from table(["workload", "where", *counts],
+                     [[*where, *(row.get(count, "-") for count in counts)] for where, row in sorted(rows.items())])
+
+
 def others(run, plots):
     for name, text in (("append", "4 KiB at the end of the file, fsync; appends per second."),
                        ("log", "256 bytes at the end of one log, fdatasync; records per second. "
                                "Depth is the number of producers."),
                        ("tree", "Files per second, each open, fsync, close; ``by_hand`` is one syncfs.")):
-        found = {where[1:]: results for where, results in run.tables().items() if where[0] == name}
+        found = {where[1:]: results for where, results in tables(run).items() if where[0] == name}
         if not found:
             continue
         yield from heading(name.capitalize())
@@ -199,8 +221,8 @@ def main():
              *heading("Results", "="),
              f"Debian's kernel {kernel}, {run.boots} boot{'s'[:run.boots > 1]}, virtual time unless it says "
              "otherwise.", ""]
-    for part in (wanted(run), overwrite(run, plots), processes(run), variants(run), others(run, plots), cost(run, plots),
-                 several_cpus(run), spread(run)):
+    for part in (wanted(run), overwrite(run, plots), processes(run), variants(run), others(run, plots),
+                 workers(run), cost(run, plots), several_cpus(run), spread(run)):
         lines += part
     (out / "performance").mkdir(parents=True, exist_ok=True)
     for old in (out / "performance").glob("*.svg"):

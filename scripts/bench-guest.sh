@@ -13,7 +13,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/bench-sizes.sh"
 
-ONLY=${BENCH_ONLY:-overwrite append processes log tree variants tmpfs memory}
+ONLY=${BENCH_ONLY:-overwrite append processes log tree variants workers tmpfs memory}
 ENGINES=${BENCH_ENGINES:-fdatasync sync by_hand threads io_uring libaio glibc afsync}
 HERE=/tmp/bench
 OUT=$HERE/results
@@ -27,7 +27,7 @@ copy_programs() {
 	cp "$BUILD"/tools/bench/afsync-bench{,-memory} "$HERE/"
 	cp "$DROPINS/afsync-libaio/libafsync-libaio.so.1" "$DROPINS/afsync-posix/libafsync-posix.so.1" \
 		"$HERE/"
-	cp "$(command -v sync)" "$HERE/"
+	cp "$(command -v sync)" ${AFSYNC_KO:+"$AFSYNC_KO"} "$HERE/"
 	ldd "$HERE/afsync-bench" | awk '/=> \// { print $3 } /ld-linux/ { print $1 }' |
 		xargs -I '{}' cp -L '{}' "$HERE/"
 	export LD_LIBRARY_PATH=$HERE LC_ALL=C
@@ -65,6 +65,7 @@ on_disk() {
 		case $device in
 		null_blk-1ms) make_disk "$disk" 1000000 ;;
 		null_blk-20us) make_disk "$disk" 20000 ;;
+		null_blk-10ms) make_disk "$disk" 10000000 ;;
 		esac
 		# Nothing is left to be done in the background.
 		case $fs in
@@ -238,6 +239,31 @@ variants() {
 	done
 }
 
+# load_again [PARAMETER=VALUE]
+load_again() {
+	if ! rmmod afsync || ! insmod "$HERE/${AFSYNC_KO##*/}" "$@"; then
+		say "failed: cannot load the module again"
+		failed=1
+		return 1
+	fi
+}
+
+# What the limit of workers is good for, and what it costs; not part of results.json either.
+workers() {
+	local count workload files ops
+	[ -n "$(among afsync)" ] || return 0
+	ops=$(ops_for "$WORKERS_DEPTH")
+	for count in ${WORKERS[@]+"${WORKERS[@]}"}; do
+		load_again "workers_per_fs=$count" || return 0
+		for workload in overwrite append tree; do
+			files=$WORKERS_DEPTH
+			[ "$workload" != tree ] || files=$ops
+			cell "$workload" afsync "$files" "$WORKERS_DEPTH" 1 "$ops" --label "afsync ($count workers)"
+		done
+	done
+	load_again || return 0
+}
+
 # The full matrix is for overwriting; the journal shows with a few cells. All else is for the
 # first disk.
 disk_parts() {
@@ -247,6 +273,7 @@ disk_parts() {
 		overwrite:ext4-null_blk-1ms) matrix overwrite "${OVERWRITE[@]}" ;;
 		overwrite:*) matrix overwrite ${OTHERS[@]+"${OTHERS[@]}"} ;;
 		append:*) matrix append ${APPEND[@]+"${APPEND[@]}"} ;;
+		workers:*) workers ;;
 		*:ext4-null_blk-1ms) $part ;;
 		esac
 	done
@@ -262,10 +289,13 @@ only() {
 
 virtual() {
 	local where part
-	ON_DISK=$(only overwrite append processes log tree variants)
+	ON_DISK=$(only overwrite append processes log tree variants workers)
 	for where in "${DISKS[@]}"; do
 		# shellcheck disable=SC2086 # two words
 		[ -z "$ON_DISK" ] || on_disk $where disk_parts
+	done
+	for part in $(only workers); do
+		on_disk ext4 null_blk-10ms "$part"
 	done
 	for part in $(only tmpfs memory); do
 		on_disk tmpfs none "$part"

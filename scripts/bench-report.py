@@ -16,7 +16,7 @@ import sys
 
 import bench_plots
 import bench_targets
-from bench_results import FIGURES, KEY, REPEATABLE, VARIANTS, Run, repeats
+from bench_results import FIGURES, KEY, REPEATABLE, Run, is_variant, repeats
 
 
 def write_rows(path, results):
@@ -46,11 +46,11 @@ def print_tables(run):
             part = columns[start:start + 6]
             heads = [f"{f} file{'s'[:f > 1]}, depth {d}" if p == 1 else f"{p} proc., {f} file{'s'[:f > 1]}"
                      for f, d, p in part]
-            print(f"  {'':18}" + "".join(f"{head:>24}" for head in heads))
+            print(f"  {'':21}" + "".join(f"{head:>24}" for head in heads))
             for engine in dict.fromkeys(r["engine"] for r in rows):
                 line = [cell_text(cells.get((engine, *column))) for column in part]
                 if set(line) != {"-"}:
-                    print(f"  {engine:18}" + "".join(f"{text:>24}" for text in line))
+                    print(f"  {engine:21}" + "".join(f"{text:>24}" for text in line))
 
 
 def print_spread(run):
@@ -80,8 +80,8 @@ def main():
     run = Run(folder)
     if not run.results:
         sys.exit("bench-report.py: no results")
-    write_rows(folder / "results.json", [r for r in run.results if r["engine"] not in VARIANTS])
-    write_rows(folder / "variants.json", [r for r in run.results if r["engine"] in VARIANTS])
+    write_rows(folder / "results.json", [r for r in run.results if not is_variant(r)])
+    write_rows(folder / "variants.json", [r for r in run.results if is_variant(r)])
     print_tables(run)
     print_spread(run)
     print_pairs(run)

@@ -5,6 +5,7 @@ A figure is called repeatable if the boots are at most 2 % apart.
 """
 
 import json
+import re
 import statistics
 
 KEY = ("workload", "filesystem", "device", "engine", "files", "depth", "processes")
@@ -15,6 +16,12 @@ REPEATABLE = 0.02
 # Other ways to do the same work: writers of one file that keep to blocks of their own, and
 # io_uring with more workers than it has by itself, or waiting for all that is outstanding.
 VARIANTS = ("threads (apart)", "fdatasync (apart)", "afsync (apart)", "io_uring_workers", "io_uring_all")
+# afsync with another limit of workers: "afsync (16 workers)".
+WORKERS = re.compile(r"afsync \((\d+) workers\)")
+
+
+def is_variant(result):
+    return result["engine"] in VARIANTS or bool(WORKERS.fullmatch(result["engine"]))
 
 
 def read_lines(path):
