@@ -162,7 +162,7 @@ static void add_owner(struct afsync_req **owners, struct afsync_req *req)
 static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 {
 	struct afsync_req *req, *owner, *owners = NULL;
-	unsigned int i = 0, merged = 0;
+	unsigned int merged = 0;
 	bool synced = false;
 
 	list_for_each_entry(req, reqs, link) {
@@ -183,7 +183,7 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 		if (owners->next)
 			cond_resched();
 		else
-			afsync_cond_resched(i++);
+			afsync_cond_resched(merged);
 	}
 	afsync_stat_add(merged, merged);
 }
