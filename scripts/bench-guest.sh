@@ -248,12 +248,17 @@ load_again() {
 	fi
 }
 
+# Is anything to be said of workers?
+wants_workers() {
+	[ -n "$(only workers)" ] && [ -n "$(among afsync)" ] && [ ${#WORKERS[@]} -gt 0 ]
+}
+
 # What the limit of workers is good for, and what it costs; not part of results.json either.
 workers() {
 	local count workload files ops
-	[ -n "$(among afsync)" ] || return 0
+	wants_workers || return 0
 	ops=$(ops_for "$WORKERS_DEPTH")
-	for count in ${WORKERS[@]+"${WORKERS[@]}"}; do
+	for count in "${WORKERS[@]}"; do
 		load_again "workers_per_fs=$count" || return 0
 		for workload in overwrite append tree; do
 			files=$WORKERS_DEPTH
@@ -261,7 +266,7 @@ workers() {
 			cell "$workload" afsync "$files" "$WORKERS_DEPTH" 1 "$ops" --label "afsync ($count workers)"
 		done
 	done
-	load_again || return 0
+	load_again || true
 }
 
 # The full matrix is for overwriting; the journal shows with a few cells. All else is for the
@@ -294,9 +299,7 @@ virtual() {
 		# shellcheck disable=SC2086 # two words
 		[ -z "$ON_DISK" ] || on_disk $where disk_parts
 	done
-	for part in $(only workers); do
-		on_disk ext4 null_blk-10ms "$part"
-	done
+	! wants_workers || on_disk ext4 null_blk-10ms workers
 	for part in $(only tmpfs memory); do
 		on_disk tmpfs none "$part"
 	done
