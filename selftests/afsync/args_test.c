@@ -408,6 +408,36 @@ TEST(array_that_runs_into_unreadable_memory_is_queued_up_to_it)
 	close(file);
 }
 
+TEST(array_at_any_address_is_read_whole)
+{
+	char area[3 * sizeof(struct afsync_sqe) + 8];
+	int file = memfd_create("afsync", MFD_CLOEXEC);
+	struct afsync_sqe sqes[3];
+	unsigned int shift, i;
+	struct ring ring;
+	__s32 error;
+
+	ring_open(&ring, 8);
+	for (shift = 0; shift < 8; shift++) {
+		for (i = 0; i < 3; i++)
+			sqes[i] = sqe_of(file, AFSYNC_OP_FSYNC, 0x0102030405060700 + 3 * shift + i);
+		memcpy(area + shift, sqes, sizeof(sqes));
+		ASSERT_EQ(3, ring_submit(&ring, (void *)(area + shift), 3, &error));
+		for (i = 0; i < 3; i++)
+			EXPECT_EQ(sqes[i].user_data, ring_next(&ring).user_data);
+		/* The last word counts, too. */
+		sqes[2].offset = LLONG_MAX;
+		sqes[2].length = 2;
+		memcpy(area + shift, sqes, sizeof(sqes));
+		EXPECT_EQ(2, ring_submit(&ring, (void *)(area + shift), 3, &error));
+		EXPECT_EQ(-EINVAL, error);
+		ring_next(&ring);
+		ring_next(&ring);
+	}
+	ring_close(&ring);
+	close(file);
+}
+
 TEST(submit_whose_struct_cannot_be_written_queues_nothing)
 {
 	int file = memfd_create("afsync", MFD_CLOEXEC);
