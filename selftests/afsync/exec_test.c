@@ -111,11 +111,17 @@ static int program_killed(const char *path)
 	return 0;
 }
 
+/* Two, of which one is still queued when it is killed; the other side says when. */
 static int program_killed_syncing(const char *path)
 {
-	struct aiocb cb;
+	int fd = file_of_program(path), other = file_of_program(path);
+	struct aiocb cbs[2];
+	char c;
 
-	posix_queue(&cb, file_of_program(path), O_SYNC);
+	posix_queue(&cbs[0], fd, O_SYNC);
+	need(read(0, &c, 1) == 1);
+	posix_queue(&cbs[1], other, O_SYNC);
+	close(other);
 	raise(SIGKILL);
 	return 0;
 }
@@ -358,16 +364,24 @@ TEST_F(exec, a_killed_program_is_counted)
 
 TEST_F(exec, a_program_killed_while_its_sync_runs_is_counted)
 {
+	struct turn go;
 	pid_t pid;
 
+	turn_init(&go);
+	self->in = go.fds[0];
 	sim_hold(self->ctl, SIM_GATE_FSYNC);
 	pid = start(self, "killed-syncing", "--stats");
 	sim_wait_started(self->ctl, SIM_GATE_FSYNC, 1);
+	turn_post(&go);
+	/* What was queued goes at its end, while the first still runs. */
+	sim_wait_started(self->ctl, SIM_GATE_RELEASE, 1);
+	EXPECT_EQ(sim_stats(self->ctl).finished[SIM_GATE_FSYNC], 0);
 	sim_let_go(self->ctl, SIM_GATE_FSYNC);
 	end(self, pid);
 	EXPECT_EQ(self->status, 128 + SIGKILL);
-	EXPECT_EQ(number_of(self, "posix fsync"), 1);
-	EXPECT_EQ(self->submitted, 1);
+	EXPECT_EQ(number_of(self, "posix fsync"), 2);
+	EXPECT_EQ(self->submitted, 2);
+	EXPECT_EQ(sim_stats(self->ctl).finished[SIM_GATE_FSYNC], 1);
 }
 
 TEST_F(exec, merged_syncs_are_told)
