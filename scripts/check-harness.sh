@@ -12,7 +12,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(good status panic warn oops silent_exit hang lockup
+CHECKS=(good status panic warn oops silent_exit hang lockup hung_boot
 	debug_good debug_leak debug_deadlock debug_atomic debug_freed)
 
 # The module that misbehaves, for kernel NAME.
@@ -59,6 +59,12 @@ run_silent_exit() { vm 'echo b >/proc/sysrq-trigger; sleep inf'; expect 125 'wit
 run_hang() { vm --timeout 45 'echo started; sleep inf'; expect 124 'time was up'; }
 # One CPU, so that nothing else runs either.
 run_lockup() { load lockup --timeout 45 --cpus 1; expect 124 'time was up'; }
+# No kernel boots at once, so this one gets its second start, and only that one counts.
+run_hung_boot() {
+	AFSYNC_BOOT_SECONDS=0 vm 'echo out'
+	expect 0 'did not boot within 0 s: once more'
+	[ "$(cat "$out/stdout")" = out ] || { echo "stdout is not just the command's:"; cat "$out/stdout"; return 1; }
+}
 run_debug_good() { vm --debug true; expect 0; }
 run_debug_leak() { load leak; expect 125 'unreferenced object|kmemleak has found a leak'; }
 run_debug_deadlock() { load deadlock; expect 125 'possible circular locking|lockdep'; }

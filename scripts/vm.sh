@@ -27,7 +27,8 @@
 # CMD's output comes out here; kernel messages only go to the log. The exit status is
 # CMD's, 124 when the time was up, and 125 when the kernel complained (panic, warning,
 # lockdep, KASAN, leak ...) or the VM ended without a word.
-# AFSYNC_ACCEL=tcg or kvm skips the probe for KVM.
+# AFSYNC_ACCEL=tcg or kvm skips the probe for KVM. A kernel whose first process has not
+# begun after AFSYNC_BOOT_SECONDS (300) is started once more, then with no such limit.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -211,12 +212,9 @@ qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus" -m "$mem" "${c
 	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers $(clock) \
 $([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.cache=$CACHE afsync.kernel=$kdir $append")
 
-ended=0
-if [ $interactive = 1 ]; then
-	say "kernel $release ($accel), $mem MiB; leave with 'exit' or Ctrl-D; kernel messages: dmesg"
-	timeout --foreground -k 5 "${timeout:-0}" "${qemu[@]}" \
-		-chardev stdio,id=con,signal=off -device virtconsole,chardev=con || ended=$?
-else
+# boot: start QEMU, without a terminal.
+boot() {
+	: >"$run/result"
 	# Through cat: QEMU must not change the terminal, and wants a plain descriptor.
 	exec 3> >(exec cat) ; out=$!
 	exec 4> >(exec cat >&2) ; err=$!
@@ -226,9 +224,41 @@ else
 		</dev/null >"$run/qemu.out" 2>&1 &
 	qemu_pid=$!
 	exec 3>&- 4>&-
+}
+
+boot_seconds=${AFSYNC_BOOT_SECONDS:-300}
+# await_boot: false if the guest's first process is not there in time, and QEMU still runs.
+await_boot() {
+	local until=$((SECONDS + boot_seconds))
+	while kill -0 "$qemu_pid" 2>/dev/null && ! grep -qs booted "$run/result"; do
+		[ $SECONDS -lt $until ] || return 1
+		sleep 1
+	done
+}
+
+await_end() {
+	ended=0
 	wait "$qemu_pid" || ended=$?
 	qemu_pid=
 	wait "$out" "$err" || true
+}
+
+ended=0
+if [ $interactive = 1 ]; then
+	say "kernel $release ($accel), $mem MiB; leave with 'exit' or Ctrl-D; kernel messages: dmesg"
+	timeout --foreground -k 5 "${timeout:-0}" "${qemu[@]}" \
+		-chardev stdio,id=con,signal=off -device virtconsole,chardev=con || ended=$?
+else
+	# Seen of the debug kernel under emulation, in the kernel's own self-tests.
+	boot
+	if ! await_boot; then
+		say "$release did not boot within $boot_seconds s: once more (log: $BUILD/vm/$name-hung.log)"
+		kill "$qemu_pid" 2>/dev/null || true
+		await_end
+		[ ! -e "$log" ] || mv -f "$log" "$BUILD/vm/$name-hung.log"
+		boot
+	fi
+	await_end
 	cat "$run/qemu.out" >&2
 fi
 
@@ -247,7 +277,7 @@ failed() {
 	exit "$2"
 }
 word="" said="" status="" verdict=""
-read -r word said status verdict 2>/dev/null <"$run/result" || true
+read -r word said status verdict < <(tail -n 1 "$run/result" 2>/dev/null) || true
 verdict=${verdict%$'\r'}
 if [ "$word $said" != "afsync-vm $token" ]; then
 	case $ended in

@@ -4,7 +4,7 @@
 # PID 1 of the VM, second stage, on the host's root: sets the machine up, runs
 # the command and writes how it went to the second serial port. /run/afsync is
 # the run's folder on the host: config (shell variables) and cmd. The host takes
-# anything but the one line "afsync-vm <token> <status> <clean|dirty>" as failure.
+# anything but "afsync-vm <token> <status> <clean|dirty>" as its last line as failure.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # Set by config: token, top, cwd, interactive, modules, debug, env, and for a
