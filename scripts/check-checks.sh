@@ -46,7 +46,7 @@ break_modules_clang() { sed -i 's/^static int __init afsync_init(void)$/&;\nstat
 break_user_warnings() { sed -i '0,/^{/s//{\n\tint unused_variable;/' tools/afsync/main.c; }
 break_lib_symbols() { echo 'int stray_symbol;' >>tools/lib/afsync/setup.c; }
 break_build_clean() { sed -i 's|^/build/$||' .gitignore; }
-break_install_uninstall() { sed -i 's/^\(un\)\{0,1\}install:.*/&\n\t@:/; s/rm -f/: rm -f/' Makefile tools/lib/*/Makefile tools/afsync/Makefile; }
+break_install_uninstall() { sed -i 's/^\(un\)\{0,1\}install:.*/&\n\t@:/; s/rm -f/: rm -f/' Makefile tools/lib/*/Makefile tools/lib/*/*.mk tools/afsync/Makefile; }
 
 if [ $# = 0 ]; then
 	mapfile -t names < <("$TOP/scripts/check-static.sh" --list)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+#
+# How a drop-in library is built and installed: all sources of its folder and of this one
+# in a shared library, and its manual page. Its makefile includes this when it has set
+# TOP and NAME.
+#
+# Variables: O (output folder), CC, CFLAGS, LDFLAGS, V=1 (show the commands), DESTDIR,
+# prefix, libdir, mandir.
+
+SRC := $(TOP)/tools/lib/$(NAME:lib%=%)
+DROPIN := $(TOP)/tools/lib/afsync-dropin
+O ?= $(TOP)/build/tools/lib/$(NAME:lib%=%)
+include $(TOP)/tools/lib/build.mk
+
+# The number is that of the interface, which is not ours.
+SONAME := $(NAME).so.1
+VERSION := 1.0.0
+
+INCLUDES := -I$(TOP)/include/uapi -I$(SRC) -I$(DROPIN)
+LIB_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -pthread -D_GNU_SOURCE \
+	$(C_WARNINGS) $(INCLUDES) -MMD -MP
+OBJS := $(patsubst $(SRC)/%.c,$(O)/%.o,$(wildcard $(SRC)/*.c)) \
+	$(patsubst $(DROPIN)/%.c,$(O)/dropin-%.o,$(wildcard $(DROPIN)/*.c))
+MAN7 := $(TOP)/Documentation/man/$(NAME).7
+RULES := $(SRC)/Makefile $(DROPIN)/dropin.mk $(TOP)/tools/lib/build.mk
+
+all: $(O)/$(NAME).so
+
+$(O)/%.o: $(SRC)/%.c $(RULES)
+	$(say) CC $(@F)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LIB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(O)/dropin-%.o: $(DROPIN)/%.c $(RULES)
+	$(say) CC $(@F)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LIB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# Never unloaded: its threads and what it has registered for forks cannot go. All symbols
+# are looked up at once: a handler of signals or forks can be the first to call.
+$(O)/$(SONAME): $(OBJS) $(SRC)/$(NAME).map
+	$(say) LD $(@F)
+	$(Q)$(CC) -shared -pthread -Wl,-soname,$(SONAME) -Wl,-z,defs -Wl,-z,nodelete \
+		-Wl,-z,now -Wl,--version-script=$(SRC)/$(NAME).map \
+		$(CFLAGS) $(LDFLAGS) -o $@ $(OBJS)
+
+$(O)/$(NAME).so: $(O)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
+
+install: all
+	$(say) INSTALL $(DESTDIR)$(libdir)/$(SONAME)
+	$(Q)$(INSTALL) -d $(DESTDIR)$(libdir) $(DESTDIR)$(mandir)/man7
+	$(Q)$(INSTALL) -m 755 $(O)/$(SONAME) $(DESTDIR)$(libdir)/$(NAME).so.$(VERSION)
+	$(Q)ln -sf $(NAME).so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $(DESTDIR)$(libdir)/$(NAME).so
+	$(Q)$(INSTALL) -m 644 $(MAN7) $(DESTDIR)$(mandir)/man7
+
+uninstall:
+	$(say) REMOVE $(DESTDIR)$(libdir)/$(SONAME)
+	$(Q)rm -f $(DESTDIR)$(libdir)/$(NAME).so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME) \
+		$(DESTDIR)$(libdir)/$(NAME).so $(DESTDIR)$(mandir)/man7/$(NAME).7
+
+clean:
+	$(Q)rm -rf $(O)/tests $(OBJS) $(OBJS:.o=.d) $(O)/$(NAME).so $(O)/$(SONAME)

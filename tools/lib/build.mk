@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+#
+# What the makefiles of the libraries and programs have in common. They include it when
+# they have set TOP, SRC and O.
+
+.DEFAULT_GOAL := all
+override O := $(abspath $(O))
+
+CC ?= cc
+CXX ?= c++
+AR ?= ar
+INSTALL ?= install
+CFLAGS ?= -O2 -g
+CXXFLAGS ?= -O2 -g
+
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith
+C_WARNINGS := $(WARNINGS) -Wmissing-prototypes -Wstrict-prototypes
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+# The harness of the unit tests, which compares whatever a test hands it, and hands tests
+# arguments unasked.
+KSRC ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afsync/linux-source-6.1
+KSELFTEST := $(KSRC)/tools/testing/selftests
+HARNESS := $(KSELFTEST)/kselftest_harness.h
+HARNESS_CFLAGS := -D_GNU_SOURCE -I$(KSELFTEST) -Wno-unused-parameter -Wno-sign-compare
+
+$(HARNESS):
+	@echo "No kernel source in $(KSRC): run 'make setup', or set KSRC." >&2
+	@exit 1
+
+.PHONY: all check install uninstall clean
+
+-include $(wildcard $(O)/*.d $(O)/*/*.d)

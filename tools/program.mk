@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the makefiles of programs with libafsync have in common, on top of what those of
+# the libraries have. LIB_O is the output folder of libafsync.
+
+include $(TOP)/tools/lib/build.mk
+
+LIB_O ?= $(TOP)/build/tools/lib/afsync
+LIB := $(LIB_O)/libafsync.a
+
+PROGRAM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread $(C_WARNINGS) \
+	-I$(TOP)/include/uapi -I$(TOP)/tools/lib/afsync -I$(SRC) -MMD -MP
+
+# The library's makefile knows best whether there is something to do.
+.PHONY: library
+library:
+	$(Q)$(MAKE) --no-print-directory -C $(TOP)/tools/lib/afsync O=$(LIB_O) all
+$(LIB): library ;
+
+$(O)/%.o: $(SRC)/%.c $(SRC)/Makefile $(TOP)/tools/program.mk
+	$(say) CC $(@F)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PROGRAM_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
