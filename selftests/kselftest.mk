@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# lib.mk's own way to run tests, but: the tests are outside the kernel tree, so the runner
+# has to be told where settings is, and cannot find its helper for the prefix; and a
+# failure fails the make. Included after lib.mk, with TOP and OUTPUT set.
+
+define RUN_TESTS
+	export OUTPUT="$(OUTPUT)";			\
+	BASE_DIR="$(selfdir)";				\
+	. $(selfdir)/kselftest/runner.sh;		\
+	BASE_DIR="$(TOP)/selftests";			\
+	tap_prefix() { sed -u -e 's/^/# /'; };		\
+	run_many $(1) | tee $(OUTPUT)/results.tap;	\
+	! grep -q '^not ok' $(OUTPUT)/results.tap
+endef
+EXTRA_CLEAN += $(OUTPUT)/results.tap
