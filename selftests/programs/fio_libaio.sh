@@ -17,19 +17,7 @@ groups=("write 1 1" "randwrite 1 16" "randrw 1 16" "randwrite 0 16" "randwrite 1
 
 jobs_file() {
 	local group rw direct depth option
-	cat <<-EOF
-		[global]
-		directory=$dir
-		ioengine=libaio
-		bs=4k
-		size=$size
-		numjobs=4
-		group_reporting
-		verify=crc32c
-		do_verify=1
-		unlink=1
-		stonewall
-	EOF
+	fio_global libaio $size
 	for group in "${groups[@]}"; do
 		read -r rw direct depth option <<<"$group"
 		printf '[%s]\nnew_group\nrw=%s\ndirect=%s\niodepth=%s\n%s\n' "${group// /-}" "$rw" "$direct" \

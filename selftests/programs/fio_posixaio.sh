@@ -28,19 +28,7 @@ done
 
 jobs_file() {
 	local group rw direct fsync depth
-	cat <<-EOF
-		[global]
-		directory=$dir
-		ioengine=posixaio
-		bs=4k
-		size=$size
-		numjobs=4
-		group_reporting
-		verify=crc32c
-		do_verify=1
-		unlink=1
-		stonewall
-	EOF
+	fio_global posixaio $size
 	for group in "${groups[@]}"; do
 		IFS=- read -r rw direct fsync depth <<<"$group"
 		printf '[%s]\nnew_group\nrw=%s\n%s\n%s\n%s\n' "$group" "$rw" "$direct" "$fsync" "$depth"

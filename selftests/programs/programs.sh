@@ -130,6 +130,23 @@ tmp_was() {
 	[[ $TOP != /tmp/* ]] || umount "$dir/${TOP#/tmp/}"
 }
 
+# fio_global ENGINE SIZE: what all jobs of a file for fio have in common.
+fio_global() {
+	cat <<-EOF
+		[global]
+		directory=$dir
+		ioengine=$1
+		bs=4k
+		size=$2
+		numjobs=4
+		group_reporting
+		verify=crc32c
+		do_verify=1
+		unlink=1
+		stonewall
+	EOF
+}
+
 # fio_table: "group error reads writes syncs" for each group in fio's report in the log.
 fio_table() {
 	awk '
