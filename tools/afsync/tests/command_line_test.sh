@@ -7,16 +7,9 @@
 #
 # Usage: command_line_test.sh AFSYNC
 
-set -euo pipefail
+. "$(dirname "$0")/claims.sh" "${1:?usage: command_line_test.sh AFSYNC}"
 
-afsync=$(readlink -f "${1:?usage: command_line_test.sh AFSYNC}")
 note="afsync: /dev/afsync: No such file or directory; syncing one file after the other"
-number=0
-failed=0
-
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
 
 # run ARG...: runs afsync; leaves status, and output and errors in files.
 run() {
@@ -27,20 +20,6 @@ run() {
 # err_is LINE...: the messages, after the note that there is no device.
 err_is() {
 	printf '%s\n' "$note" "$@" | cmp -s - err
-}
-
-# claim NAME COMMAND...: one test.
-claim() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number $name"
-	else
-		echo "not ok $number $name"
-		sed 's/^/# /' out err
-		failed=$((failed + 1))
-	fi
 }
 
 usage_error() {
@@ -251,5 +230,4 @@ claim "every_operation_works" operations
 claim "progress_in_a_pipe_only_on_demand" progress_in_a_pipe
 claim "progress_on_a_terminal" progress_on_a_terminal
 claim "a_signal_ends_the_wait_for_names" interrupted
-echo "1..$number"
-[[ $failed == 0 ]]
+end_of_claims

@@ -7,18 +7,11 @@
 #
 # Usage: exec_test.sh AFSYNC
 
-set -euo pipefail
+. "$(dirname "$0")/claims.sh" "${1:?usage: exec_test.sh AFSYNC}"
 
-afsync=$(readlink -f "${1:?usage: exec_test.sh AFSYNC}")
 libs=$(dirname "$afsync")/tests/lib
 posix=$libs/libafsync-posix.so.1
 libaio=$libs/libafsync-libaio.so.1
-number=0
-failed=0
-
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
 unset LD_PRELOAD AFSYNC_STATS AFSYNC_VERBOSE
 export AFSYNC_LIBDIR=$libs
 
@@ -26,20 +19,6 @@ export AFSYNC_LIBDIR=$libs
 run() {
 	status=0
 	"$afsync" exec "$@" >out 2>err || status=$?
-}
-
-# claim NAME COMMAND...: one test.
-claim() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number $name"
-	else
-		echo "not ok $number $name"
-		sed 's/^/# /' out err
-		failed=$((failed + 1))
-	fi
 }
 
 # counted FILE LABEL: the number there.
@@ -289,5 +268,4 @@ claim "a_signal_to_afsync_reaches_the_program" signal_is_passed_on
 claim "an_ignored_child_signal_does_not_matter" child_signal_ignored
 claim "the_program_finds_signals_as_they_were" signals_as_before
 claim "the_program_gets_no_descriptor" no_descriptors_left
-echo "1..$number"
-[[ $failed == 0 ]]
+end_of_claims
