@@ -74,6 +74,8 @@ TEST_F(bounds, requests_of_one_user_do_not_count_for_another)
 	parameter_set("max_user_requests", 10);
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(10, queue_until_refused(&self->s.ring, self->s.file, 20));
+	/* So that what the other one queues waits, and can be cancelled. */
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	pid = fork();
 	need(pid >= 0);
 	if (!pid) {
