@@ -6,6 +6,7 @@
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/sched/signal.h>
+#include <linux/time_namespace.h>
 #include <linux/wait.h>
 
 #include "afsync.h"
@@ -73,12 +74,28 @@ static int wait_until(struct waiter *waiter, ktime_t *deadline)
 	return ret;
 }
 
+/*
+ * The caller's CLOCK_MONOTONIC may be ahead of the machine's, or behind, by what its time
+ * namespace says. The kernel's own function for this is not exported.
+ */
+static ktime_t machine_time(ktime_t time)
+{
+	struct timespec64 ahead = {};
+	ktime_t offset;
+
+	timens_add_monotonic(&ahead);
+	offset = timespec64_to_ktime(ahead);
+	if (offset < 0)
+		return ktime_add_safe(time, -offset);
+	return max(time, offset) - offset;
+}
+
 static ktime_t wait_deadline(const struct afsync_wait *wait)
 {
 	ktime_t timeout = min_t(u64, wait->timeout_ns, KTIME_MAX);
 
 	if (wait->flags & AFSYNC_WAIT_ABSTIME)
-		return timeout;
+		return machine_time(timeout);
 	return ktime_add_safe(ktime_get(), timeout);
 }
 

@@ -192,6 +192,57 @@ TEST_F(wait, absolute_timeout_is_a_time_of_the_monotonic_clock)
 	EXPECT_EQ(1, afsync_cmd_wait(self->s.ring.fd, 1, flags, now_ns() + FOREVER_NS, 0));
 }
 
+/* The clock of its children is @seconds ahead of this one. */
+static bool clock_of_children_ahead(long seconds)
+{
+	char text[64];
+	int fd, n;
+
+	if (unshare(CLONE_NEWTIME) && (errno == EINVAL || errno == ENOSYS))
+		return false;
+	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	n = snprintf(text, sizeof(text), "monotonic %ld 0\n", seconds);
+	need(fd >= 0 && write(fd, text, n) == n);
+	close(fd);
+	return true;
+}
+
+/* In the first the machine's clock has passed the deadline, in the second it is far. */
+TEST_F(wait, absolute_timeout_is_a_time_of_the_callers_time_namespace)
+{
+	__u32 flags = AFSYNC_WAIT_TIMEOUT | AFSYNC_WAIT_ABSTIME;
+	long day = 24 * 60 * 60;
+	int ring = self->s.ring.fd;
+	struct turn far;
+	pid_t pid;
+
+	if (!clock_of_children_ahead(-(long)(now_ns() / SEC_NS)))
+		SKIP(return, "the kernel has no time namespaces");
+	turn_init(&far);
+	queue_all(&self->s.ring, self->files);
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		need(now_ns() < 60 * SEC_NS);
+		turn_post(&far);
+		_exit(afsync_cmd_wait(ring, 1, flags, now_ns() + FOREVER_NS, 0) != 1);
+	}
+	turn_wait(&far, 1);
+	thread_wait_in(pid, SYS_ioctl);
+	sim_let_go(self->files[0], SIM_GATE_FSYNC);
+	EXPECT_EQ(0, child_wait(pid));
+	ring_next(&self->s.ring);
+
+	need(clock_of_children_ahead(day));
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		need(now_ns() > day * SEC_NS);
+		_exit(afsync_cmd_wait(ring, 1, flags, now_ns() + 1000, 0) != -ETIME);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
 TEST_F(wait, largest_timeouts_do_not_overflow)
 {
 	static const __u32 flags[] = {
