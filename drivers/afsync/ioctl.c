@@ -148,6 +148,15 @@ static const struct afsync_command *find_command(unsigned int cmd)
 	return NULL;
 }
 
+/* What this kernel does not know of a longer struct is 0, in both directions. */
+static bool write_back(void __user *uargs, size_t usize, const union afsync_args *args,
+		       size_t size)
+{
+	if (copy_to_user(uargs, args, size))
+		return false;
+	return usize == size || !clear_user(uargs + size, usize - size);
+}
+
 long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	const struct afsync_command *command = find_command(cmd);
@@ -170,7 +179,7 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 
 	/* A struct that cannot be written shall fail before anything is done. */
-	if (_IOC_DIR(cmd) & _IOC_READ && copy_to_user(uargs, &args, size))
+	if (_IOC_DIR(cmd) & _IOC_READ && !write_back(uargs, usize, &args, size))
 		return -EFAULT;
 
 	ret = command->handle(file, &args);
@@ -179,9 +188,7 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	 * Written back after errors too: they have fields of their own. What was queued
 	 * or cancelled is not hidden even if the struct was taken away meanwhile.
 	 */
-	if (_IOC_DIR(cmd) & _IOC_READ &&
-	    (copy_to_user(uargs, &args, size) || clear_user(uargs + size, usize - size)) &&
-	    ret <= 0)
+	if (_IOC_DIR(cmd) & _IOC_READ && !write_back(uargs, usize, &args, size) && ret <= 0)
 		return -EFAULT;
 	return ret;
 }

@@ -72,6 +72,29 @@ TEST(setup_refuses_bad_arguments_and_makes_no_ring)
 	close(fd);
 }
 
+/* The part that this kernel does not know is where only reading is allowed. */
+TEST(setup_whose_longer_struct_cannot_be_written_makes_no_ring)
+{
+	size_t page = sysconf(_SC_PAGESIZE), size = sizeof(struct afsync_setup);
+	char *area = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int cmd = _IOC(_IOC_DIR(AFSYNC_IOC_SETUP), _IOC_TYPE(AFSYNC_IOC_SETUP),
+				_IOC_NR(AFSYNC_IOC_SETUP), size + 8);
+	struct afsync_setup setup = { .entries = 8 };
+	int fd = device_open();
+
+	need(area != MAP_FAILED && mprotect(area + page, page, PROT_READ) == 0);
+	memcpy(area + page - size, &setup, size);
+	EXPECT_EQ(-EFAULT, command(fd, cmd, area + page - size));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
+	EXPECT_EQ(ENXIO, errno);
+
+	need(mprotect(area + page, page, PROT_READ | PROT_WRITE) == 0);
+	EXPECT_EQ(0, command(fd, cmd, area + page - size));
+	munmap(area, 2 * page);
+	close(fd);
+}
+
 TEST(second_setup_is_refused_and_leaves_the_ring)
 {
 	int file = memfd_create("afsync", MFD_CLOEXEC);
