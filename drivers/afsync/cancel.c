@@ -15,7 +15,7 @@ static bool matches(const struct afsync_req *req, const struct afsync_cancel *ar
 {
 	if (args->match & AFSYNC_CANCEL_USER_DATA && req->user_data != args->user_data)
 		return false;
-	/* If the address belonged to another file before, the request has ended now. */
+	/* NULL when the request has let go of it. */
 	if (args->match & AFSYNC_CANCEL_FD && READ_ONCE(req->file) != file)
 		return false;
 	return true;

@@ -214,17 +214,21 @@ void afsync_req_put(struct afsync_req *req)
 bool afsync_reqs_let_go(struct list_head *done)
 {
 	struct afsync_req *req;
+	struct file *file;
 	unsigned int i = 0;
 
 	might_sleep();
 
 	list_for_each_entry(req, done, link) {
-		if (!req->file)
+		file = req->file;
+		if (!file)
 			continue;
-		if (!afsync_fput_now(req->file))
-			return false;
-		/* A cancel of the ring may compare it. */
+		/* First: a cancel of the ring compares it, and its memory may be another's soon. */
 		WRITE_ONCE(req->file, NULL);
+		if (!afsync_fput_now(file)) {
+			WRITE_ONCE(req->file, file);
+			return false;
+		}
 		put_cred(req->cred);
 		afsync_cond_resched(i++);
 	}
