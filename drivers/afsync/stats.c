@@ -43,8 +43,12 @@ STAT_ATTR(failed);
 /* The completed first: what is submitted in between must not make it negative. */
 static ssize_t in_flight_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	u64 completed = stat_sum(offsetof(struct afsync_stats, completed));
-	u64 submitted = stat_sum(offsetof(struct afsync_stats, submitted));
+	u64 completed, submitted;
+
+	completed = stat_sum(offsetof(struct afsync_stats, completed));
+	/* Whoever counts a completion saw its request counted, through a lock. */
+	smp_rmb();
+	submitted = stat_sum(offsetof(struct afsync_stats, submitted));
 
 	return sysfs_emit(buf, "%llu\n", submitted - completed);
 }
