@@ -56,12 +56,11 @@ static int afsync_release(struct inode *inode, struct file *file)
 		return 0;
 
 	afsync_cancel_all(ring);
-	if (is_own_ring(ring)) {
+	if (is_own_ring(ring))
 		afsync_ring_put_wait(ring);
-		afsync_lane_trim();
-	} else {
+	else
 		afsync_ring_put(ring, 1);
-	}
+	afsync_lane_trim();
 	return 0;
 }
 

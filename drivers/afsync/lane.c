@@ -2,7 +2,7 @@
 /*
  * Lanes: a workqueue for each filesystem that has work, so that one which is frozen,
  * dead or slow fills nobody else's. An idle lane is kept for the next filesystem that
- * needs one, and surplus ones are freed when rings end.
+ * needs one, and surplus ones are freed after rings end.
  *
  * Their workqueues have no WQ_MEM_RECLAIM: a rescuer is one thread, which would run the
  * syncs of a filesystem one by one, and a filesystem's sync may wait for a workqueue
@@ -52,7 +52,7 @@ struct afsync_lane_bucket {
 	struct hlist_head lanes;
 };
 
-/* Lanes freed at most when a ring ends: whoever closes it should not wait for more. */
+/* Lanes freed in a row, before others get the kernel's worker. */
 #define LANE_TRIM	8
 
 static struct afsync_lane_bucket buckets[1 << LANE_HASH_BITS];
@@ -76,32 +76,43 @@ static void lane_free(struct afsync_lane *lane)
 	kfree(lane);
 }
 
-/*
- * Frees some of the idle lanes, if there are more than one in a bucket. Sleeps; called
- * when a ring ends.
- */
-void afsync_lane_trim(void)
+static void lanes_trim(struct work_struct *work);
+static DECLARE_DELAYED_WORK(trim_work, lanes_trim);
+
+static void lanes_trim(struct work_struct *work)
 {
 	unsigned int i, idle, left = LANE_TRIM;
 	struct afsync_lane *lane;
 	struct hlist_node *next;
 	HLIST_HEAD(surplus);
 
-	for (i = 0; i < ARRAY_SIZE(buckets); i++) {
+	for (i = 0; i < ARRAY_SIZE(buckets) && left; i++) {
 		idle = 0;
 		spin_lock(&buckets[i].lock);
 		hlist_for_each_entry_safe(lane, next, &buckets[i].lanes, node) {
-			if (lane->refs || !idle++ || !left)
+			if (lane->refs || !idle++)
 				continue;
 			hlist_del(&lane->node);
 			hlist_add_head(&lane->node, &surplus);
-			left--;
+			if (!--left)
+				break;
 		}
 		spin_unlock(&buckets[i].lock);
 	}
 
 	hlist_for_each_entry_safe(lane, next, &surplus, node)
 		lane_free(lane);
+	if (!left)
+		schedule_delayed_work(&trim_work, 0);
+}
+
+/*
+ * Frees the idle lanes but one of each bucket. Called when a ring ends, and not at once: the
+ * workers that ended its last requests are still about to let go of their lanes.
+ */
+void afsync_lane_trim(void)
+{
+	schedule_delayed_work(&trim_work, HZ);
 }
 
 /*
@@ -115,6 +126,7 @@ void afsync_lane_exit(void)
 	struct hlist_node *next;
 	unsigned int i;
 
+	cancel_delayed_work_sync(&trim_work);
 	for (i = 0; i < ARRAY_SIZE(buckets); i++) {
 		hlist_for_each_entry_safe(lane, next, &buckets[i].lanes, node) {
 			drain_workqueue(lane->reap_wq);
@@ -168,7 +180,10 @@ free_lane:
 	return NULL;
 }
 
-/* The lane of @domain, or an idle one made its lane; with a reference, or NULL. */
+/*
+ * The lane of @domain, or an idle one made its lane; with a reference, or NULL. It comes to
+ * the front, where the next requests find it however many there are.
+ */
 static struct afsync_lane *find_and_get(struct afsync_lane_bucket *bucket,
 					const void *domain)
 {
@@ -177,18 +192,24 @@ static struct afsync_lane *find_and_get(struct afsync_lane_bucket *bucket,
 	lockdep_assert_held(&bucket->lock);
 
 	hlist_for_each_entry(lane, &bucket->lanes, node) {
-		if (lane->domain == domain) {
-			lane->refs++;
-			return lane;
-		}
+		if (lane->domain == domain)
+			break;
 		if (!lane->refs)
 			idle = lane;
 	}
-	if (idle) {
-		idle->domain = domain;
-		idle->refs = 1;
+	if (!lane && idle) {
+		lane = idle;
+		lane->domain = domain;
 	}
-	return idle;
+	if (!lane)
+		return NULL;
+
+	lane->refs++;
+	if (bucket->lanes.first != &lane->node) {
+		hlist_del(&lane->node);
+		hlist_add_head(&lane->node, &bucket->lanes);
+	}
+	return lane;
 }
 
 struct afsync_lane *afsync_lane_get(const void *domain)

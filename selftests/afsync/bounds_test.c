@@ -265,6 +265,63 @@ TEST_F(bounds, memory_of_rings_and_requests_is_charged_to_the_cgroup)
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
+/* --- workqueues --- */
+
+#define TRACING		"/sys/kernel/tracing/"
+#define FILESYSTEMS	200
+#define KEPT		32	/* idle ones that the next filesystems get */
+
+static bool trace_calls_of(const char *function)
+{
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	return !text_write(TRACING "set_ftrace_filter", function) &&
+	       !text_write(TRACING "current_tracer", "function");
+}
+
+static unsigned int calls_of(const char *function)
+{
+	char *trace = text_read(TRACING "trace"), *at = trace, name[64];
+	unsigned int count = 0;
+
+	snprintf(name, sizeof(name), " %s <-", function);
+	while ((at = strstr(at, name))) {
+		count++;
+		at++;
+	}
+	free(trace);
+	return count;
+}
+
+/* Each filesystem has two, which no cgroup is charged for. */
+TEST_F(bounds, workqueues_of_filesystems_that_are_gone_are_freed)
+{
+	char dir[] = "/run/afsync.XXXXXX", path[64];
+	struct afsync_sqe sqe;
+	struct ring ring;
+	int i, file;
+
+	if (!trace_calls_of("destroy_workqueue"))
+		SKIP(return, "the kernel cannot trace functions");
+	need(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	ring_open(&ring, FILESYSTEMS);
+	for (i = 0; i < FILESYSTEMS; i++) {
+		need(mount("none", dir, "tmpfs", 0, NULL) == 0);
+		file = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+		sqe = sqe_of(file, AFSYNC_OP_FSYNC, i);
+		sqe.flags = AFSYNC_SQE_HOLD;
+		ASSERT_EQ(1, ring_submit(&ring, &sqe, 1, NULL));
+		close(file);
+		need(umount2(dir, MNT_DETACH) == 0);
+	}
+	EXPECT_EQ(0, calls_of("destroy_workqueue"));
+	ring_close(&ring);
+	while (calls_of("destroy_workqueue") < 2 * (FILESYSTEMS - KEPT))
+		sched_yield();
+	text_write(TRACING "current_tracer", "nop");
+	rmdir(dir);
+}
+
 /* --- memory that cannot be had --- */
 
 #define FAULTS	"/sys/kernel/debug/"
