@@ -30,19 +30,21 @@ void afsync_req_exit(void)
 	kmem_cache_destroy(req_cache);
 }
 
-/* As ioprio_set(2) checks a value without hints; the kernel's check is not exported. */
+/* What ioprio_set(2) takes without hints; the kernel's check is not exported. */
 static int check_ioprio(u32 ioprio)
 {
+	bool is_level = IOPRIO_PRIO_DATA(ioprio) < IOPRIO_NR_LEVELS;
+
 	if (ioprio > U16_MAX)
 		return -EINVAL;
 
 	switch (IOPRIO_PRIO_CLASS(ioprio)) {
 	case IOPRIO_CLASS_RT:
-		if (!capable(CAP_SYS_NICE) && !capable(CAP_SYS_ADMIN))
+		if (is_level && !capable(CAP_SYS_NICE) && !capable(CAP_SYS_ADMIN))
 			return -EPERM;
-		fallthrough;
+		return is_level ? 0 : -EINVAL;
 	case IOPRIO_CLASS_BE:
-		return IOPRIO_PRIO_DATA(ioprio) < IOPRIO_NR_LEVELS ? 0 : -EINVAL;
+		return is_level ? 0 : -EINVAL;
 	case IOPRIO_CLASS_IDLE:
 		return 0;
 	case IOPRIO_CLASS_NONE:

@@ -13,6 +13,8 @@
 #define BE(level)	IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, level)
 #define RT(level)	IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, level)
 #define IDLE		IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)
+/* The macro makes another class of these. */
+#define BAD_LEVEL(class)	((class) << IOPRIO_CLASS_SHIFT | IOPRIO_NR_LEVELS)
 
 FIXTURE(identity) {
 	struct stage s;
@@ -182,6 +184,9 @@ TEST_F(identity, realtime_class_needs_a_capability)
 		need(setresuid(1000, 1000, 1000) == 0);
 		sqe.ioprio = RT(7);
 		need(ring_submit(&self->s.ring, &sqe, 1, NULL) == -EPERM);
+		/* What is no priority for anybody is refused as that. */
+		sqe.ioprio = BAD_LEVEL(IOPRIO_CLASS_RT);
+		need(ring_submit(&self->s.ring, &sqe, 1, NULL) == -EINVAL);
 		for (i = 0; i < ARRAY_SIZE(allowed); i++) {
 			sqe.ioprio = allowed[i];
 			need(ring_submit(&self->s.ring, &sqe, 1, NULL) == 1);
@@ -199,8 +204,9 @@ TEST_F(identity, realtime_class_needs_a_capability)
 TEST_F(identity, invalid_io_priorities_are_refused)
 {
 	const __u32 invalid[] = {
-		BE(8), RT(8), 1, 7, IOPRIO_PRIO_VALUE(4, 0), IOPRIO_PRIO_VALUE(7, 0),
-		1U << 16, 0x80000000U | BE(4),
+		BAD_LEVEL(IOPRIO_CLASS_BE), BAD_LEVEL(IOPRIO_CLASS_RT), 1, 7,
+		IOPRIO_PRIO_VALUE(4, 0), IOPRIO_PRIO_VALUE(7, 0), 1U << 16,
+		0x80000000U | BE(4),
 	};
 	struct afsync_sqe sqe = sqe_of(self->s.file, AFSYNC_OP_FSYNC, 1);
 	unsigned int i;
