@@ -59,14 +59,24 @@ static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
 	list_cut_before(batch, &fileq->waiting, &req->link);
 }
 
-/* From here on nobody may look at the files of the batch: they are about to go. */
+/*
+ * From here on nobody may look at the files of the batch: they are about to go. Others may
+ * have the lock in between, since nobody takes requests out of a batch.
+ */
 static void batch_done(struct afsync_fileq *fileq, struct list_head *batch)
 {
 	struct afsync_req *req;
+	unsigned int count = 0;
 
 	spin_lock(afsync_fileq_lock(fileq));
-	list_for_each_entry(req, batch, link)
+	list_for_each_entry(req, batch, link) {
 		afsync_req_set_state(req, AFSYNC_DONE);
+		if (++count % AFSYNC_RUN)
+			continue;
+		spin_unlock(afsync_fileq_lock(fileq));
+		cond_resched();
+		spin_lock(afsync_fileq_lock(fileq));
+	}
 	spin_unlock(afsync_fileq_lock(fileq));
 }
 
