@@ -17,16 +17,22 @@ filesystems=$(wc -w <<<"$FILESYSTEMS")
 runs=$((20 / filesystems))
 [ "$small" != 1 ] || runs=2
 
+# exits STATUS: how many runs ended so.
+exits() { awk -v status="$1" '$2 == "exit" && $3 == status { n = $1 } END { print n + 0 }' "$log"; }
+
 # one PROGRAM
 one() {
-	local good=0 syncs=$runs
+	local good=0 syncs=$runs ended
 	case $1 in
 	2-1 | 3-1) good=5 ;;
 	# These see it refuse a bad descriptor and a bad operation.
 	12-1 | 14-1) syncs=0 ;;
 	esac
 	dropins "$OUTPUT/repeat" $runs 2 60 "$OUTPUT/posixtestsuite/$1" || why "repeat ended with $?" || return 1
-	grep -qx "$runs exit $good" "$log" || why "not all of $runs runs succeeded" || return 1
+	ended=$(exits $good)
+	# This one is unsure where the sync ended before it looked, but that is not each time.
+	[ "$1" != 5-1 ] || [ "$ended" = 0 ] || ended=$((ended + $(exits 5)))
+	[ "$ended" = "$runs" ] || why "$ended of $runs runs succeeded" || return 1
 	went_through $syncs $syncs
 }
 
