@@ -238,10 +238,12 @@ TEST_F(share, ring_lost_with_a_socket_ends)
 
 TEST_F(share, service_of_another_user_that_was_sent_a_ring_does_not_wait_for_its_syncs)
 {
-	int sockets[2];
+	int sockets[2], ring;
+	struct turn closed;
 	pid_t pid;
 
 	need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
+	turn_init(&closed);
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
@@ -251,11 +253,15 @@ TEST_F(share, service_of_another_user_that_was_sent_a_ring_does_not_wait_for_its
 		/* The mapping and the descriptor that fork brought do not count here. */
 		ring_close(&self->s.ring);
 		need(setresuid(1000, 1000, 1000) == 0);
-		close(receive_fd(sockets[1]));
+		ring = receive_fd(sockets[1]);
+		/* The last to close is the child. */
+		turn_wait(&closed, 1);
+		close(ring);
 		_exit(0);
 	}
 	send_fd(sockets[0], self->s.ring.fd);
 	ring_close(&self->s.ring);
+	turn_post(&closed);
 	/* The child had the last descriptor, and the sync is still held. */
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(0, sim_stats(self->s.ctl).finished[SIM_GATE_FSYNC]);

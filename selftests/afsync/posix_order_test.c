@@ -305,6 +305,7 @@ TEST_F(order, later_transfer_that_ends_first_lets_no_sync_go)
 	ASSERT_EQ(0, write_queue(&write));
 	ASSERT_EQ(0, sync_queue(O_SYNC, &syncs[1]));
 	sim_wait_started(self->s.ctl, SIM_GATE_READ, 1);
+	EXPECT_EQ(0, block_wait(&write));
 	EXPECT_TRUE(block_stays(&syncs[0], &self->s.ring, self->s.file));
 	EXPECT_TRUE(block_stays(&syncs[1], &self->s.ring, self->s.file));
 	sim_let_go(self->s.ctl, SIM_GATE_READ);
