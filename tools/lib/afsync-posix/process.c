@@ -59,7 +59,16 @@ static void __attribute__((constructor)) handle_forks(void)
 /* Called once, before anything can be in flight; by a constructor, perhaps. */
 int process_prepare(void)
 {
+	int ret;
+
 	handle_forks();
-	/* What is registered last is called first: as soon as main() has returned. */
-	return fork_error || atexit(leave);
+	/*
+	 * What is registered last is called first: as soon as main() has returned. Under the
+	 * lock, for which a fork waits: the one that atexit() takes is not made free in the
+	 * child, where the first request would wait for it for ever.
+	 */
+	lock();
+	ret = atexit(leave);
+	unlock();
+	return fork_error || ret;
 }
