@@ -156,6 +156,7 @@ TEST_F_TIMEOUT(process, forks_while_threads_queue_never_hang_the_child, LONG_TIM
 		__atomic_store_n(&hammers[i].stop, true, __ATOMIC_RELAXED);
 		thread_join(threads[i]);
 		EXPECT_EQ(0, hammers[i].wrong);
+		EXPECT_LT(0, hammers[i].done);
 	}
 }
 
