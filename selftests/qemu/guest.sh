@@ -68,11 +68,14 @@ disk() {
 	done
 }
 
-# port NAME: the virtio port of that name.
+# port NAME: the virtio port of that name, once the host has told it.
 port() {
 	local p
-	for p in /sys/class/virtio-ports/*; do
-		[ "$(cat "$p/name" 2>/dev/null)" != "$1" ] || echo "/dev/${p##*/}"
+	while :; do
+		for p in /sys/class/virtio-ports/*; do
+			[ "$(cat "$p/name" 2>/dev/null)" != "$1" ] || { echo "/dev/${p##*/}"; return; }
+		done
+		sleep 0.1
 	done
 }
 
@@ -84,12 +87,15 @@ load_modules() {
 }
 
 run_command() {
-	local out err
+	local out err out_port err_port
+	# Not by those who open them: kill_rest() would kill what a short command overtakes.
+	out_port=$(port afsync.out)
+	err_port=$(port afsync.err)
 	# cat in between, so that programs can open /dev/stdout again: a port
 	# can be open only once.
-	exec {out}> >(exec cat >"$(port afsync.out)")
+	exec {out}> >(exec cat >"$out_port")
 	cats=$!
-	exec {err}> >(exec cat >"$(port afsync.err)")
+	exec {err}> >(exec cat >"$err_port")
 	cats+=" $!"
 	cd "$cwd" 2>/dev/null || cd /
 	# A session of its own: a command that kills its group must not kill us.
