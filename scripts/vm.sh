@@ -154,9 +154,11 @@ mkdir -p "$BUILD/vm"
 run=$(mktemp -d "$BUILD/vm/run.XXXXXX")
 log=$run/console.log
 qemu_pid=
+# KILL, which cannot be lost while QEMU only begins.
+kill_qemu() { [ -z "$qemu_pid" ] || kill -KILL "$qemu_pid" 2>/dev/null || true; }
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
-	[ -z "$qemu_pid" ] || kill "$qemu_pid" 2>/dev/null || true
+	kill_qemu
 	[ "$interactive" = 0 ] || stty sane
 	rm -f "$run"/*.img
 	[ ! -e "$log" ] || mv -f "$log" "$BUILD/vm/$name.log"
@@ -212,13 +214,13 @@ qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus" -m "$mem" "${c
 	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers $(clock) \
 $([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.cache=$CACHE afsync.kernel=$kdir $append")
 
-# boot: start QEMU, without a terminal.
+# boot: start QEMU, without a terminal. It ends with this script, however that ends.
 boot() {
 	: >"$run/result"
 	# Through cat: QEMU must not change the terminal, and wants a plain descriptor.
 	exec 3> >(exec cat) ; out=$!
 	exec 4> >(exec cat >&2) ; err=$!
-	timeout --foreground -k 5 "${timeout:-1800}" "${qemu[@]}" -add-fd fd=3,set=1 -add-fd fd=4,set=2 \
+	setpriv --pdeathsig KILL "${qemu[@]}" -add-fd fd=3,set=1 -add-fd fd=4,set=2 \
 		-chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=afsync.out \
 		-chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=afsync.err \
 		</dev/null >"$run/qemu.out" 2>&1 &
@@ -228,17 +230,27 @@ boot() {
 
 boot_seconds=${AFSYNC_BOOT_SECONDS:-300}
 # await_boot: false if the guest's first process is not there in time, and QEMU still runs.
+# Counted, since the host's clock can be set.
 await_boot() {
-	local until=$((SECONDS + boot_seconds))
+	local slept=0
 	while kill -0 "$qemu_pid" 2>/dev/null && ! grep -qs booted "$run/result"; do
-		[ $SECONDS -lt $until ] || return 1
+		[ $slept -lt "$boot_seconds" ] || return 1
 		sleep 1
+		slept=$((slept + 1))
 	done
 }
 
+# await_end SECONDS: until QEMU ends, or kill it then.
 await_end() {
+	local late=0
+	# By wait, so that a signal ends this script at once.
+	timeout "$1" tail --pid="$qemu_pid" -s 0.1 -f /dev/null &
+	wait $! || late=$?
+	[ $late = 0 ] || kill_qemu
 	ended=0
-	wait "$qemu_pid" || ended=$?
+	# Bash would tell on stderr that it was killed.
+	wait "$qemu_pid" 2>/dev/null || ended=$?
+	[ $late = 0 ] || ended=$late
 	qemu_pid=
 	wait "$out" "$err" || true
 }
@@ -253,12 +265,12 @@ else
 	boot
 	if ! await_boot; then
 		say "$release did not boot within $boot_seconds s: once more (log: $BUILD/vm/$name-hung.log)"
-		kill "$qemu_pid" 2>/dev/null || true
-		await_end
+		kill_qemu
+		await_end 1
 		[ ! -e "$log" ] || mv -f "$log" "$BUILD/vm/$name-hung.log"
 		boot
 	fi
-	await_end
+	await_end "${timeout:-1800}"
 	cat "$run/qemu.out" >&2
 fi
 
