@@ -39,7 +39,7 @@ download() {
 	[ ! -e "$dir/release" ] || return 0
 	tmp=$(mktemp -d "$CACHE/download.XXXXXX")
 	say "downloading linux-image-$version (not installed, only unpacked into $CACHE)"
-	if ! (cd "$tmp" && apt-get download "linux-image-$version" >&2 2>apt.err); then
+	if ! (cd "$tmp" && apt-get "${APT[@]}" download "linux-image-$version" >&2 2>apt.err); then
 		cat "$tmp/apt.err" >&2
 		rm -rf "$tmp"
 		die "no package linux-image-$version: try 'apt-get update', or KERNEL=<bzImage or .deb>"

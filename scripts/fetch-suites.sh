@@ -28,7 +28,7 @@ sources_list() {
 our_apt() {
 	local tool=$1
 	shift
-	"$tool" -q -o "Dir::Etc::SourceList=$apt_dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+	"$tool" -q "${APT[@]}" -o "Dir::Etc::SourceList=$apt_dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
 		-o "Dir::State=$apt_dir/state" -o "Dir::State::status=/var/lib/dpkg/status" \
 		-o "Dir::Cache=$apt_dir/cache" -o APT::Sandbox::User= "$@"
 }

@@ -18,6 +18,10 @@ die() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
+# For apt-get: wait for another one that runs, and try again what the network lost.
+# shellcheck disable=SC2034 # for those that source this
+APT=(-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5)
+
 # as_root CMD...: run it as root; sudo asks for the password if it has to.
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
@@ -32,14 +36,16 @@ as_root() {
 # with_lock NAME CMD...: one run of CMD at a time on this machine, so that two
 # builds never write the same folder of the cache.
 with_lock() {
-	local name=$1 fd
+	local name=$1 fd rc
 	shift
 	mkdir -p "$CACHE"
 	exec {fd}>"$CACHE/.lock-$name"
 	flock -n "$fd" || { say "waiting for another run ($name)"; flock "$fd"; }
 	# The descriptor is closed for CMD: what it leaves behind must not hold the lock.
 	"$@" {fd}>&-
+	rc=$?
 	exec {fd}>&-
+	return $rc
 }
 
 # Debian's kernel that the installed headers belong to, else the newest. Prints its release.

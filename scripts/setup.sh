@@ -118,10 +118,10 @@ install_packages() {
 	done
 	have apt-get || die "this is not Debian: install what corresponds to the above by hand"
 	# A source of the administrator that does not answer need not stop us.
-	as_root apt-get update -q >"$log" 2>&1 ||
+	as_root apt-get "${APT[@]}" update -q >"$log" 2>&1 ||
 		say "apt-get update failed in part; going on with the lists there are ($log)"
 	no_services
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get "${APT[@]}" install -q -y --no-install-recommends \
 		-o Dpkg::Options::=--force-confold "${missing[@]}" >>"$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; die "apt failed: see above, all of it is in $log; then run 'make setup' again"; }
 	allow_services
@@ -160,7 +160,7 @@ fetch_headers() {
 	new=$CACHE/headers/$release.root
 	rm -rf "$new"
 	mkdir -p "$new"
-	(cd "$tmp" && apt-get download -q "linux-headers-$release" "linux-headers-${release%-amd64}-common" \
+	(cd "$tmp" && apt-get "${APT[@]}" download -q "linux-headers-$release" "linux-headers-${release%-amd64}-common" \
 		"linux-kbuild-${release%-amd64}") >&2 2>"$tmp/err" || { cat "$tmp/err" >&2; die "download failed"; }
 	for deb in "$tmp"/*.deb; do
 		dpkg-deb -x "$deb" "$new"
