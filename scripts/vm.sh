@@ -122,12 +122,13 @@ accel() {
 		return
 	fi
 	answer=$kdir/accel-$({ uname -srv; grep -m 1 'model name' /proc/cpuinfo; } | sha256sum | cut -c 1-12)
-	if [ ! -e "$answer" ]; then
+	if [ ! -s "$answer" ]; then
 		say "trying whether KVM boots this kernel (once, up to 10 s)"
 		timeout 10 qemu-system-x86_64 -machine pc -accel kvm -cpu host -m 512 "${common[@]}" \
 			-serial null -serial "file:$run/probe" -append "console=ttyS0 panic=-1 afsync.probe=1" \
 			>/dev/null 2>&1 </dev/null || true
-		if grep -qs booted "$run/probe"; then echo kvm; else echo tcg; fi >"$answer"
+		if grep -qs booted "$run/probe"; then echo kvm; else echo tcg; fi >"$run/accel"
+		mv "$run/accel" "$answer"
 		say "using $(cat "$answer")"
 	fi
 	cat "$answer"
@@ -204,6 +205,8 @@ else
 	accel=$(accel)
 	machine=(-accel "$accel")
 fi
+# What watches for stalls of the guest must not see one of a loaded host.
+patience='watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=120'
 # shellcheck disable=SC2054 # the commas are QEMU's
 qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus" -m "$mem" "${common[@]}"
 	-cpu "$([ "$accel" = kvm ] && echo host || echo max,la57=off)"
@@ -211,7 +214,7 @@ qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus" -m "$mem" "${c
 	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap
 	-device virtio-9p-pci,fsdev=host,mount_tag=host
 	-device virtio-rng-pci -device virtio-serial-pci "${disks[@]}"
-	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers $(clock) \
+	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers $patience $(clock) \
 $([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.cache=$CACHE afsync.kernel=$kdir $append")
 
 # boot: start QEMU, without a terminal. It ends with this script, however that ends.
@@ -245,7 +248,7 @@ await_end() {
 	local late=0
 	# By wait, so that a signal ends this script at once.
 	timeout "$1" tail --pid="$qemu_pid" -s 0.1 -f /dev/null &
-	wait $! || late=$?
+	wait $! 2>/dev/null || late=$?
 	[ $late = 0 ] || kill_qemu
 	ended=0
 	# Bash would tell on stderr that it was killed.
@@ -293,7 +296,7 @@ read -r word said status verdict < <(tail -n 1 "$run/result" 2>/dev/null) || tru
 verdict=${verdict%$'\r'}
 if [ "$word $said" != "afsync-vm $token" ]; then
 	case $ended in
-	124|137) failed "time was up after ${timeout:-1800} s" 124 ;;
+	124) failed "time was up after ${timeout:-1800} s" 124 ;;
 	esac
 	failed "the VM ended without a word (status of QEMU: $ended)" 125
 elif [ "$verdict" != clean ]; then
