@@ -125,9 +125,11 @@ tmp_is() {
 }
 
 tmp_was() {
-	cd "$TOP"
+	# Not from the tree: if that is below /tmp, this is where it is mounted now.
+	cd /
 	umount -R /tmp
 	[[ $TOP != /tmp/* ]] || umount "$dir/${TOP#/tmp/}"
+	cd "$TOP"
 }
 
 # fio_global ENGINE SIZE: what all jobs of a file for fio have in common.
