@@ -38,7 +38,7 @@ files() {
 one() {
 	local rc=0
 	files
-	dropins "$OUTPUT/repeat" 1 1 200 "$OUTPUT/libaio/$1" || why "repeat ended with $?" || return 1
+	dropins "$OUTPUT/repeat" 1 1 1000 "$OUTPUT/libaio/$1" || why "repeat ended with $?" || return 1
 	grep -qx "1 exit 0" "$log" || why "the case did not pass" || return 1
 	went_through 0 0 || rc=1
 	return $rc
