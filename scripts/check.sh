@@ -69,7 +69,7 @@ vm_tests() {
 		round=$((round + 1))
 		part=$dir/$name.$round
 		rc=0
-		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$name-$round" --timeout 5400 \
+		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$name-$round" --timeout 14400 \
 			--env "KSRC=$KSRC" \
 			"make -s -C '$folder' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
 			timed "$dir/$name.times" | tee "$part" || rc=$?

@@ -360,9 +360,11 @@ static inline void lanes_close(struct aio_lanes *l)
 	close(l->buffered);
 	close(l->other);
 	aio_guard_end(l->guard);
-	/* Kernel AIO lets go of a file only after its event can be seen. */
-	while (l->rig.id != FS_NONE && umount(l->rig.dir))
-		need(preload_peer() && errno == EBUSY);
+	/* Kernel AIO lets go of a file only after the event of a read or write can be seen. */
+	while (l->rig.id != FS_NONE && umount(l->rig.dir)) {
+		need(errno == EBUSY);
+		poll(NULL, 0, 1);
+	}
 	dm_gone(&l->rig.dm);
 	memdev_close(&l->rig.disk);
 	for (i = 0; i < LANES; i++)

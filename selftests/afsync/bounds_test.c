@@ -242,12 +242,9 @@ TEST_F(bounds, memory_of_rings_and_requests_is_charged_to_the_cgroup)
 	if (!pid) {
 		long long start, ring_made, requests_made;
 		struct ring ring;
-		cpu_set_t cpu;
 
 		/* Each CPU charges ahead: what is measured shall come from one. */
-		CPU_ZERO(&cpu);
-		CPU_SET(sched_getcpu(), &cpu);
-		need(sched_setaffinity(0, sizeof(cpu), &cpu) == 0);
+		stay_on_this_cpu();
 		need(text_write(CGROUP "/cgroup.procs", "0") == 0);
 		start = charged_now();
 		ring_open(&ring, 32768);

@@ -168,7 +168,7 @@ progress_in_a_pipe() {
 
 progress_on_a_terminal() {
 	status=0
-	script -qec "'$afsync' -p file file" /dev/null >out 2>err </dev/null || status=$?
+	SHELL=/bin/sh script -qec "'$afsync' -p file file" /dev/null >out 2>err </dev/null || status=$?
 	[[ $status == 0 ]] && grep -q '=\] 100%  2/2' out
 }
 

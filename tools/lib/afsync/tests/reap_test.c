@@ -271,7 +271,8 @@ static void *race_onlooker(void *arg)
 	return (void *)bad;
 }
 
-TEST_F(reap, concurrent_writer_and_onlooker_tear_nothing)
+/* They take turns by sched_yield(), which may cost a slice of the scheduler each time. */
+TEST_F_TIMEOUT(reap, concurrent_writer_and_onlooker_tear_nothing, 600)
 {
 	pthread_t kernel, onlooker;
 	struct afsync_cqe *cqe;
