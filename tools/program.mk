@@ -17,7 +17,5 @@ library:
 	$(Q)$(MAKE) --no-print-directory -C $(TOP)/tools/lib/afsync O=$(LIB_O) all
 $(LIB): library ;
 
-$(O)/%.o: $(SRC)/%.c $(SRC)/Makefile $(TOP)/tools/program.mk
-	$(say) CC $(@F)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(PROGRAM_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(O)/%.o: $(SRC)/%.c $(SRC)/Makefile $(TOP)/tools/program.mk $(TOP)/tools/lib/build.mk
+	$(call compile,$(PROGRAM_CFLAGS))

@@ -30,6 +30,13 @@ Q := @
 say = @printf '  %-7s %s\n'
 endif
 
+# compile FLAGS: the recipe of an object.
+define compile
+$(say) CC $(@F)
+@mkdir -p $(@D)
+$(Q)$(CC) $(1) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+endef
+
 # The harness of the unit tests, which compares whatever a test hands it, and hands tests
 # arguments unasked.
 KSRC ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afsync/linux-source-6.1

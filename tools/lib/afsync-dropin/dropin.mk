@@ -27,14 +27,10 @@ RULES := $(SRC)/Makefile $(DROPIN)/dropin.mk $(TOP)/tools/lib/build.mk
 all: $(O)/$(NAME).so
 
 $(O)/%.o: $(SRC)/%.c $(RULES)
-	$(say) CC $(@F)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LIB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call compile,$(LIB_CFLAGS))
 
 $(O)/dropin-%.o: $(DROPIN)/%.c $(RULES)
-	$(say) CC $(@F)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LIB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call compile,$(LIB_CFLAGS))
 
 # Never unloaded: its threads and what it has registered for forks cannot go. All symbols
 # are looked up at once: a handler of signals or forks can be the first to call.
