@@ -98,7 +98,7 @@ TEST_F_TIMEOUT(let_go_first, umount_after_the_last_of_many_files_is_never_busy, 
 
 TEST_F_TIMEOUT(let_go_first, a_lock_held_by_the_file_is_free_at_the_completion, LONG_TIMEOUT)
 {
-	unsigned int round, nr = rounds(300);
+	unsigned int round, nr = rounds(1000);
 	int fd, other;
 
 	ASSERT_EQ(0, fs_mount(variant->id, self->disk.path, "/mnt/fs"));

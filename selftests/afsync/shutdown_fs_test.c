@@ -63,6 +63,7 @@ static void queue_all(struct __test_metadata *_metadata, FIXTURE_DATA(shutdown_f
 	WAIT_UNTIL(ring_pending(&self->ring, "running") == 1);
 	for (i = 1; i < PENDING; i++)
 		ASSERT_EQ(1, ring_queue(&self->ring, self->fds[i % 3], i % 2, i));
+	ASSERT_EQ(0U, ring_ready(&self->ring));
 }
 
 static void shut_down(struct __test_metadata *_metadata, FIXTURE_DATA(shutdown_fs) *self)

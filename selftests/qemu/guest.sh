@@ -139,13 +139,13 @@ kill_rest() {
 unload_modules() {
 	local m err i
 	for m in afsync_sim afsync; do
+		[ -d "/sys/module/$m" ] || continue
 		# A process that was killed may still be closing its files.
 		for i in {1..100}; do
-			[ -d "/sys/module/$m" ] || break
-			err=$(rmmod $m 2>&1) && break
-			[ "$i" -lt 100 ] || dirty "cannot unload the module: $err"
+			err=$(rmmod $m 2>&1) && continue 2
 			sleep 0.2
 		done
+		dirty "cannot unload the module: $err"
 	done
 }
 
