@@ -19,6 +19,12 @@ union afsync_args {
 	struct afsync_start start;
 };
 
+/* One call: the struct of the command, and what is done only once that is written back. */
+struct afsync_call {
+	union afsync_args args;
+	struct afsync_ring *new_ring;
+};
+
 /*
  * The contract, pinned: no holes, the same for 32-bit programs. The sizes are those
  * of the first version, below which a struct is refused.
@@ -36,9 +42,9 @@ static_assert(sizeof(struct afsync_eventfd) == 8);
 static_assert(sizeof(struct afsync_start) == 16);
 static_assert(sizeof(struct afsync_attach) == 16);
 
-static long ioctl_info(struct file *file, union afsync_args *args)
+static long ioctl_info(struct file *file, struct afsync_call *call)
 {
-	args->info = (struct afsync_info) {
+	call->args.info = (struct afsync_info) {
 		.version		= AFSYNC_VERSION,
 		.ops			= AFSYNC_OPS_MASK,
 		.sqe_flags		= AFSYNC_SQE_MASK,
@@ -51,79 +57,90 @@ static long ioctl_info(struct file *file, union afsync_args *args)
 	return 0;
 }
 
-static long ioctl_setup(struct file *file, union afsync_args *args)
+static long ioctl_setup(struct file *file, struct afsync_call *call)
 {
-	struct afsync_setup *setup = &args->setup;
+	struct afsync_setup *setup = &call->args.setup;
 	struct afsync_ring *ring;
 
 	if (setup->flags & ~AFSYNC_SETUP_MASK)
 		return -EINVAL;
 	if (!setup->entries || setup->entries > READ_ONCE(afsync_max_entries))
 		return -EINVAL;
+	if (afsync_file_ring(file))
+		return -EBUSY;
 
 	ring = afsync_ring_create(setup->entries, setup->flags);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
 
-	/*
-	 * Publish last. Of two threads that set up at once, one wins and the other's
-	 * ring was never seen. Pairs with afsync_file_ring().
-	 */
-	if (cmpxchg_release(&file->private_data, NULL, ring)) {
-		afsync_ring_put(ring, 1);
-		return -EBUSY;
-	}
 	setup->entries = ring->entries;
 	setup->mmap_size = ring->size;
+	call->new_ring = ring;
 	return 0;
 }
 
-static long ioctl_submit(struct file *file, union afsync_args *args)
+/*
+ * Publishes a ring, if its program knows of it. Of two threads that set up at once, one wins
+ * and the other's ring was never seen. Pairs with afsync_file_ring().
+ */
+static long publish(struct file *file, struct afsync_ring *ring, bool known)
+{
+	long ret = -EFAULT;
+
+	if (known && !cmpxchg_release(&file->private_data, NULL, ring))
+		return 0;
+	if (known)
+		ret = -EBUSY;
+	afsync_ring_put(ring, 1);
+	return ret;
+}
+
+static long ioctl_submit(struct file *file, struct afsync_call *call)
 {
 	struct afsync_ring *ring = afsync_file_ring(file);
 
-	return ring ? afsync_submit(ring, &args->submit) : -ENXIO;
+	return ring ? afsync_submit(ring, &call->args.submit) : -ENXIO;
 }
 
-static long ioctl_wait(struct file *file, union afsync_args *args)
+static long ioctl_wait(struct file *file, struct afsync_call *call)
 {
 	struct afsync_ring *ring = afsync_file_ring(file);
 	int ret;
 
 	if (!ring)
 		return -ENXIO;
-	ret = afsync_wait_check(ring, &args->wait);
-	return ret ?: afsync_wait(ring, &args->wait);
+	ret = afsync_wait_check(ring, &call->args.wait);
+	return ret ?: afsync_wait(ring, &call->args.wait);
 }
 
-static long ioctl_cancel(struct file *file, union afsync_args *args)
+static long ioctl_cancel(struct file *file, struct afsync_call *call)
 {
 	struct afsync_ring *ring = afsync_file_ring(file);
 
-	return ring ? afsync_cancel(ring, &args->cancel) : -ENXIO;
+	return ring ? afsync_cancel(ring, &call->args.cancel) : -ENXIO;
 }
 
-static long ioctl_eventfd(struct file *file, union afsync_args *args)
+static long ioctl_eventfd(struct file *file, struct afsync_call *call)
 {
 	struct afsync_ring *ring = afsync_file_ring(file);
 
 	if (!ring)
 		return -ENXIO;
-	if (args->eventfd.flags)
+	if (call->args.eventfd.flags)
 		return -EINVAL;
-	return afsync_ring_eventfd(ring, args->eventfd.fd);
+	return afsync_ring_eventfd(ring, call->args.eventfd.fd);
 }
 
-static long ioctl_start(struct file *file, union afsync_args *args)
+static long ioctl_start(struct file *file, struct afsync_call *call)
 {
 	struct afsync_ring *ring = afsync_file_ring(file);
 
-	return ring ? afsync_start(ring, &args->start) : -ENXIO;
+	return ring ? afsync_start(ring, &call->args.start) : -ENXIO;
 }
 
 struct afsync_command {
 	unsigned int cmd;
-	long (*handle)(struct file *file, union afsync_args *args);
+	long (*handle)(struct file *file, struct afsync_call *call);
 };
 
 static const struct afsync_command commands[] = {
@@ -162,7 +179,8 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	const struct afsync_command *command = find_command(cmd);
 	void __user *uargs = (void __user *)arg;
 	size_t usize = _IOC_SIZE(cmd);
-	union afsync_args args = {};
+	struct afsync_call call = {};
+	bool written = true;
 	size_t size;
 	long ret;
 
@@ -173,22 +191,24 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EINVAL;
 
 	if (_IOC_DIR(cmd) & _IOC_WRITE) {
-		ret = copy_struct_from_user(&args, size, uargs, usize);
+		ret = copy_struct_from_user(&call.args, size, uargs, usize);
 		if (ret)
 			return ret;
 	}
 
-	/* A struct that cannot be written shall fail before anything is done. */
-	if (_IOC_DIR(cmd) & _IOC_READ && !write_back(uargs, usize, &args, size))
+	/* A struct that cannot be written fails before anything is done. */
+	if (_IOC_DIR(cmd) & _IOC_READ && !write_back(uargs, usize, &call.args, size))
 		return -EFAULT;
 
-	ret = command->handle(file, &args);
+	ret = command->handle(file, &call);
 
 	/*
 	 * Written back after errors too: they have fields of their own. What was queued
 	 * or cancelled is not hidden even if the struct was taken away meanwhile.
 	 */
-	if (_IOC_DIR(cmd) & _IOC_READ && !write_back(uargs, usize, &args, size) && ret <= 0)
-		return -EFAULT;
-	return ret;
+	if (_IOC_DIR(cmd) & _IOC_READ)
+		written = write_back(uargs, usize, &call.args, size);
+	if (call.new_ring)
+		return publish(file, call.new_ring, written);
+	return written || ret > 0 ? ret : -EFAULT;
 }
