@@ -21,7 +21,7 @@ int afsync_fileq_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(afsync_buckets); i++)
 		spin_lock_init(&afsync_buckets[i].lock);
-	fileq_cache = afsync_cache_create("afsync_fileq", sizeof(struct afsync_fileq));
+	fileq_cache = KMEM_CACHE(afsync_fileq, SLAB_ACCOUNT);
 	return fileq_cache ? 0 : -ENOMEM;
 }
 

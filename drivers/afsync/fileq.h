@@ -85,18 +85,43 @@ struct afsync_fileq {
 	struct list_head kick_link;
 };
 
-/* Leaves memory as it is: see afsync_cache_create(). */
-static inline void afsync_no_init(void *object)
-{
-}
+/**
+ * struct afsync_look - what people may see of a pending request
+ * @state: HELD, QUEUED or RUNNING
+ * @op: enum afsync_op
+ * @path: of its file; a reference
+ */
+struct afsync_look {
+	enum afsync_state state;
+	enum afsync_op op;
+	struct path path;
+};
 
 /*
- * A cache of objects that are set as a whole when they are made. The constructor says to
- * the kernel that it need not clear them first (init_on_alloc).
+ * What PR_SET_IO_FLUSHER sets: memory reclaim may wait for this thread, a server of storage,
+ * so what it allocates must not wait for reclaim's I/O. A worker takes it over for what it
+ * does for such a thread.
  */
-static inline struct kmem_cache *afsync_cache_create(const char *name, size_t size)
+#define AFSYNC_IO_FLUSHER	(PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE)
+
+static inline bool afsync_is_io_flusher(void)
 {
-	return kmem_cache_create(name, size, 0, SLAB_ACCOUNT, afsync_no_init);
+	return (current->flags & AFSYNC_IO_FLUSHER) == AFSYNC_IO_FLUSHER;
+}
+
+/* Makes the current thread one, if asked for; returns what to restore. */
+static inline unsigned int afsync_io_flusher_save(bool flusher)
+{
+	unsigned int old = current->flags & AFSYNC_IO_FLUSHER;
+
+	if (flusher)
+		current->flags |= AFSYNC_IO_FLUSHER;
+	return old;
+}
+
+static inline void afsync_io_flusher_restore(unsigned int old)
+{
+	current->flags = (current->flags & ~AFSYNC_IO_FLUSHER) | old;
 }
 
 /* The lock of its bucket. */

@@ -21,7 +21,7 @@ static_assert(AFSYNC_SQE_MASK <= U8_MAX);
 
 int afsync_req_init(void)
 {
-	req_cache = afsync_cache_create("afsync_req", sizeof(struct afsync_req));
+	req_cache = KMEM_CACHE(afsync_req, SLAB_ACCOUNT);
 	return req_cache ? 0 : -ENOMEM;
 }
 
