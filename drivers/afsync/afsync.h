@@ -111,6 +111,7 @@ struct seq_file;
  * Made by AFSYNC_IOC_SETUP, found through file->private_data, freed with the last
  * reference: see above.
  *
+ * @memory: what was allocated for @shared; set once
  * @shared: the memory that the program maps; set once. Only ring.c writes there.
  * @cqes: the entries in @shared; set once
  * @entries: number of entries, a power of two; set once
@@ -134,6 +135,7 @@ struct seq_file;
  * @wait: pollers, and waiters of wait.c
  */
 struct afsync_ring {
+	void *memory;
 	struct afsync_ring_header *shared;
 	struct afsync_cqe *cqes;
 	u32 entries;

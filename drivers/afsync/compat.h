@@ -6,9 +6,11 @@
 #ifndef _AFSYNC_COMPAT_H
 #define _AFSYNC_COMPAT_H
 
+#include <linux/cgroup.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/version.h>
 
@@ -59,6 +61,35 @@ static inline bool afsync_fput_now(struct file *file)
 #endif
 	__fput_sync(file);
 	return true;
+}
+
+/*
+ * The flags of a mapping are set by a function since 6.3. Delete when 6.1 is no longer built
+ * for.
+ */
+static inline void afsync_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+	vma->vm_flags |= flags;
+#else
+	vm_flags_set(vma, flags);
+#endif
+}
+
+/* The I/O cgroup of the current thread, with a reference; NULL if the kernel has none. */
+static inline struct cgroup_subsys_state *afsync_blkcg_get(void)
+{
+#ifdef CONFIG_BLK_CGROUP
+	return task_get_css(current, io_cgrp_id);
+#else
+	return NULL;
+#endif
+}
+
+static inline void afsync_blkcg_put(struct cgroup_subsys_state *blkcg)
+{
+	if (blkcg)
+		css_put(blkcg);
 }
 
 /*

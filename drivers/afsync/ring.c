@@ -4,6 +4,7 @@
  * file that writes shared memory. Of what the program writes there, only the head is
  * ever read, once at a time, and whatever it says it stays within the ring.
  */
+#include <linux/align.h>
 #include <linux/err.h>
 #include <linux/eventfd.h>
 #include <linux/log2.h>
@@ -14,6 +15,8 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include <asm/shmparam.h>
+
 #include "afsync.h"
 #include "compat.h"
 #include "slot.h"
@@ -22,8 +25,9 @@
 static atomic_t next_id = ATOMIC_INIT(0);
 
 /*
- * The memory is charged to the program's cgroup, which vmalloc_user() does not do;
- * that is why afsync_ring_map() maps page by page.
+ * The memory is charged to the program's cgroup, which vmalloc_user() does not do. Like that it
+ * is aligned for CPUs whose caches tell apart different addresses of the same memory: the
+ * program's address is a multiple of SHMLBA as well.
  */
 static int ring_alloc_shared(struct afsync_ring *ring)
 {
@@ -31,10 +35,12 @@ static int ring_alloc_shared(struct afsync_ring *ring)
 
 	ring->size = PAGE_ALIGN(sizeof(*shared) +
 				ring->entries * sizeof(struct afsync_cqe));
-	shared = __vmalloc(ring->size, AFSYNC_GFP | __GFP_ACCOUNT | __GFP_ZERO);
-	if (!shared)
+	ring->memory = __vmalloc(ring->size + SHMLBA - PAGE_SIZE,
+				 AFSYNC_GFP | __GFP_ACCOUNT | __GFP_ZERO);
+	if (!ring->memory)
 		return -ENOMEM;
 
+	shared = PTR_ALIGN(ring->memory, SHMLBA);
 	shared->mask = ring->entries - 1;
 	shared->entries = ring->entries;
 	shared->cqes_offset = sizeof(*shared);
@@ -87,7 +93,7 @@ static void ring_free(struct afsync_ring *ring)
 	afsync_slots_free_spare(ring);
 	if (ring->eventfd)
 		eventfd_ctx_put(ring->eventfd);
-	vfree(ring->shared);
+	vfree(ring->memory);
 	afsync_user_put(ring->user);
 	put_pid(ring->owner);
 	kfree(ring);
@@ -117,24 +123,39 @@ void afsync_ring_put_wait(struct afsync_ring *ring)
 }
 
 /*
+ * The pages are put in when the program touches them, and again if it has given them up with
+ * madvise(MADV_DONTNEED).
+ */
+static vm_fault_t ring_fault(struct vm_fault *vmf)
+{
+	struct afsync_ring *ring = vmf->vma->vm_private_data;
+
+	if (vmf->pgoff >= ring->size >> PAGE_SHIFT)
+		return VM_FAULT_SIGBUS;
+	vmf->page = vmalloc_to_page((void *)ring->shared + (vmf->pgoff << PAGE_SHIFT));
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct ring_vm_ops = {
+	.fault	= ring_fault,
+};
+
+/*
  * Shared mappings only: in a private one, the program's head would never be seen. The
- * mapping holds the file and so the ring; the pages have references of their own.
+ * mapping holds the file and so the ring; the pages have references of their own. It cannot
+ * grow, and is not in a core dump: it says nothing about the program.
  */
 int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma)
 {
 	size_t size = vma->vm_end - vma->vm_start;
-	size_t offset;
-	int ret;
 
 	if (!(vma->vm_flags & VM_SHARED) || vma->vm_pgoff || size > ring->size)
 		return -EINVAL;
 
-	for (offset = 0; offset < size; offset += PAGE_SIZE) {
-		ret = vm_insert_page(vma, vma->vm_start + offset,
-				     vmalloc_to_page((void *)ring->shared + offset));
-		if (ret)
-			return ret;
-	}
+	afsync_vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_private_data = ring;
+	vma->vm_ops = &ring_vm_ops;
 	return 0;
 }
 
