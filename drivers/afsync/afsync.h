@@ -198,6 +198,7 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * @file: what to sync; a reference until state CANCELLED or DONE, NULL after it was let
  *	go of
  * @cred: who asks; set once, a reference just as long
+ * @blkcg: the I/O cgroup of who asks, or NULL; set once, a reference just as long
  * @user_data: as submitted; set once
  * @start: first byte of the range; set once
  * @end: last byte of the range; set once
@@ -211,6 +212,7 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * @abort_node: in the list of aborts of attach.c
  * @notify: this request stands for its ring until the ring is notified; the
  *	completing thread only
+ * @io_flusher: memory reclaim may wait for who asks (PR_SET_IO_FLUSHER); set once
  * @state: enum afsync_state; under the lock of the queue's bucket
  * @cqe_flags: AFSYNC_CQE_*; set by the owner before the entry is posted
  * @res: result; likewise
@@ -223,6 +225,7 @@ struct afsync_req {
 	struct afsync_fileq *fileq;
 	struct file *file;
 	const struct cred *cred;
+	struct cgroup_subsys_state *blkcg;
 	u64 user_data;
 	loff_t start;
 	loff_t end;
@@ -233,6 +236,7 @@ struct afsync_req {
 	u8 flags;
 	u16 ioprio;
 	bool notify;
+	bool io_flusher;
 	u8 state;
 	u8 cqe_flags;
 	int res;

@@ -124,6 +124,12 @@ void afsync_req_free(struct afsync_req *req)
 	kmem_cache_free(req_cache, req);
 }
 
+static void put_identity(struct afsync_req *req)
+{
+	put_cred(req->cred);
+	afsync_blkcg_put(req->blkcg);
+}
+
 /**
  * afsync_req_create - make a request of what a program submitted
  * @slots: of the ring that gets the completion; a slot is used up
@@ -164,12 +170,14 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 		.ring		= slots->ring,
 		.file		= file,
 		.cred		= get_current_cred(),
+		.blkcg		= afsync_blkcg_get(),
 		.user_data	= sqe->user_data,
 		.start		= sqe->offset,
 		.end		= end,
 		.op		= sqe->op,
 		.flags		= sqe->flags,
 		.ioprio		= sqe->ioprio,
+		.io_flusher	= afsync_is_io_flusher(),
 		.state		= AFSYNC_NEW,
 		.refs		= REFCOUNT_INIT(1),
 	};
@@ -180,7 +188,7 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 	return req;
 
 give_back:
-	put_cred(req->cred);
+	put_identity(req);
 	afsync_slot_give_back(slots, req);
 put_file:
 	fput(file);
@@ -216,8 +224,9 @@ void afsync_req_put(struct afsync_req *req)
 bool afsync_reqs_let_go(struct list_head *done)
 {
 	struct afsync_req *req;
+	unsigned int old, i = 0;
 	struct file *file;
-	unsigned int i = 0;
+	bool gone;
 
 	might_sleep();
 
@@ -227,11 +236,14 @@ bool afsync_reqs_let_go(struct list_head *done)
 			continue;
 		/* First: a cancel of the ring compares it, and its memory may be another's soon. */
 		WRITE_ONCE(req->file, NULL);
-		if (!afsync_fput_now(file)) {
+		old = afsync_io_flusher_save(req->io_flusher);
+		gone = afsync_fput_now(file);
+		afsync_io_flusher_restore(old);
+		if (!gone) {
 			WRITE_ONCE(req->file, file);
 			return false;
 		}
-		put_cred(req->cred);
+		put_identity(req);
 		afsync_cond_resched(i++);
 	}
 	return true;

@@ -5,6 +5,7 @@
  * whoever works a queue off, holds no lock, touches no ring.
  */
 #include <linux/ioprio.h>
+#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
 
@@ -19,7 +20,8 @@
  * @end: last byte that any of them asks for
  * @datasync: all of them are content with a datasync
  * @drain: any of them asks to wait for direct I/O
- * @ioprio: highest I/O priority, 0 when nobody named one
+ * @io_flusher: any of them comes from an I/O flusher
+ * @ioprio: highest I/O priority, 0 when none is named
  * @size: number of requests
  */
 struct batch {
@@ -28,6 +30,7 @@ struct batch {
 	loff_t end;
 	bool datasync;
 	bool drain;
+	bool io_flusher;
 	int ioprio;
 	unsigned int size;
 };
@@ -61,6 +64,7 @@ static struct batch batch_sum(enum afsync_scope scope, struct list_head *reqs)
 		batch.end = max(batch.end, req->end);
 		batch.datasync &= req->op == AFSYNC_OP_FDATASYNC;
 		batch.drain |= !!(req->flags & AFSYNC_SQE_DRAIN);
+		batch.io_flusher |= req->io_flusher;
 		batch.ioprio = higher_ioprio(batch.ioprio, req->ioprio);
 		batch.size++;
 	}
@@ -106,7 +110,7 @@ static int sync_super(struct file *file)
 	return ret ?: error;
 }
 
-/* One real sync, of the open file of @req and as whoever queued it. */
+/* One real sync, of the open file of @req, as the thread that queued it and for its cgroup. */
 static int sync_one(const struct batch *batch, const struct afsync_req *req)
 {
 	const struct cred *old_cred = NULL;
@@ -115,6 +119,7 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 
 	if (req->cred != current_cred())
 		old_cred = override_creds(req->cred);
+	kthread_associate_blkcg(req->blkcg);
 	afsync_stat_inc(syncs);
 	trace_afsync_sync_start(req->file, batch->size, batch->datasync, batch->start,
 				batch->end);
@@ -126,6 +131,7 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 	if (begin)
 		trace_afsync_sync_done(req->file, batch->size, ret, ktime_get_ns() - begin);
 
+	kthread_associate_blkcg(NULL);
 	if (old_cred)
 		revert_creds(old_cred);
 	return ret;
@@ -202,6 +208,7 @@ void afsync_sync_batch(enum afsync_scope scope, struct list_head *reqs)
 {
 	struct afsync_req *first = list_first_entry(reqs, struct afsync_req, link);
 	struct batch batch = batch_sum(scope, reqs);
+	unsigned int old = afsync_io_flusher_save(batch.io_flusher);
 
 	if (batch.ioprio)
 		set_task_ioprio(current, batch.ioprio);
@@ -210,4 +217,5 @@ void afsync_sync_batch(enum afsync_scope scope, struct list_head *reqs)
 	sync_reqs(&batch, reqs);
 	if (batch.ioprio)
 		set_task_ioprio(current, IOPRIO_DEFAULT);
+	afsync_io_flusher_restore(old);
 }
