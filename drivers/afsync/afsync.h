@@ -10,7 +10,8 @@
  *	req.c		makes a request: all that can fail fails there
  *	key.c		says in which queue it belongs
  *	fileq.c		appends it to the queue of its file
- *	work.c		a worker, or the caller itself, takes all that waits as a batch
+ *	pool.c		gives the queue to a worker, as soon as the user may have one more
+ *	work.c		the worker, or the caller itself, takes all that waits as a batch
  *	sync.c		one sync for the batch, and each open file's share of errors
  *	req.c		lets go of the files, then has the entries posted
  *	slot.c		keeps its memory for the next one
@@ -25,11 +26,12 @@
  * Locks, outer before inner. All are spinlocks: nobody sleeps under them. Of ours no
  * interrupt takes any but ring->wait.lock, under which none of the others may be taken.
  *
- *	user_lock (user.c)		the table of users; only ring setup and end
+ *	user_lock (user.c)		the table of users
  *
  *	ring->lock			a ring's indices, requests and eventfd
  *	  bucket->lock (fileq.c)	the queues of the files that hash there, and
  *					the state of their requests
+ *	    pool->lock (pool.c)		a user's workers and lanes
  *	  the eventfd's own lock	eventfd_signal() takes it
  *	  ctx_lock of kernel AIO	kiocb_set_cancel_fn() takes it; interrupts do, too
  *	    ring->wait.lock		kernel AIO takes it to poll a ring
@@ -53,7 +55,10 @@
  *	worker, or caller -> the same	fileq->refs, while fileq->active
  *	submitter -> the same		fileq->refs, until it has kicked it
  *	queue   -> lane			lane->refs, as long as the queue lives
+ *	reaper  -> lane			lane->refs, while it is queued or runs
+ *	lane    -> user			user->refs, while there are queues
  *	ring    -> user			user->refs
+ *	ring    -> module		if nobody waited for its end: from then on
  *
  * A queue's key and a lane's domain are addresses that are compared and never
  * followed. A queue outlives the file of its last request for the moment between
@@ -99,9 +104,11 @@
 
 struct afsync_fileq;
 struct afsync_lane;
+struct afsync_pool;
 struct afsync_slots;
 struct afsync_user;
 struct attribute_group;
+struct cgroup_subsys_state;
 struct eventfd_ctx;
 struct seq_file;
 
@@ -120,6 +127,8 @@ struct seq_file;
  * @flags: AFSYNC_SETUP_*; set once
  * @user: pays for the requests; set once
  * @owner: the process that set it up, a reference; set once
+ * @owner_uid: its real user id then; set once
+ * @pins_module: it ends without its last close; set before that
  * @lock: protects the fields down to @nr_spare
  * @tail: trusted copy of the index after the last entry
  * @in_flight: slots taken by submitters, and requests not yet posted. @in_flight + unread
@@ -144,6 +153,8 @@ struct afsync_ring {
 	size_t size;
 	struct afsync_user *user;
 	struct pid *owner;
+	kuid_t owner_uid;
+	bool pins_module;
 
 	spinlock_t lock;	/* down to @nr_spare */
 	u32 tail;
@@ -259,6 +270,8 @@ DECLARE_PER_CPU(struct afsync_stats, afsync_stats);
 
 /* main.c */
 extern unsigned int afsync_workers_per_fs;
+extern unsigned int afsync_max_user_syncs;
+extern unsigned int afsync_max_root_syncs;
 extern unsigned int afsync_max_entries;
 extern unsigned int afsync_max_user_requests;
 
@@ -309,15 +322,19 @@ int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args);
 void afsync_cancel_one(struct afsync_req *req);
 void afsync_cancel_all(struct afsync_ring *ring);
 
+/* pool.c */
+struct afsync_pool *afsync_pool_create(unsigned int size);
+void afsync_pool_destroy(struct afsync_pool *pool);
+void afsync_pool_show(struct seq_file *m, struct afsync_pool *pool);
+void afsync_pool_queue(struct afsync_fileq *fileq);
+bool afsync_pool_unqueue(struct afsync_fileq *fileq);
+
 /* lane.c */
-struct afsync_lane *afsync_lane_get(const void *domain);
-bool afsync_lane_is_of(const struct afsync_lane *lane, const void *domain);
+struct afsync_lane *afsync_lane_get(struct afsync_user *user, const void *domain);
+bool afsync_lane_is(const struct afsync_lane *lane, const struct afsync_user *user,
+		    const void *domain);
 void afsync_lane_put(struct afsync_lane *lane);
-void afsync_lane_queue(struct afsync_lane *lane, struct work_struct *work);
 void afsync_lane_cancelled(struct afsync_req *req);
-void afsync_lane_trim(void);
-void afsync_lane_init(void);
-void afsync_lane_exit(void);
 
 /* ring.c */
 struct afsync_ring *afsync_ring_create(u32 entries, u32 flags);
@@ -339,8 +356,10 @@ int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait);
 
 /* user.c */
 struct afsync_user *afsync_user_get(void);
-kuid_t afsync_user_uid(const struct afsync_user *user);
+struct afsync_user *afsync_user_again(struct afsync_user *user);
 void afsync_user_put(struct afsync_user *user);
+struct afsync_pool *afsync_user_pool(const struct afsync_user *user);
+void afsync_user_exit(void);
 u32 afsync_user_charge(struct afsync_user *user, u32 count);
 void afsync_user_uncharge(struct afsync_user *user, u32 count);
 

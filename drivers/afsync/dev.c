@@ -8,7 +8,6 @@
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
-#include <linux/seq_file.h>
 
 #include "afsync.h"
 #include "compat.h"
@@ -38,14 +37,15 @@ static int afsync_open(struct inode *inode, struct file *file)
  *
  * A descriptor can travel, though: a kernel thread may drop it with a socket that it
  * was on its way through, a service may be sent one that it did not ask for. Neither may
- * be made to wait for the syncs of somebody else; then the last request frees the ring.
+ * be made to wait for the syncs of somebody else; then the last request frees the ring. Until
+ * then the ring holds the module, which else could be asked to go, and would have to wait.
  */
 static bool is_own_ring(const struct afsync_ring *ring)
 {
 	if (current->flags & PF_KTHREAD)
 		return false;
 	return task_tgid(current) == ring->owner ||
-	       uid_eq(current_uid(), afsync_user_uid(ring->user));
+	       uid_eq(current_uid(), ring->owner_uid);
 }
 
 static int afsync_release(struct inode *inode, struct file *file)
@@ -56,11 +56,13 @@ static int afsync_release(struct inode *inode, struct file *file)
 		return 0;
 
 	afsync_cancel_all(ring);
-	if (is_own_ring(ring))
+	if (is_own_ring(ring)) {
 		afsync_ring_put_wait(ring);
-	else
+	} else {
+		__module_get(THIS_MODULE);
+		ring->pins_module = true;
 		afsync_ring_put(ring, 1);
-	afsync_lane_trim();
+	}
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ordered queue of a file: found by what a sync of the file acts on, made with the
- * first request, gone with the last. What is in it, and in which state. Never touches the
- * ring. How it is worked off: work.c.
+ * The ordered queue of a file and a user: found by what a sync of the file acts on, made
+ * with the first request, gone with the last. What is in it, and in which state. Never
+ * touches the ring. How it is worked off: work.c.
  */
 #include <linux/sched.h>
 #include <linux/seq_file.h>
@@ -30,22 +30,24 @@ void afsync_fileq_exit(void)
 	kmem_cache_destroy(fileq_cache);
 }
 
-static bool has_key(const struct afsync_fileq *fileq, const struct afsync_key *key)
+static bool has_key(const struct afsync_fileq *fileq, const struct afsync_key *key,
+		    const struct afsync_user *user)
 {
 	return fileq->scope == key->scope && fileq->object == key->object &&
-	       afsync_lane_is_of(fileq->lane, key->domain);
+	       afsync_lane_is(fileq->lane, user, key->domain);
 }
 
-/* Finds the queue of @key and takes a reference for the caller, or NULL. */
+/* Finds the user's queue of @key and takes a reference for the caller, or NULL. */
 static struct afsync_fileq *find_and_get(struct afsync_bucket *bucket,
-					 const struct afsync_key *key)
+					 const struct afsync_key *key,
+					 const struct afsync_user *user)
 {
 	struct afsync_fileq *fileq;
 
 	lockdep_assert_held(&bucket->lock);
 
 	hlist_for_each_entry(fileq, &bucket->fileqs, node) {
-		if (has_key(fileq, key)) {
+		if (has_key(fileq, key, user)) {
 			refcount_inc(&fileq->refs);
 			return fileq;
 		}
@@ -54,7 +56,8 @@ static struct afsync_fileq *find_and_get(struct afsync_bucket *bucket,
 }
 
 /* With one reference, for the caller. */
-static struct afsync_fileq *fileq_alloc(const struct afsync_key *key)
+static struct afsync_fileq *fileq_alloc(const struct afsync_key *key,
+					struct afsync_user *user)
 {
 	struct afsync_fileq *fileq;
 
@@ -65,14 +68,14 @@ static struct afsync_fileq *fileq_alloc(const struct afsync_key *key)
 		.object	= key->object,
 		.scope	= key->scope,
 		.refs	= REFCOUNT_INIT(1),
-		.lane	= afsync_lane_get(key->domain),
+		.lane	= afsync_lane_get(user, key->domain),
 	};
 	if (!fileq->lane) {
 		kmem_cache_free(fileq_cache, fileq);
 		return NULL;
 	}
-	INIT_WORK(&fileq->work, afsync_fileq_work);
 	INIT_LIST_HEAD(&fileq->waiting);
+	INIT_LIST_HEAD(&fileq->line_link);
 	return fileq;
 }
 
@@ -82,26 +85,26 @@ static void fileq_free(struct afsync_fileq *fileq)
 	kmem_cache_free(fileq_cache, fileq);
 }
 
-/* The queue for a request, made if there is none; with a reference, or NULL. */
-struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op)
+/* The queue for a request of a user, made if there is none; with a reference, or NULL. */
+struct afsync_fileq *afsync_fileq_get(struct afsync_user *user, struct file *file, u32 op)
 {
 	struct afsync_key key = afsync_key_of(file, op);
 	struct afsync_bucket *bucket = afsync_bucket_of(key.object);
 	struct afsync_fileq *fileq, *new;
 
 	spin_lock(&bucket->lock);
-	fileq = find_and_get(bucket, &key);
+	fileq = find_and_get(bucket, &key, user);
 	spin_unlock(&bucket->lock);
 	if (fileq)
 		return fileq;
 
-	new = fileq_alloc(&key);
+	new = fileq_alloc(&key, user);
 	if (!new)
 		return NULL;
 
 	/* Somebody else may have made it meanwhile. */
 	spin_lock(&bucket->lock);
-	fileq = find_and_get(bucket, &key);
+	fileq = find_and_get(bucket, &key, user);
 	if (!fileq)
 		hlist_add_head(&new->node, &bucket->fileqs);
 	spin_unlock(&bucket->lock);
@@ -131,39 +134,45 @@ void afsync_fileq_put(struct afsync_fileq *fileq, int count)
 	fileq_free(fileq);
 }
 
-/* Takes from the front of @reqs those of one queue that are next to each other. */
-static void queue_run(struct afsync_fileq *fileq, struct list_head *reqs)
+/*
+ * Takes from the front of @reqs those of one queue that are next to each other; returns how
+ * many.
+ */
+static unsigned int queue_run(struct afsync_fileq *fileq, struct list_head *reqs)
 {
-	unsigned int left = AFSYNC_RUN;
+	unsigned int count = 0;
 	struct afsync_req *req;
 	LIST_HEAD(run);
 
 	list_for_each_entry(req, reqs, link) {
-		if (req->fileq != fileq || !left--)
+		if (req->fileq != fileq || count == AFSYNC_RUN)
 			break;
+		count++;
 		trace_afsync_submit(req);
 		afsync_req_set_state(req, AFSYNC_QUEUED);
 	}
 	list_cut_before(&run, reqs, &req->link);
 	list_splice_tail(&run, &fileq->waiting);
+	return count;
 }
 
 /*
  * Moves the first of the new requests in @reqs, or of the held ones with their ring's
  * lock held, to the queue of their file, with those behind it that belong there, too.
  * The queue owns them from now on. It gets into the submitter's list @kick if it has to
- * be started. In one step: a request that was held is found held or queued by whoever
- * looks.
+ * be started. In one step: a request that was held is found held or queued. Returns how many
+ * were moved, AFSYNC_RUN at most.
  *
- * A queue that is on another submitter's list is started here: that thread may not
- * get the CPU for long, and nobody shall wait for it.
+ * A queue that is on another submitter's list is started here: that thread may not get the
+ * CPU for long.
  */
-void afsync_fileq_add(struct list_head *reqs, struct list_head *kick)
+unsigned int afsync_fileq_add(struct list_head *reqs, struct list_head *kick)
 {
 	struct afsync_fileq *fileq = list_first_entry(reqs, struct afsync_req, link)->fileq;
+	unsigned int count;
 
 	spin_lock(afsync_fileq_lock(fileq));
-	queue_run(fileq, reqs);
+	count = queue_run(fileq, reqs);
 	if (!fileq->active) {
 		fileq->active = true;
 		fileq->kicked = false;
@@ -177,6 +186,7 @@ void afsync_fileq_add(struct list_head *reqs, struct list_head *kick)
 	if (fileq->kicker != kick)
 		afsync_fileq_start(fileq);
 	spin_unlock(afsync_fileq_lock(fileq));
+	return count;
 }
 
 /* A new request becomes a held one. */
@@ -189,6 +199,23 @@ void afsync_fileq_hold(struct afsync_req *req)
 	afsync_req_set_state(req, AFSYNC_HELD);
 	list_add_tail(&req->link, &req->ring->held);
 	spin_unlock(afsync_fileq_lock(req->fileq));
+}
+
+/*
+ * A queue that waits for a worker and has no request left must not wait any longer: it counts
+ * for nobody. The request that has just left it has a reference to it.
+ */
+static void leave_if_empty(struct afsync_fileq *fileq)
+{
+	lockdep_assert_held(afsync_fileq_lock(fileq));
+
+	if (!fileq->kicked || !list_empty(&fileq->waiting))
+		return;
+	if (!afsync_pool_unqueue(fileq))
+		return;
+	fileq->active = false;
+	fileq->kicked = false;
+	refcount_dec(&fileq->refs);
 }
 
 /*
@@ -210,6 +237,8 @@ enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 		req->res = -ECANCELED;
 		trace_afsync_cancel(req);
 	}
+	if (was == AFSYNC_QUEUED)
+		leave_if_empty(req->fileq);
 	spin_unlock(lock);
 
 	return was;

@@ -7,8 +7,8 @@
 #define _AFSYNC_FILEQ_H
 
 #include <linux/hash.h>
+#include <linux/path.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
 
 #include "afsync.h"
 
@@ -44,7 +44,7 @@ enum afsync_scope {
  * @scope: what @object is
  * @object: the inode, open file or superblock
  * @domain: what may get stuck as a whole: the superblock, or for a block device its
- *	inode; picks the lane
+ *	inode; with the user it picks the lane
  */
 struct afsync_key {
 	enum afsync_scope scope;
@@ -53,29 +53,28 @@ struct afsync_key {
 };
 
 /**
- * struct afsync_fileq - the ordered queue of one file; exists while it has requests
+ * struct afsync_fileq - the requests of one user for one file; exists while it has some
  * @node: in its bucket, under the bucket's lock
  * @object: whose queue it is, see struct afsync_key; set once
- * @lane: where its work runs, and of which domain it is; set once
- * @work: takes and runs the batches. It never runs twice at once, nor while a caller runs
- *	one, and that is what keeps the requests of a file in order.
+ * @lane: where it runs, and of which user and domain it is; set once
  * @refs: requests, one while @active, one while in a submitter's list; the last one goes
  *	under the bucket's lock
  * @scope: what @object is; set once
- * @active: @work has to run, or a caller runs a batch; under the bucket's lock
- * @kicked: @work was queued since @active was set, or a caller runs the queue; under the
- *	bucket's lock
+ * @active: the queue has to be run, or is; under the bucket's lock
+ * @kicked: the pool has the queue since @active was set, or a caller runs it; under the
+ *	bucket's lock. The queue is given to one worker or caller at a time, and that is
+ *	what keeps its requests in order.
  * @waiting: requests in state QUEUED, oldest first, behind those in state DONE that only
  *	a worker can complete; under the bucket's lock
  * @kicker: the submitter's list that @kick_link is in, or NULL; only compared; under the
  *	bucket's lock
  * @kick_link: in that list; the submitter's
+ * @line_link: in the line of the lane, or empty; under the pool's lock
  */
 struct afsync_fileq {
 	struct hlist_node node;
 	const void *object;
 	struct afsync_lane *lane;
-	struct work_struct work;
 	refcount_t refs;
 	u8 scope;
 	bool active;
@@ -83,6 +82,7 @@ struct afsync_fileq {
 	struct list_head waiting;
 	const struct list_head *kicker;
 	struct list_head kick_link;
+	struct list_head line_link;
 };
 
 /**
@@ -161,15 +161,15 @@ bool afsync_caller_may_sync(enum afsync_scope scope, const struct file *file);
 /* fileq.c */
 int afsync_fileq_init(void);
 void afsync_fileq_exit(void);
-struct afsync_fileq *afsync_fileq_get(struct file *file, u32 op);
+struct afsync_fileq *afsync_fileq_get(struct afsync_user *user, struct file *file, u32 op);
 void afsync_fileq_put(struct afsync_fileq *fileq, int count);
-void afsync_fileq_add(struct list_head *reqs, struct list_head *kick);
+unsigned int afsync_fileq_add(struct list_head *reqs, struct list_head *kick);
 void afsync_fileq_hold(struct afsync_req *req);
 enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
 
 /* work.c */
-void afsync_fileq_work(struct work_struct *work);
+bool afsync_fileq_work(struct afsync_fileq *fileq);
 void afsync_fileq_start(struct afsync_fileq *fileq);
 void afsync_fileq_kick(struct list_head *kick);
 bool afsync_fileq_run(struct list_head *kick, unsigned int count);

@@ -27,7 +27,23 @@ unsigned int afsync_workers_per_fs = 64;
 CREATE_PARAM_OPS(workers_per_fs, 1, 512);	/* what a workqueue takes */
 module_param_cb(workers_per_fs, &workers_per_fs_ops, &afsync_workers_per_fs, 0444);
 MODULE_PARM_DESC(workers_per_fs,
-		 "Most syncs that run at once on one filesystem, 1 to 512 (default 64)");
+		 "Most syncs of a user that run at once on one filesystem, 1 to 512 (default 64)");
+
+/*
+ * Each holds a kernel thread while it runs, and a user can have many filesystems that never
+ * answer. Root has a limit of its own: most services of a machine are root.
+ */
+unsigned int afsync_max_user_syncs = 128;
+CREATE_PARAM_OPS(max_user_syncs, 1, 512);
+module_param_cb(max_user_syncs, &max_user_syncs_ops, &afsync_max_user_syncs, 0644);
+MODULE_PARM_DESC(max_user_syncs,
+		 "Most syncs of a user that run at once, 1 to 512 (default 128)");
+
+unsigned int afsync_max_root_syncs = 512;
+CREATE_PARAM_OPS(max_root_syncs, 1, 512);
+module_param_cb(max_root_syncs, &max_root_syncs_ops, &afsync_max_root_syncs, 0644);
+MODULE_PARM_DESC(max_root_syncs,
+		 "Most syncs of root that run at once, 1 to 512 (default 512)");
 
 unsigned int afsync_max_entries = AFSYNC_MAX_ENTRIES;
 CREATE_PARAM_OPS(max_entries, 1, AFSYNC_MAX_ENTRIES);
@@ -54,8 +70,6 @@ static int __init afsync_init(void)
 {
 	int ret;
 
-	afsync_lane_init();
-
 	ret = afsync_fileq_init();
 	if (ret)
 		return ret;
@@ -78,12 +92,15 @@ exit_fileq:
 	return ret;
 }
 
-/* Every open of the device holds the module, so no ring is open here. */
+/*
+ * Every open of the device holds the module, and so does a ring that ends without its last
+ * close: there is no request any more.
+ */
 static void __exit afsync_exit(void)
 {
 	misc_deregister(&afsync_miscdev);
 	afsync_attach_exit();
-	afsync_lane_exit();
+	afsync_user_exit();
 	afsync_req_exit();
 	afsync_fileq_exit();
 }

@@ -182,7 +182,7 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 		.refs		= REFCOUNT_INIT(1),
 	};
 	req->fileq = alike ? afsync_fileq_again(alike->fileq) :
-			     afsync_fileq_get(file, sqe->op);
+			     afsync_fileq_get(slots->ring->user, file, sqe->op);
 	if (!req->fileq)
 		goto give_back;
 	return req;
@@ -214,7 +214,7 @@ void afsync_req_put(struct afsync_req *req)
  * Before an entry can be seen: whoever sees it can submit another request at once, and
  * close and unmount. A plain fput() would be carried out later. When it is the last
  * reference, the filesystem's release and the end of an unlinked inode run here, in a
- * worker of their own filesystem or in the caller; the last reference to a lazily
+ * worker of their own user or in the caller; the last reference to a lazily
  * unmounted filesystem goes to the kernel's own delayed mntput, or is dropped when the
  * caller returns from the system call, which it does next.
  *

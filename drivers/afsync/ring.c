@@ -9,6 +9,7 @@
 #include <linux/eventfd.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
@@ -66,6 +67,7 @@ struct afsync_ring *afsync_ring_create(u32 entries, u32 flags)
 		ring->id = atomic_inc_return(&next_id);
 	while (!ring->id);
 	ring->owner = get_pid(task_tgid(current));
+	ring->owner_uid = current_uid();
 	atomic_set(&ring->live, 1);
 	spin_lock_init(&ring->lock);
 	INIT_LIST_HEAD(&ring->held);
@@ -88,8 +90,11 @@ put_owner:
 	return ERR_PTR(ret);
 }
 
+/* Whoever may free a ring that pins the module is waited for by the end of the module. */
 static void ring_free(struct afsync_ring *ring)
 {
+	bool pins_module = ring->pins_module;
+
 	afsync_slots_free_spare(ring);
 	if (ring->eventfd)
 		eventfd_ctx_put(ring->eventfd);
@@ -97,6 +102,8 @@ static void ring_free(struct afsync_ring *ring)
 	afsync_user_put(ring->user);
 	put_pid(ring->owner);
 	kfree(ring);
+	if (pins_module)
+		module_put(THIS_MODULE);
 }
 
 /*

@@ -1,91 +1,209 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How many requests a user has in flight, over all rings. A request counts for the user
- * who set up its ring, whoever submits through it.
+ * Users: who a ring belongs to, how many requests that user has in flight over all rings,
+ * and the pool of workers that runs their syncs (lane.c). A request counts for the user
+ * who set up its ring, even if somebody else submits it.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
 #include <linux/slab.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 #include "afsync.h"
 
 #define USER_HASH_BITS	6
 
 /**
- * struct afsync_user - what one user has in flight, over all rings
+ * struct identity - what tells one user from another
+ * @uid: the real user id; for a process in a user namespace, the owner of the outermost one,
+ *	since a namespace gives its owner as many user ids as it likes to map
+ * @ns: NULL; or that outermost namespace, if root owns it: then it is a container that
+ *	shares nothing with root but the owner. Compared, and kept by a reference.
+ */
+struct identity {
+	kuid_t uid;
+	struct user_namespace *ns;
+};
+
+/**
+ * struct afsync_user - one user
  * @node: in the table of users, under user_lock
- * @uid: who; set once
- * @refs: one per ring of the user, under user_lock
+ * @id: who; set once
+ * @refs: one for each ring and each lane with queues. 0 is reached, and left, under
+ *	user_lock; then the user is idle and stays for a second, for the next ring.
  * @requests: requests in flight, and slots taken by submitters; atomic, since rings do not
  *	share a lock
+ * @pool: runs the syncs; set once
  */
 struct afsync_user {
 	struct hlist_node node;
-	kuid_t uid;
-	unsigned int refs;
+	struct identity id;
+	refcount_t refs;
 	atomic_t requests;
+	struct afsync_pool *pool;
 };
 
 static DEFINE_HASHTABLE(users, USER_HASH_BITS);
 
-/* Protects the table and the references; taken only when a ring comes or goes. */
+/* Protects the table; taken when a ring comes or goes, and when a user becomes idle. */
 static DEFINE_SPINLOCK(user_lock);
 
-static struct afsync_user *find_and_get(kuid_t uid)
+static void free_idle_users(struct work_struct *work);
+static DECLARE_DELAYED_WORK(idle_work, free_idle_users);
+
+static struct identity current_identity(void)
+{
+	struct user_namespace *ns = current_user_ns();
+
+	if (ns == &init_user_ns)
+		return (struct identity) { .uid = current_uid() };
+	while (ns->parent != &init_user_ns)
+		ns = ns->parent;
+	if (uid_eq(ns->owner, GLOBAL_ROOT_UID))
+		return (struct identity) { .uid = ns->owner, .ns = ns };
+	return (struct identity) { .uid = ns->owner };
+}
+
+static unsigned int max_syncs(const struct identity *id)
+{
+	bool root = uid_eq(id->uid, GLOBAL_ROOT_UID) && !id->ns;
+
+	return READ_ONCE(*(root ? &afsync_max_root_syncs : &afsync_max_user_syncs));
+}
+
+static struct afsync_user *find_and_get(const struct identity *id)
 {
 	struct afsync_user *user;
 
 	lockdep_assert_held(&user_lock);
 
-	hash_for_each_possible(users, user, node, __kuid_val(uid)) {
-		if (uid_eq(user->uid, uid)) {
-			user->refs++;
-			return user;
-		}
+	hash_for_each_possible(users, user, node, __kuid_val(id->uid)) {
+		if (!uid_eq(user->id.uid, id->uid) || user->id.ns != id->ns)
+			continue;
+		/* Nobody else can touch those of an idle user without the lock. */
+		if (!refcount_inc_not_zero(&user->refs))
+			refcount_set(&user->refs, 1);
+		return user;
 	}
 	return NULL;
+}
+
+static struct afsync_user *user_alloc(const struct identity *id)
+{
+	struct afsync_user *user;
+
+	user = kzalloc(sizeof(*user), AFSYNC_GFP | __GFP_ACCOUNT);
+	if (!user)
+		return NULL;
+	user->pool = afsync_pool_create(max_syncs(id));
+	if (!user->pool) {
+		kfree(user);
+		return NULL;
+	}
+	user->id = *id;
+	if (id->ns)
+		get_user_ns(id->ns);
+	refcount_set(&user->refs, 1);
+	return user;
+}
+
+/* Waits for workers of the pool that are about to return; there are no others. */
+static void user_free(struct afsync_user *user)
+{
+	afsync_pool_destroy(user->pool);
+	if (user->id.ns)
+		put_user_ns(user->id.ns);
+	kfree(user);
 }
 
 /* The current user, with a reference; NULL for want of memory. */
 struct afsync_user *afsync_user_get(void)
 {
+	struct identity id = current_identity();
 	struct afsync_user *user, *new;
 
-	new = kzalloc(sizeof(*new), AFSYNC_GFP | __GFP_ACCOUNT);
+	spin_lock(&user_lock);
+	user = find_and_get(&id);
+	spin_unlock(&user_lock);
+	if (user)
+		return user;
+
+	new = user_alloc(&id);
 	if (!new)
 		return NULL;
-	new->uid = current_uid();
-	new->refs = 1;
 
+	/* Another thread may have made it meanwhile. */
 	spin_lock(&user_lock);
-	user = find_and_get(new->uid);
+	user = find_and_get(&id);
 	if (!user)
-		hash_add(users, &new->node, __kuid_val(new->uid));
+		hash_add(users, &new->node, __kuid_val(id.uid));
 	spin_unlock(&user_lock);
 
 	if (!user)
 		return new;
-	kfree(new);
+	user_free(new);
 	return user;
 }
 
-kuid_t afsync_user_uid(const struct afsync_user *user)
+/* Another reference to a user that is there. */
+struct afsync_user *afsync_user_again(struct afsync_user *user)
 {
-	return user->uid;
+	refcount_inc(&user->refs);
+	return user;
 }
 
+/*
+ * The user is freed later, and elsewhere: the last reference may be dropped by a worker of
+ * its own pool, and making a pool takes too long to do it for every program that runs.
+ */
 void afsync_user_put(struct afsync_user *user)
 {
-	bool last;
+	if (!refcount_dec_and_lock(&user->refs, &user_lock))
+		return;
+	schedule_delayed_work(&idle_work, HZ);
+	spin_unlock(&user_lock);
+}
+
+/* Takes the users that are idle, or all, out of the table, and frees them. */
+static void free_users(bool all)
+{
+	struct afsync_user *user;
+	struct hlist_node *next;
+	HLIST_HEAD(gone);
+	int i;
 
 	spin_lock(&user_lock);
-	last = !--user->refs;
-	if (last)
+	hash_for_each_safe(users, i, next, user, node) {
+		if (!all && refcount_read(&user->refs))
+			continue;
 		hash_del(&user->node);
+		hlist_add_head(&user->node, &gone);
+	}
 	spin_unlock(&user_lock);
 
-	if (last)
-		kfree(user);
+	hlist_for_each_entry_safe(user, next, &gone, node)
+		user_free(user);
+}
+
+static void free_idle_users(struct work_struct *work)
+{
+	free_users(false);
+}
+
+/*
+ * The end of the module: there is no ring and no request any more. What may be left are
+ * workers that are about to drop the last references to their queue, lane and user.
+ */
+void afsync_user_exit(void)
+{
+	free_users(true);
+	cancel_delayed_work_sync(&idle_work);
+}
+
+struct afsync_pool *afsync_user_pool(const struct afsync_user *user)
+{
+	return user->pool;
 }
 
 /* Counts more requests in flight, as many of @count as it may have; returns how many. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How a queue is worked off: all that waits is one batch, which is synced and completed;
- * then whoever does it looks again. That is the queue's work item, on the workqueue of
- * its filesystem, or for one batch the thread of the program that submitted it, if it
- * waits for nothing else. A work item never runs twice at once, and none is started while
- * a program's thread runs the batch: that is what keeps the requests of a file in order.
+ * How a queue is worked off: all that waits is one batch, which is synced and completed,
+ * until nothing waits. A worker of the user's pool does it, or for one batch the thread of
+ * the program that submitted it, if that waits for nothing else. The pool has a queue once,
+ * and not while a program's thread runs the batch: that is what keeps the requests of a file
+ * in order.
  */
 #include <linux/sched.h>
 
@@ -12,48 +12,47 @@
 #include "fileq.h"
 
 /*
- * Batches of one file in a row before its work goes to the back of its filesystem's
- * line, so that busy files cannot keep the others out for ever.
+ * Batches of one file in a row before it goes to the end of its lane's line, so that busy
+ * files cannot keep the others out for ever.
  */
 #define WORK_BATCHES	16
 
 /*
- * May a request be served by the sync that serves @first, of the same queue? Where a
- * sync acts on the inode it does not matter who asks, and what syncfs() writes is written
- * by the kernel's own threads. A sync of one open file elsewhere may reach a server that
- * looks at who asks: there a batch has one identity, and the rest waits for the next.
+ * May a request be in the batch of @first, of the same queue? Where a sync acts on the inode
+ * it does not matter who asks, and what syncfs() writes is written by the kernel's own
+ * threads. A sync of one open file elsewhere may reach a server that looks at who asks:
+ * there a batch has one identity, and the rest waits for the next. What a caller has synced
+ * and could not complete is a batch of its own.
  */
 static bool fits(enum afsync_scope scope, const struct afsync_req *first,
 		 const struct afsync_req *req)
 {
+	if (req->state == AFSYNC_DONE || first->state == AFSYNC_DONE)
+		return req->state == first->state;
 	return scope != AFSYNC_SCOPE_FILE || first->cred == req->cred ||
 	       afsync_same_identity(first->cred, req->cred);
 }
 
 /*
- * Takes all that waits. A request that comes after this is in the next batch: it may
- * have been queued for data that the sync of this one does not see any more. What a
- * caller could not complete is a batch of its own.
+ * Takes some of what waits, from the front, if it belongs to the batch. Returns whether there
+ * may be more of it.
  */
 static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
 {
 	struct afsync_req *first, *req;
-	enum afsync_state state;
+	unsigned int count = 0;
+	LIST_HEAD(some);
 
 	lockdep_assert_held(afsync_fileq_lock(fileq));
 
-	first = list_first_entry_or_null(&fileq->waiting, struct afsync_req, link);
-	if (!first)
-		return;
-	state = first->state;
+	first = list_first_entry_or_null(list_empty(batch) ? &fileq->waiting : batch,
+					 struct afsync_req, link);
 	list_for_each_entry(req, &fileq->waiting, link) {
-		if (req->state != state)
+		if (count == AFSYNC_RUN || !fits(fileq->scope, first, req))
 			break;
-		if (state == AFSYNC_DONE)
-			continue;
-		if (!fits(fileq->scope, first, req))
-			break;
-		afsync_req_set_state(req, AFSYNC_RUNNING);
+		if (req->state != AFSYNC_DONE)
+			afsync_req_set_state(req, AFSYNC_RUNNING);
+		count++;
 	}
 	/* @req is the first that stays, or the head of the list. */
 	list_cut_before(batch, &fileq->waiting, &req->link);
@@ -102,7 +101,7 @@ static bool run_batch(struct afsync_fileq *fileq, struct list_head *batch)
 	return true;
 }
 
-/* With nothing waiting, the reference of its work goes and the queue may be gone. */
+/* With nothing waiting, whoever runs the queue lets go of it, and drops its reference. */
 static bool is_idle(struct afsync_fileq *fileq)
 {
 	bool idle;
@@ -112,40 +111,38 @@ static bool is_idle(struct afsync_fileq *fileq)
 	if (idle)
 		fileq->active = false;
 	spin_unlock(afsync_fileq_lock(fileq));
-
-	if (idle)
-		afsync_fileq_put(fileq, 1);
 	return idle;
 }
 
-void afsync_fileq_work(struct work_struct *work)
+/*
+ * A worker runs a queue. Returns true if it has become idle: then the worker still has the
+ * reference of an active queue. Otherwise the queue has to be run again.
+ */
+bool afsync_fileq_work(struct afsync_fileq *fileq)
 {
-	struct afsync_fileq *fileq = container_of(work, struct afsync_fileq, work);
 	unsigned int i;
 
 	for (i = 0; i < WORK_BATCHES; i++) {
 		LIST_HEAD(batch);
 
-		spin_lock(afsync_fileq_lock(fileq));
 		take_batch(fileq, &batch);
-		spin_unlock(afsync_fileq_lock(fileq));
 		if (!list_empty(&batch))
 			run_batch(fileq, &batch);
 		if (is_idle(fileq))
-			return;
+			return true;
 		cond_resched();
 	}
-	afsync_lane_queue(fileq->lane, &fileq->work);
+	return false;
 }
 
-/* Starts the work of a queue that has some, once. */
+/* Gives a queue that has something to do to the pool, once. */
 void afsync_fileq_start(struct afsync_fileq *fileq)
 {
 	lockdep_assert_held(afsync_fileq_lock(fileq));
 
 	if (fileq->active && !fileq->kicked) {
 		fileq->kicked = true;
-		afsync_lane_queue(fileq->lane, &fileq->work);
+		afsync_pool_queue(fileq);
 	}
 }
 
@@ -228,7 +225,7 @@ bool afsync_fileq_run(struct list_head *kick, unsigned int count)
 	bool completed = false;
 	LIST_HEAD(batch);
 
-	/* In one step, so that nobody else's request gets into the batch. */
+	/* In one step, so that no other request gets into the batch. */
 	spin_lock(afsync_fileq_lock(fileq));
 	leave_kick(fileq);
 	if (caller_may_run(fileq, count)) {
@@ -241,8 +238,10 @@ bool afsync_fileq_run(struct list_head *kick, unsigned int count)
 
 	if (!list_empty(&batch)) {
 		completed = run_batch(fileq, &batch);
-		if (!is_idle(fileq))
-			afsync_lane_queue(fileq->lane, &fileq->work);
+		if (is_idle(fileq))
+			afsync_fileq_put(fileq, 1);
+		else
+			afsync_pool_queue(fileq);
 	}
 	afsync_fileq_put(fileq, 1);
 	return completed;

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What lane.c and pool.c share: the workers of a user, and the filesystems that they work
+ * on. Locks and references: afsync.h.
+ */
+#ifndef _AFSYNC_LANE_H
+#define _AFSYNC_LANE_H
+
+#include <linux/hashtable.h>
+
+#include "afsync.h"
+
+#define AFSYNC_LANE_HASH_BITS	6
+
+/**
+ * struct afsync_worker - what a sync needs to run
+ * @work: runs @fileq
+ * @pool: whose it is; set once
+ * @fileq: the queue to run, while it is not free
+ * @next: in pool->free
+ */
+struct afsync_worker {
+	struct work_struct work;
+	struct afsync_pool *pool;
+	struct afsync_fileq *fileq;
+	struct afsync_worker *next;
+};
+
+/**
+ * struct afsync_pool - the workers of one user
+ * @lock: protects the fields down to @idle, and the lanes; taken under the lock of a queue's
+ *	bucket
+ * @lanes: the lanes of the user, by domain
+ * @waiting: lanes that have a line
+ * @free: workers that run nothing
+ * @nr_free: how many
+ * @idle: a lane without queues, kept for the next queue of its domain, or NULL
+ * @size: number of workers; set once
+ * @wq: runs the workers; set once
+ * @reap_wq: completes cancelled requests, where stuck syncs are not in the way; set once
+ * @workers: all of them
+ */
+struct afsync_pool {
+	spinlock_t lock;	/* down to @idle */
+	DECLARE_HASHTABLE(lanes, AFSYNC_LANE_HASH_BITS);
+	struct list_head waiting;
+	struct afsync_worker *free;
+	unsigned int nr_free;
+	struct afsync_lane *idle;
+
+	unsigned int size;
+	struct workqueue_struct *wq;
+	struct workqueue_struct *reap_wq;
+	struct afsync_worker workers[];
+};
+
+/**
+ * struct afsync_lane - the syncs of one user on one filesystem
+ * @node: in pool->lanes
+ * @waiting_link: in pool->waiting while @line has queues
+ * @user: whose it is; set once. A reference while there are other references to the lane.
+ * @pool: the user's; set once
+ * @domain: see struct afsync_key; set once
+ * @refs: queues of files, and @reap while it is queued or runs; pool->lock
+ * @running: workers that run a queue of this lane; pool->lock
+ * @line: queues that wait for a worker, oldest first; pool->lock
+ * @cancelled: requests in state CANCELLED to be completed; pool->lock
+ * @reap: completes them
+ */
+struct afsync_lane {
+	struct hlist_node node;
+	struct list_head waiting_link;
+	struct afsync_user *user;
+	struct afsync_pool *pool;
+	const void *domain;
+	unsigned int refs;
+	unsigned int running;
+	struct list_head line;
+	struct list_head cancelled;
+	struct work_struct reap;
+};
+
+#endif /* _AFSYNC_LANE_H */

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The pool of a user: which sync runs next, and in which thread.
+ *
+ * A pool has a fixed number of workers. Nothing of its user runs without one, so however
+ * many filesystems the user has, and whatever they do, that is the most kernel threads that
+ * the user's syncs hold. No worker and no lane serves two users, so no user waits for the
+ * syncs of another.
+ *
+ * A queue that may not run yet waits in the line of its lane. A lane may start a sync while
+ * it runs fewer than workers_per_fs, and fewer than there are free workers. So a filesystem
+ * that is stuck takes no more than half of the workers, the next one half of what is left,
+ * and so on: one that answers still finds some.
+ *
+ * The threads are those of a workqueue. It has no WQ_MEM_RECLAIM: a rescuer is one thread,
+ * which would run the syncs one by one, and a filesystem's sync may wait for a workqueue
+ * that has none, which the kernel warns of. It is WQ_FREEZABLE: no sync starts while the
+ * system suspends, and one that runs is waited for, so that nothing is written behind a
+ * hibernation image.
+ */
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "afsync.h"
+#include "fileq.h"
+#include "lane.h"
+
+/* Lanes of one pool whose cancelled requests are completed at the same time. */
+#define POOL_REAPERS	8
+
+static void run_worker(struct work_struct *work);
+
+/* A pool of @size workers, or NULL for want of memory. */
+struct afsync_pool *afsync_pool_create(unsigned int size)
+{
+	struct afsync_pool *pool;
+	unsigned int i;
+
+	pool = kvzalloc(struct_size(pool, workers, size), AFSYNC_GFP | __GFP_ACCOUNT);
+	if (!pool)
+		return NULL;
+
+	/* How many run at once, the workers say. */
+	pool->wq = alloc_workqueue("afsync", WQ_UNBOUND | WQ_FREEZABLE, WQ_MAX_ACTIVE);
+	if (!pool->wq)
+		goto free_pool;
+	pool->reap_wq = alloc_workqueue("afsync-reap", WQ_UNBOUND | WQ_FREEZABLE,
+					POOL_REAPERS);
+	if (!pool->reap_wq)
+		goto destroy_wq;
+
+	spin_lock_init(&pool->lock);
+	hash_init(pool->lanes);
+	INIT_LIST_HEAD(&pool->waiting);
+	for (i = 0; i < size; i++) {
+		struct afsync_worker *worker = &pool->workers[i];
+
+		INIT_WORK(&worker->work, run_worker);
+		worker->pool = pool;
+		worker->next = pool->free;
+		pool->free = worker;
+	}
+	pool->nr_free = size;
+	pool->size = size;
+	return pool;
+
+destroy_wq:
+	destroy_workqueue(pool->wq);
+free_pool:
+	kvfree(pool);
+	return NULL;
+}
+
+/* Waits for workers that are about to return; no request is left. */
+void afsync_pool_destroy(struct afsync_pool *pool)
+{
+	destroy_workqueue(pool->reap_wq);
+	destroy_workqueue(pool->wq);
+	kfree(pool->idle);
+	kvfree(pool);
+}
+
+/* For people who ask why a request waits: how many syncs of the user run, and may run. */
+void afsync_pool_show(struct seq_file *m, struct afsync_pool *pool)
+{
+	seq_printf(m, "user_syncs:\t%u\n", pool->size - READ_ONCE(pool->nr_free));
+	seq_printf(m, "user_max_syncs:\t%u\n", pool->size);
+}
+
+static bool may_start(const struct afsync_lane *lane)
+{
+	return lane->running < min(afsync_workers_per_fs, lane->pool->nr_free);
+}
+
+/* Gives a free worker to a queue. */
+static void start(struct afsync_lane *lane, struct afsync_fileq *fileq)
+{
+	struct afsync_pool *pool = lane->pool;
+	struct afsync_worker *worker = pool->free;
+
+	lockdep_assert_held(&pool->lock);
+
+	pool->free = worker->next;
+	WRITE_ONCE(pool->nr_free, pool->nr_free - 1);
+	lane->running++;
+	worker->fileq = fileq;
+	queue_work(pool->wq, &worker->work);
+}
+
+static void enter_line(struct afsync_lane *lane, struct afsync_fileq *fileq)
+{
+	lockdep_assert_held(&lane->pool->lock);
+
+	if (list_empty(&lane->line))
+		list_add_tail(&lane->waiting_link, &lane->pool->waiting);
+	list_add_tail(&fileq->line_link, &lane->line);
+}
+
+static void leave_line(struct afsync_lane *lane, struct afsync_fileq *fileq)
+{
+	lockdep_assert_held(&lane->pool->lock);
+
+	list_del_init(&fileq->line_link);
+	if (list_empty(&lane->line))
+		list_del(&lane->waiting_link);
+}
+
+/*
+ * Starts what may run now. The lanes take turns. One that may not start runs something, so no
+ * more are passed over than there are workers, however many wait.
+ */
+static void start_waiting(struct afsync_pool *pool)
+{
+	struct afsync_fileq *fileq;
+	struct afsync_lane *lane;
+
+	lockdep_assert_held(&pool->lock);
+again:
+	if (!pool->nr_free)
+		return;
+	list_for_each_entry(lane, &pool->waiting, waiting_link) {
+		if (!may_start(lane))
+			continue;
+		list_move_tail(&lane->waiting_link, &pool->waiting);
+		fileq = list_first_entry(&lane->line, struct afsync_fileq, line_link);
+		leave_line(lane, fileq);
+		start(lane, fileq);
+		goto again;
+	}
+}
+
+/* Has a queue run, once, as soon as its user may have one more worker there. */
+void afsync_pool_queue(struct afsync_fileq *fileq)
+{
+	struct afsync_lane *lane = fileq->lane;
+	struct afsync_pool *pool = lane->pool;
+
+	spin_lock(&pool->lock);
+	if (list_empty(&lane->line) && may_start(lane))
+		start(lane, fileq);
+	else
+		enter_line(lane, fileq);
+	spin_unlock(&pool->lock);
+}
+
+/* Takes a queue out of its line again. Returns false if it is not in there. */
+bool afsync_pool_unqueue(struct afsync_fileq *fileq)
+{
+	struct afsync_lane *lane = fileq->lane;
+	struct afsync_pool *pool = lane->pool;
+	bool waits;
+
+	spin_lock(&pool->lock);
+	waits = !list_empty(&fileq->line_link);
+	if (waits)
+		leave_line(lane, fileq);
+	spin_unlock(&pool->lock);
+	return waits;
+}
+
+/*
+ * The worker may be at work again before this function returns, in this thread when it has
+ * returned: the workqueue sees to that.
+ */
+static void run_worker(struct work_struct *work)
+{
+	struct afsync_worker *worker = container_of(work, struct afsync_worker, work);
+	struct afsync_fileq *fileq = worker->fileq;
+	struct afsync_pool *pool = worker->pool;
+	bool idle = afsync_fileq_work(fileq);
+
+	spin_lock(&pool->lock);
+	fileq->lane->running--;
+	worker->next = pool->free;
+	pool->free = worker;
+	WRITE_ONCE(pool->nr_free, pool->nr_free + 1);
+	if (!idle)
+		enter_line(fileq->lane, fileq);
+	start_waiting(pool);
+	spin_unlock(&pool->lock);
+
+	if (idle)
+		afsync_fileq_put(fileq, 1);
+}
