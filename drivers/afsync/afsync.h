@@ -38,8 +38,8 @@
  *
  *	ring->wait.lock			pollers and waiters
  *
- *	bucket->lock (lane.c)		the lanes that hash there, and their lists of
- *					cancelled requests
+ * None is held for more than AFSYNC_RUN steps of a loop: who has more to do drops it in
+ * between.
  *
  * References:
  *
@@ -136,7 +136,8 @@ struct seq_file;
  * @notify: an entry was posted and whoever set this will notify
  * @eventfd: to signal, or NULL
  * @held: requests in state HELD, oldest first
- * @requests: all requests accepted and not yet posted, oldest first
+ * @requests: all requests accepted and not yet posted, oldest first. There and in @held
+ *	may be marks of those who walk through: see afsync_ring_pause().
  * @spare: requests that have ended, to be used again
  * @nr_spare: how many
  * @live: one for the open, and one for each request of which anything is left; atomic.
@@ -204,7 +205,7 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * @ring_link: in ring->requests, under ring->lock
  * @next: the next open file whose share of a batch is known, its owner only; or the next
  *	in ring->spare, under ring->lock
- * @ring: gets the completion; set once
+ * @ring: gets the completion; set once. NULL: this is no request, but a mark in a list.
  * @fileq: queue of the file; set once
  * @file: what to sync; a reference until state CANCELLED or DONE, NULL after it was let
  *	go of
@@ -345,6 +346,8 @@ u32 __afsync_ring_unread(struct afsync_ring *ring);
 u32 afsync_ring_unread(struct afsync_ring *ring);
 bool afsync_ring_has_only(struct afsync_ring *ring, u32 count);
 bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count);
+void afsync_ring_pause(struct afsync_ring *ring, struct list_head *mark,
+		       struct list_head *next);
 struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *done);
 void afsync_ring_end(struct afsync_req *req);
 void afsync_ring_notify(struct afsync_ring *ring);

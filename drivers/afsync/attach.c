@@ -61,13 +61,24 @@ static int attach_cancel(struct kiocb *iocb)
 
 static struct afsync_req *find_held(struct afsync_ring *ring, u64 user_data)
 {
+	struct afsync_req mark = {};
+	struct list_head *place, *next;
 	struct afsync_req *req;
+	unsigned int looked = 0;
 
 	lockdep_assert_held(&ring->lock);
 
-	list_for_each_entry(req, &ring->held, link)
-		if (req->user_data == user_data && !req->kiocb)
+	for (place = ring->held.next; place != &ring->held; place = next) {
+		req = list_entry(place, struct afsync_req, link);
+		next = place->next;
+		if (req->ring && req->user_data == user_data && !req->kiocb)
 			return req;
+		if (++looked % AFSYNC_RUN)
+			continue;
+		afsync_ring_pause(ring, &mark.link, next);
+		next = mark.link.next;
+		list_del(&mark.link);
+	}
 	return NULL;
 }
 

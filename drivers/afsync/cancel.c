@@ -38,26 +38,36 @@ static int cancel_check(const struct afsync_ring *ring, const struct afsync_canc
 
 /*
  * Takes the requests that match out of their queues. Returns how many; they belong to
- * the caller, in @cancelled.
+ * the caller, in @cancelled. The youngest first: while the lock is dropped workers go on, and
+ * what they start then is not behind a request that was cancelled.
  */
 static int take_matching(struct afsync_ring *ring, struct afsync_cancel *args,
 			 const struct file *file, struct list_head *cancelled)
 {
+	struct afsync_req mark = {};
+	struct list_head *place;
 	struct afsync_req *req;
 	enum afsync_state was;
+	unsigned int looked = 0;
 	int count = 0;
 
 	spin_lock(&ring->lock);
-	list_for_each_entry(req, &ring->requests, ring_link) {
-		if (!matches(req, args, file))
-			continue;
-		was = afsync_fileq_remove(req);
-		if (afsync_can_cancel(was)) {
-			list_add_tail(&req->link, cancelled);
-			count++;
-		} else if (was == AFSYNC_RUNNING || was == AFSYNC_DONE) {
-			args->running++;
+	for (place = ring->requests.prev; place != &ring->requests; place = place->prev) {
+		req = list_entry(place, struct afsync_req, ring_link);
+		if (req->ring && matches(req, args, file)) {
+			was = afsync_fileq_remove(req);
+			if (afsync_can_cancel(was)) {
+				list_add(&req->link, cancelled);
+				count++;
+			} else if (was == AFSYNC_RUNNING || was == AFSYNC_DONE) {
+				args->running++;
+			}
 		}
+		if (++looked % AFSYNC_RUN)
+			continue;
+		afsync_ring_pause(ring, &mark.ring_link, place);
+		place = mark.ring_link.next;
+		list_del(&mark.ring_link);
 	}
 	spin_unlock(&ring->lock);
 	return count;

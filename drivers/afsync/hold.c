@@ -15,6 +15,53 @@ void afsync_hold(struct afsync_req *req)
 	spin_unlock(&req->ring->lock);
 }
 
+/*
+ * Moves the held requests with that user data to @started, oldest first. There they are still
+ * held: who cancels one takes it out.
+ */
+static void take_held(struct afsync_ring *ring, u64 user_data, struct list_head *started)
+{
+	struct afsync_req mark = {};
+	struct list_head *place, *next;
+	struct afsync_req *req;
+	unsigned int looked = 0;
+
+	lockdep_assert_held(&ring->lock);
+
+	for (place = ring->held.next; place != &ring->held; place = next) {
+		req = list_entry(place, struct afsync_req, link);
+		next = place->next;
+		if (req->ring && req->user_data == user_data)
+			list_move_tail(&req->link, started);
+		if (++looked % AFSYNC_RUN)
+			continue;
+		afsync_ring_pause(ring, &mark.link, next);
+		next = mark.link.next;
+		list_del(&mark.link);
+	}
+}
+
+/* Queues what was taken, and is held still; returns how many. */
+static int queue_held(struct afsync_ring *ring, struct list_head *started,
+		      struct list_head *kick)
+{
+	unsigned int count = 0, since = 0;
+
+	lockdep_assert_held(&ring->lock);
+
+	while (!list_empty(started)) {
+		since += afsync_fileq_add(started, kick);
+		if (since < AFSYNC_RUN)
+			continue;
+		count += since;
+		since = 0;
+		spin_unlock(&ring->lock);
+		cond_resched();
+		spin_lock(&ring->lock);
+	}
+	return count + since;
+}
+
 /**
  * afsync_start - queue held requests of a ring
  * @ring: the ring
@@ -24,10 +71,9 @@ void afsync_hold(struct afsync_req *req)
  */
 int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 {
-	struct afsync_req *req, *next;
 	LIST_HEAD(started);
 	LIST_HEAD(kick);
-	int count = 0;
+	int count;
 
 	if (args->flags)
 		return -EINVAL;
@@ -35,14 +81,8 @@ int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 		return -ESTALE;
 
 	spin_lock(&ring->lock);
-	list_for_each_entry_safe(req, next, &ring->held, link) {
-		if (req->user_data != args->user_data)
-			continue;
-		list_move_tail(&req->link, &started);
-		count++;
-	}
-	while (!list_empty(&started))
-		afsync_fileq_add(&started, &kick);
+	take_held(ring, args->user_data, &started);
+	count = queue_held(ring, &started, &kick);
 	spin_unlock(&ring->lock);
 
 	afsync_fileq_kick(&kick);

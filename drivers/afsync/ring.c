@@ -222,6 +222,22 @@ static void count_completion(const struct afsync_req *req)
 		afsync_stat_inc(failed);
 }
 
+/*
+ * Lets others have the lock, in a walk through ring->requests or ring->held. The place is kept
+ * by a mark, a link of an otherwise empty request of the caller's, in front of @next: what
+ * is behind the mark afterwards is what comes next then, and for a walk backwards, what is in
+ * front of it. The caller takes the mark out.
+ */
+void afsync_ring_pause(struct afsync_ring *ring, struct list_head *mark, struct list_head *next)
+{
+	lockdep_assert_held(&ring->lock);
+
+	list_add_tail(mark, next);
+	spin_unlock(&ring->lock);
+	cond_resched();
+	spin_lock(&ring->lock);
+}
+
 /* The request is complete; what becomes of its slot, the caller knows. */
 static void end_request(struct afsync_req *req)
 {

@@ -4,6 +4,7 @@
  * share of errors. The only caller of vfs_fsync_range() and sync_filesystem(). Called by
  * whoever works a queue off, holds no lock, touches no ring.
  */
+#include <linux/hash.h>
 #include <linux/ioprio.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -66,7 +67,7 @@ static struct batch batch_sum(enum afsync_scope scope, struct list_head *reqs)
 		batch.drain |= !!(req->flags & AFSYNC_SQE_DRAIN);
 		batch.io_flusher |= req->io_flusher;
 		batch.ioprio = higher_ioprio(batch.ioprio, req->ioprio);
-		batch.size++;
+		afsync_cond_resched(batch.size++);
 	}
 	return batch;
 }
@@ -137,18 +138,39 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 	return ret;
 }
 
-/* The request in @owners that knows the share of @file, or NULL. */
-static struct afsync_req *find_owner(struct afsync_req *owners, const struct file *file)
+#define OWNER_HASH_BITS	6
+
+/*
+ * The open files of a batch whose share is known, by one request of each: those that had an
+ * error, or a sync of their own. They are few unless many open files have an error.
+ */
+struct owners {
+	struct afsync_req *of_hash[1 << OWNER_HASH_BITS];
+	unsigned int count;
+};
+
+static struct afsync_req **owners_of_hash(struct owners *owners, const struct file *file)
 {
-	while (owners && owners->file != file)
-		owners = owners->next;
-	return owners;
+	return &owners->of_hash[hash_ptr((void *)file, OWNER_HASH_BITS)];
 }
 
-static void add_owner(struct afsync_req **owners, struct afsync_req *req)
+/* The request that knows the share of @file, or NULL. */
+static struct afsync_req *find_owner(struct owners *owners, const struct file *file)
 {
-	req->next = *owners;
-	*owners = req;
+	struct afsync_req *owner = *owners_of_hash(owners, file);
+
+	while (owner && owner->file != file)
+		owner = owner->next;
+	return owner;
+}
+
+static void add_owner(struct owners *owners, struct afsync_req *req)
+{
+	struct afsync_req **first = owners_of_hash(owners, req->file);
+
+	req->next = *first;
+	*first = req;
+	owners->count++;
 }
 
 /*
@@ -161,18 +183,17 @@ static void add_owner(struct afsync_req **owners, struct afsync_req *req)
  *					to the other open file alone, or for one that
  *					this one shares: only a sync of its own tells
  *
- * All requests of an open file have its result. @owners holds one request of each open
- * file that had an error, or a sync of its own, for those that come later; it is
- * short unless many open files have an error.
+ * All requests of an open file have its result.
  */
 static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 {
-	struct afsync_req *req, *owner, *owners = NULL;
+	struct afsync_req *req, *owner;
+	struct owners owners = {};
 	unsigned int merged = 0;
 	bool synced = false;
 
 	list_for_each_entry(req, reqs, link) {
-		owner = find_owner(owners, req->file);
+		owner = find_owner(&owners, req->file);
 		if (!owner && !synced) {
 			req->res = sync_one(batch, req);
 			synced = !req->res;
@@ -186,7 +207,7 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 		if (!owner && req->res)
 			add_owner(&owners, req);
 		/* To look through many owners takes long. */
-		if (owners->next)
+		if (owners.count > 1)
 			cond_resched();
 		else
 			afsync_cond_resched(merged);
@@ -200,9 +221,9 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
  * @reqs: the requests, oldest first, in state RUNNING; their results are set
  *
  * The strongest that is asked for, of the smallest range that holds all ranges, with the
- * highest priority that anybody named. That is set as the worker's own identity, which
+ * highest priority that any of them names. That is set as the worker's own identity, which
  * may change it, and the worker has none between batches; should there be no memory for
- * it, the sync runs without. In a batch that a program's thread runs nobody named one.
+ * it, the sync runs without. In a batch that a program's thread runs none is named.
  */
 void afsync_sync_batch(enum afsync_scope scope, struct list_head *reqs)
 {

@@ -37,7 +37,7 @@ static bool fits(enum afsync_scope scope, const struct afsync_req *first,
  * Takes some of what waits, from the front, if it belongs to the batch. Returns whether there
  * may be more of it.
  */
-static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
+static bool take_some(struct afsync_fileq *fileq, struct list_head *batch)
 {
 	struct afsync_req *first, *req;
 	unsigned int count = 0;
@@ -55,7 +55,26 @@ static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
 		count++;
 	}
 	/* @req is the first that stays, or the head of the list. */
-	list_cut_before(batch, &fileq->waiting, &req->link);
+	list_cut_before(&some, &fileq->waiting, &req->link);
+	list_splice_tail(&some, batch);
+	return count == AFSYNC_RUN;
+}
+
+/*
+ * Takes all that waits. A request that comes after this is in the next batch: it may have been
+ * queued for data that the sync of this one does not see any more. The lock is dropped in
+ * between; how many can come meanwhile, the user's limit of requests says.
+ */
+static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
+{
+	bool more;
+
+	do {
+		spin_lock(afsync_fileq_lock(fileq));
+		more = take_some(fileq, batch);
+		spin_unlock(afsync_fileq_lock(fileq));
+		cond_resched();
+	} while (more);
 }
 
 /*
@@ -230,7 +249,7 @@ bool afsync_fileq_run(struct list_head *kick, unsigned int count)
 	leave_kick(fileq);
 	if (caller_may_run(fileq, count)) {
 		fileq->kicked = true;
-		take_batch(fileq, &batch);
+		take_some(fileq, &batch);
 	} else {
 		afsync_fileq_start(fileq);
 	}
