@@ -18,10 +18,11 @@
  *	ring.c		writes the entries into shared memory and notifies
  *	wait.c		those who wait in an ioctl
  *
- * Beside the way: dev.c (one open of the device), hold.c (requests that wait to be
- * started), attach.c (completion by kernel AIO), cancel.c (takes queued requests back),
- * lane.c (the workqueue of a filesystem), user.c (limit of requests a user), stats.c
- * (counters), main.c (the module).
+ * Beside these: dev.c (one open of the device), fdinfo.c (what it shows of it), hold.c
+ * (requests that wait to be started), attach.c (completion by kernel AIO), cancel.c (takes
+ * queued requests back), lane.c (a filesystem that a user has requests on), user.c (who a
+ * ring belongs to, and how many requests that user has), stats.c (counters), main.c (the
+ * module).
  *
  * Locks, outer before inner. All are spinlocks: nobody sleeps under them. Of ours no
  * interrupt takes any but ring->wait.lock, under which none of the others may be taken.
@@ -291,6 +292,9 @@ static inline bool afsync_is_ring(const struct afsync_ring *ring, u32 id)
 {
 	return !id || id == ring->id;
 }
+
+/* fdinfo.c */
+void afsync_show_fdinfo(struct seq_file *m, struct file *file);
 
 /* ioctl.c */
 long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One open of /dev/afsync: open, release, mmap, poll and fdinfo. The open file is
+ * One open of /dev/afsync: open, release, mmap and poll. The open file is
  * the ring; file->private_data is NULL until AFSYNC_IOC_SETUP publishes it there, and
  * does not change afterwards.
  */
@@ -11,10 +11,6 @@
 
 #include "afsync.h"
 #include "compat.h"
-#include "fileq.h"
-
-/* Requests that fdinfo lists; it only counts the others. */
-#define AFSYNC_FDINFO_REQUESTS	64
 
 static int afsync_open(struct inode *inode, struct file *file)
 {
@@ -88,31 +84,6 @@ static __poll_t afsync_poll(struct file *file, struct poll_table_struct *pt)
 
 	poll_wait(file, &ring->wait, pt);
 	return afsync_ring_unread(ring) ? EPOLLIN | EPOLLRDNORM : 0;
-}
-
-static void afsync_show_fdinfo(struct seq_file *m, struct file *file)
-{
-	struct afsync_ring *ring = afsync_file_ring(file);
-	struct afsync_req *req;
-	u32 left = AFSYNC_FDINFO_REQUESTS;
-
-	if (!ring)
-		return;
-
-	spin_lock(&ring->lock);
-	seq_printf(m, "entries:\t%u\n", ring->entries);
-	seq_printf(m, "in_flight:\t%u\n", ring->in_flight);
-	seq_printf(m, "unread:\t%u\n", __afsync_ring_unread(ring));
-	seq_printf(m, "eventfd:\t%d\n", !!ring->eventfd);
-	list_for_each_entry(req, &ring->requests, ring_link) {
-		if (!left--) {
-			seq_printf(m, "more:\t%u\n",
-				   ring->in_flight - AFSYNC_FDINFO_REQUESTS);
-			break;
-		}
-		afsync_fileq_show(m, req);
-	}
-	spin_unlock(&ring->lock);
 }
 
 const struct file_operations afsync_fops = {

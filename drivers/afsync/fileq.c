@@ -5,7 +5,6 @@
  * touches the ring. How it is worked off: work.c.
  */
 #include <linux/sched.h>
-#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "afsync.h"
@@ -245,26 +244,26 @@ enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 }
 
 /*
- * One line of fdinfo. Only in these states a request is sure to have its file, and only
- * as long as the lock keeps it so.
+ * Looks at a request. Only in these states it is sure to have its file, and only as long as
+ * the lock keeps it so: the path gets a reference, which the caller drops. Returns false in
+ * the other states.
  */
-void afsync_fileq_show(struct seq_file *m, struct afsync_req *req)
+bool afsync_fileq_look(const struct afsync_req *req, struct afsync_look *look)
 {
-	static const char * const ops[] = { "fsync", "fdatasync", "syncfs" };
-	static const char * const states[] = {
-		[AFSYNC_HELD]		= "held",
-		[AFSYNC_QUEUED]		= "queued",
-		[AFSYNC_RUNNING]	= "running",
-	};
 	spinlock_t *lock = afsync_fileq_lock(req->fileq);
+	bool pending;
 
 	lockdep_assert_held(&req->ring->lock);
 
 	spin_lock(lock);
-	if (req->state < ARRAY_SIZE(states) && states[req->state]) {
-		seq_printf(m, "pending:\t%s %s ", states[req->state], ops[req->op]);
-		seq_path(m, &req->file->f_path, " \t\n\\");
-		seq_putc(m, '\n');
+	pending = afsync_can_cancel(req->state) || req->state == AFSYNC_RUNNING;
+	if (pending) {
+		look->state = req->state;
+		look->op = req->op;
+		look->path = req->file->f_path;
+		path_get(&look->path);
 	}
 	spin_unlock(lock);
+
+	return pending;
 }

@@ -166,7 +166,7 @@ void afsync_fileq_put(struct afsync_fileq *fileq, int count);
 unsigned int afsync_fileq_add(struct list_head *reqs, struct list_head *kick);
 void afsync_fileq_hold(struct afsync_req *req);
 enum afsync_state afsync_fileq_remove(struct afsync_req *req);
-void afsync_fileq_show(struct seq_file *m, struct afsync_req *req);
+bool afsync_fileq_look(const struct afsync_req *req, struct afsync_look *look);
 
 /* work.c */
 bool afsync_fileq_work(struct afsync_fileq *fileq);

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What /proc/PID/fdinfo shows of a ring. What it shows is taken under the lock and printed
+ * after it: a path takes long, as long as whoever made the folders likes.
+ */
+#include <linux/dcache.h>
+#include <linux/err.h>
+#include <linux/path.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "afsync.h"
+#include "fileq.h"
+
+/* Requests that are listed; the others are only counted. */
+#define FDINFO_REQUESTS	64
+
+/**
+ * struct fdinfo - what is shown of a ring
+ * @in_flight: requests accepted and not yet posted
+ * @unread: entries that the program has not read
+ * @eventfd: whether one is registered
+ * @count: elements of @pending
+ * @more: requests that are not in there, because it is full
+ * @page: to put a path together
+ * @pending: the oldest requests, but for those that are about to be posted
+ */
+struct fdinfo {
+	u32 in_flight;
+	u32 unread;
+	bool eventfd;
+	unsigned int count;
+	u32 more;
+	char page[PATH_MAX];
+	struct afsync_look pending[FDINFO_REQUESTS];
+};
+
+static void look(struct afsync_ring *ring, struct fdinfo *info)
+{
+	unsigned int left = FDINFO_REQUESTS;
+	struct afsync_req *req;
+
+	spin_lock(&ring->lock);
+	info->in_flight = ring->in_flight;
+	info->unread = __afsync_ring_unread(ring);
+	info->eventfd = ring->eventfd;
+	list_for_each_entry(req, &ring->requests, ring_link) {
+		if (!req->ring)
+			continue;
+		if (!left--) {
+			info->more = ring->in_flight - FDINFO_REQUESTS;
+			break;
+		}
+		info->count += afsync_fileq_look(req, &info->pending[info->count]);
+	}
+	spin_unlock(&ring->lock);
+}
+
+/* What is too long for a path of Linux is not printed: nobody could open it. */
+static void show_pending(struct seq_file *m, const struct afsync_look *pending, char *page)
+{
+	static const char * const ops[] = {
+		[AFSYNC_OP_FSYNC]	= "fsync",
+		[AFSYNC_OP_FDATASYNC]	= "fdatasync",
+		[AFSYNC_OP_SYNCFS]	= "syncfs",
+	};
+	static const char * const states[] = {
+		[AFSYNC_HELD]		= "held",
+		[AFSYNC_QUEUED]		= "queued",
+		[AFSYNC_RUNNING]	= "running",
+	};
+	const char *path = d_path(&pending->path, page, PATH_MAX);
+
+	seq_printf(m, "pending:\t%s %s ", states[pending->state], ops[pending->op]);
+	if (IS_ERR(path))
+		seq_puts(m, "(path too long)");
+	else
+		seq_escape(m, path, " \t\n\\");
+	seq_putc(m, '\n');
+}
+
+void afsync_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct afsync_ring *ring = afsync_file_ring(file);
+	struct fdinfo *info;
+	unsigned int i;
+
+	if (!ring)
+		return;
+	info = kzalloc(sizeof(*info), AFSYNC_GFP | __GFP_ACCOUNT);
+	if (!info) {
+		seq_puts(m, "pending:\t(no memory)\n");
+		return;
+	}
+	look(ring, info);
+
+	seq_printf(m, "entries:\t%u\n", ring->entries);
+	seq_printf(m, "in_flight:\t%u\n", info->in_flight);
+	seq_printf(m, "unread:\t%u\n", info->unread);
+	seq_printf(m, "eventfd:\t%d\n", info->eventfd);
+	afsync_pool_show(m, afsync_user_pool(ring->user));
+	for (i = 0; i < info->count; i++) {
+		show_pending(m, &info->pending[i], info->page);
+		path_put(&info->pending[i].path);
+		cond_resched();
+	}
+	if (info->more)
+		seq_printf(m, "more:\t%u\n", info->more);
+	kfree(info);
+}
