@@ -62,6 +62,10 @@ bench: setup bench-programs ## afsync and its peers on the same work, in virtual
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench.sh
 
+bench-preemption: setup bench-programs ## how long the device keeps a CPU from other threads
+	+$(Q)scripts/build-modules.sh debian >/dev/null
+	$(Q)scripts/bench-preemption.sh
+
 bench-doc: ## put the results of the last 'make bench' into the documentation
 	$(Q)scripts/bench-doc.py build/bench Documentation/afsync
 
@@ -125,7 +129,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: see the top of the Makefile."
 
-.PHONY: all modules lib tools tests setup demo bench bench-doc bench-programs check check-static \
+.PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs check check-static \
 	check-unit selftests selftests-debug vm install install-module uninstall clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

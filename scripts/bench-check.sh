@@ -51,6 +51,12 @@ rc=0
 	[ -s "$BUILD/bench-short/doc/performance/throughput-1-file.svg" ] || rc=1
 result $rc "the documentation of the results is valid"
 
+rc=0
+"$TOP/scripts/bench-preemption.sh" >"$BUILD/bench-preemption.said" 2>&1 || rc=$?
+[ "$(grep -cE '^ +[0-9.]+ us +[0-9]+ wakes  ' "$BUILD/bench-preemption.said")" = 15 ] || rc=1
+[ $rc = 0 ] || sed 's/^/# /' "$BUILD/bench-preemption.said"
+result $rc "the longest times without preemption are measured"
+
 # Without the module afsync fails, and nothing else.
 BENCH_VM=--no-module BENCH_ONLY=tmpfs BENCH_ENGINES="fdatasync afsync" bench bench-broken
 sed 's/^/# /' "$said" | grep -v '^# *$' | tail -n 20

@@ -79,10 +79,10 @@ check_doc_tests() {
 	done | none "no such test"
 }
 
-# Each promise P1 to P13 has a section that names the test files that prove it.
+# Each promise P1 to P14 has a section that names the test files that prove it.
 check_doc_promises() {
 	local n title tests f bad=0
-	for n in {1..13}; do
+	for n in {1..14}; do
 		title=$(grep -E "^P$n: " $RST) || { echo "P$n: no section"; bad=1; continue; }
 		tests=$(rst_section "$title" | tr '\n' ' ' | grep -oE 'Tests?: .*' | grep -oE '[a-z0-9_]+_test\.(c|sh)')
 		[ -n "$tests" ] || { echo "P$n: names no test"; bad=1; }

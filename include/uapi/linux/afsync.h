@@ -160,8 +160,8 @@ struct afsync_ring_header {
  * @cancel_match: [out] AFSYNC_CANCEL_* it knows
  * @max_entries: [out] most entries of a ring (module parameter)
  * @max_user_requests: [out] most requests in flight of one user (module parameter)
- * @workers_per_fs: [out] most syncs that run at once on one filesystem (module
- *	parameter)
+ * @workers_per_fs: [out] most syncs of one user that run at once on one filesystem
+ *	(module parameter)
  */
 struct afsync_info {
 	__u32 version;
