@@ -395,6 +395,51 @@ static inline int ring_start(struct ring *ring, __u64 user_data)
 	return command(ring->fd, AFSYNC_IOC_START, &start);
 }
 
+/*
+ * A ring that belongs to another user, in a process that stays root: whose a ring is says
+ * the real user of the thread that makes it.
+ */
+static inline void ring_open_as(struct ring *ring, uid_t uid, __u32 entries)
+{
+	need(setresuid(uid, 0, 0) == 0);
+	ring_open(ring, entries);
+	need(setresuid(0, 0, 0) == 0);
+}
+
+static inline char *fdinfo_read(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	return text_read(path);
+}
+
+/* The number behind "name:", or -1 if there is no such line. */
+static inline long long fdinfo_number(int fd, const char *name)
+{
+	char *text = fdinfo_read(fd), start[32], *line;
+	long long number = -1;
+
+	snprintf(start, sizeof(start), "\n%s:\t", name);
+	line = strstr(text, start);
+	if (line)
+		number = strtoll(line + strlen(start), NULL, 10);
+	free(text);
+	return number;
+}
+
+/* Lines that begin with this. */
+static inline unsigned int fdinfo_lines(int fd, const char *start)
+{
+	char *text = fdinfo_read(fd), *line, *rest = text;
+	unsigned int count = 0;
+
+	while ((line = strsep(&rest, "\n")))
+		count += !strncmp(line, start, strlen(start));
+	free(text);
+	return count;
+}
+
 /* --- the test filesystems --- */
 
 static inline int sim_gate_cmd(int fd, unsigned long cmd, __u32 gate, __u32 count,
@@ -409,6 +454,14 @@ static inline int sim_gate_cmd(int fd, unsigned long cmd, __u32 gate, __u32 coun
 static inline void sim_hold(int fd, __u32 gate)
 {
 	need(sim_gate_cmd(fd, SIM_IOC_HOLD, gate, 0, 0) == 0);
+}
+
+/* The same for the calls that run as this user; those of others pass. */
+static inline void sim_hold_user(int fd, __u32 gate, uid_t user)
+{
+	struct sim_gate_arg arg = { .gate = gate, .user = user };
+
+	need(command(fd, SIM_IOC_HOLD_USER, &arg) == 0);
 }
 
 static inline void sim_let_go(int fd, __u32 gate)

@@ -21,39 +21,6 @@ FIXTURE_TEARDOWN(look)
 	stage_close(&self->s);
 }
 
-static char *fdinfo_read(int fd)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	return text_read(path);
-}
-
-/* The number behind "name:", or -1 if there is no such line. */
-static long long fdinfo_number(int fd, const char *name)
-{
-	char *text = fdinfo_read(fd), start[32], *line;
-	long long number = -1;
-
-	snprintf(start, sizeof(start), "\n%s:\t", name);
-	line = strstr(text, start);
-	if (line)
-		number = strtoll(line + strlen(start), NULL, 10);
-	free(text);
-	return number;
-}
-
-static unsigned int fdinfo_lines(int fd, const char *start)
-{
-	char *text = fdinfo_read(fd), *line, *rest = text;
-	unsigned int count = 0;
-
-	while ((line = strsep(&rest, "\n")))
-		count += !strncmp(line, start, strlen(start));
-	free(text);
-	return count;
-}
-
 TEST_F(look, fdinfo_shows_the_state_of_the_ring)
 {
 	int fd = self->s.ring.fd, event = eventfd(0, EFD_CLOEXEC);
@@ -197,6 +164,7 @@ TEST(counters_and_parameters_have_the_documented_modes)
 		{ STATS "in_flight", 0444 },
 		{ PARAMETERS "workers_per_fs", 0444 }, { PARAMETERS "max_entries", 0644 },
 		{ PARAMETERS "max_user_requests", 0644 },
+		{ PARAMETERS "max_user_syncs", 0644 }, { PARAMETERS "max_root_syncs", 0644 },
 	};
 	unsigned int i;
 	struct stat st;

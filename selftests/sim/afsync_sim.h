@@ -36,13 +36,13 @@
  *	most filesystems; SIM_IOC_STEP: calls to let go; SIM_IOC_FAIL: calls that fail;
  *	SIM_IOC_WAIT_STARTED: return when so many calls have reached the gate in all
  * @error: SIM_IOC_FAIL: positive errno
- * @reserved: not looked at
+ * @user: SIM_IOC_HOLD_USER: whose calls, as in @fsuid of struct sim_call
  */
 struct sim_gate_arg {
 	__u32 gate;
 	__u32 count;
 	__s32 error;
-	__u32 reserved;
+	__u32 user;
 };
 
 /**
@@ -60,6 +60,9 @@ struct sim_gate_arg {
  * @open_id: which open file it was called for, see SIM_IOC_OPEN_ID
  * @pid: the thread
  * @result: 0 or negative errno
+ * @noio: 1 if its thread allocates memory without I/O (PF_MEMALLOC_NOIO)
+ * @local_throttle: 1 if its thread is throttled only by the device that it writes to
+ *	(PF_LOCAL_THROTTLE)
  * @reserved: zero
  */
 struct sim_call {
@@ -75,6 +78,8 @@ struct sim_call {
 	__u32 open_id;
 	__u32 pid;
 	__s32 result;
+	__u32 noio;
+	__u32 local_throttle;
 	__u32 reserved;
 };
 
@@ -113,5 +118,7 @@ struct sim_stats {
 /* Return the number of this open file, as calls record it; 0 for directories. */
 #define SIM_IOC_OPEN_ID		_IO(SIM_IOC_MAGIC, 7)
 #define SIM_IOC_STATS		_IOR(SIM_IOC_MAGIC, 8, struct sim_stats)
+/* As SIM_IOC_HOLD, but stops only the calls that run as one user. */
+#define SIM_IOC_HOLD_USER	_IOW(SIM_IOC_MAGIC, 9, struct sim_gate_arg)
 
 #endif /* _AFSYNC_SIM_H */

@@ -78,6 +78,7 @@ static long sim_ioctl(struct file *file, unsigned int cmd, unsigned long value)
 
 	switch (cmd) {
 	case SIM_IOC_HOLD:
+	case SIM_IOC_HOLD_USER:
 	case SIM_IOC_RELEASE:
 	case SIM_IOC_STEP:
 	case SIM_IOC_FAIL:
@@ -142,6 +143,8 @@ static int sim_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 		.fsgid		= from_kgid(&init_user_ns, current_fsgid()),
 		.ioprio		= get_current_ioprio(),
 		.pid		= task_pid_nr(current),
+		.noio		= !!(current->flags & PF_MEMALLOC_NOIO),
+		.local_throttle	= !!(current->flags & PF_LOCAL_THROTTLE),
 	};
 	if (S_ISREG(file_inode(file)->i_mode))
 		call->open_id = (long)file->private_data;

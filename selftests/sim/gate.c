@@ -4,6 +4,7 @@
  * killably, unless it was asked for otherwise, on behalf of an open file; that pins the
  * mount, and the mount pins the module.
  */
+#include <linux/cred.h>
 #include <linux/sched/signal.h>
 
 #include "sim.h"
@@ -31,9 +32,11 @@ static bool sim_gate_try(struct sim_gate *gate)
 	bool pass;
 
 	spin_lock(&gate->lock);
-	pass = !gate->held || gate->steps;
-	if (gate->held && gate->steps)
+	pass = !gate->held || (gate->one_user && !uid_eq(gate->user, current_fsuid()));
+	if (!pass && gate->steps) {
 		gate->steps--;
+		pass = true;
+	}
 	spin_unlock(&gate->lock);
 	return pass;
 }
@@ -108,9 +111,12 @@ long sim_gate_ioctl(struct sim_gate *gate, const struct file *file, unsigned int
 	spin_lock(&gate->lock);
 	switch (cmd) {
 	case SIM_IOC_HOLD:
+	case SIM_IOC_HOLD_USER:
 		gate->holder = sim_holder(file);
 		gate->held = true;
 		gate->firm = arg->count;
+		gate->one_user = cmd == SIM_IOC_HOLD_USER;
+		gate->user = make_kuid(&init_user_ns, arg->user);
 		gate->steps = 0;
 		break;
 	case SIM_IOC_STEP:

@@ -27,6 +27,8 @@ struct sim_gate {
 	struct sim_holder holder;	/* valid while held */
 	bool held;
 	bool firm;			/* while held: even who is killed stays */
+	bool one_user;			/* while held: only calls that run as @user stop */
+	kuid_t user;
 	u32 steps;			/* calls that may pass although held */
 	u32 started;
 	u32 finished;
