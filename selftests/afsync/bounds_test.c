@@ -69,13 +69,13 @@ TEST_F(bounds, requests_of_a_user_are_limited_over_all_rings)
 
 TEST_F(bounds, requests_of_one_user_do_not_count_for_another)
 {
+	struct turn queued;
 	pid_t pid;
 
 	parameter_set("max_user_requests", 10);
+	turn_init(&queued);
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(10, queue_until_refused(&self->s.ring, self->s.file, 20));
-	/* So that what the other one queues waits, and can be cancelled. */
-	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	pid = fork();
 	need(pid >= 0);
 	if (!pid) {
@@ -84,9 +84,12 @@ TEST_F(bounds, requests_of_one_user_do_not_count_for_another)
 		need(setresuid(1000, 1000, 1000) == 0);
 		ring_open(&ring, 64);
 		need(queue_until_refused(&ring, self->s.file, 20) == 10);
-		need(afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_ALL, 0, 0, NULL) > 0);
+		turn_post(&queued);
+		/* Its first sync is at the gate: the exit waits for that. */
 		_exit(0);
 	}
+	turn_wait(&queued, 1);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(0, child_wait(pid));
 }
 
@@ -185,7 +188,17 @@ TEST_F(bounds, parameters_refuse_what_makes_no_sense)
 		{ PARAMETERS "max_user_requests", "4294967296" },
 		{ PARAMETERS "max_user_requests", "few" },
 		{ PARAMETERS "workers_per_fs", "1" },
+		{ PARAMETERS "max_user_syncs", "0" },
+		{ PARAMETERS "max_user_syncs", "513" },
+		{ PARAMETERS "max_user_syncs", "-1" },
+		{ PARAMETERS "max_user_syncs", "few" },
+		{ PARAMETERS "max_root_syncs", "0" },
+		{ PARAMETERS "max_root_syncs", "513" },
+		{ PARAMETERS "max_root_syncs", "-1" },
+		{ PARAMETERS "max_root_syncs", "few" },
 	};
+	long long max_user_syncs = parameter("max_user_syncs");
+	long long max_root_syncs = parameter("max_root_syncs");
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(refused); i++)
@@ -193,6 +206,23 @@ TEST_F(bounds, parameters_refuse_what_makes_no_sense)
 			TH_LOG("number %u", i);
 	EXPECT_EQ(self->max_entries, parameter("max_entries"));
 	EXPECT_EQ(self->max_user_requests, parameter("max_user_requests"));
+	EXPECT_EQ(max_user_syncs, parameter("max_user_syncs"));
+	EXPECT_EQ(max_root_syncs, parameter("max_root_syncs"));
+}
+
+TEST_F(bounds, parameters_of_syncs_take_their_whole_range)
+{
+	static const char * const names[] = { "max_user_syncs", "max_root_syncs" };
+	static const int values[] = { 1, 512 };
+	long long saved;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		saved = parameter(names[i / 2]);
+		parameter_set(names[i / 2], values[i % 2]);
+		EXPECT_EQ(values[i % 2], parameter(names[i / 2]));
+		parameter_set(names[i / 2], saved);
+	}
 }
 
 TEST_F(bounds, number_of_files_pinned_is_the_number_of_requests)

@@ -239,7 +239,8 @@ TEST_F(merge, syncfs_requests_on_any_file_of_the_filesystem_are_one_sync)
 	close(files[2]);
 }
 
-TEST_F(merge, users_may_share_a_sync_of_a_local_file)
+/* In rings of one user; isolation_user_test.c has those of several. */
+TEST_F(merge, requests_with_other_credentials_may_share_a_sync_of_a_local_file)
 {
 	hold_one(&self->s);
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
@@ -340,7 +341,7 @@ TEST_F(merge_net, requests_are_merged_for_each_open_file_alone)
 	EXPECT_NE(sim_call(self->s.ctl, 2).open_id, sim_call(self->s.ctl, 3).open_id);
 }
 
-TEST_F(merge_net, users_do_not_share_a_sync_and_keep_their_order)
+TEST_F(merge_net, credentials_do_not_share_a_sync_and_keep_their_order)
 {
 	static const __u32 users[] = { 0, 0, 1000, 1000, 0, 1001 };
 	static const __u32 synced[] = { 0, 0, 1000, 0, 1001 };
