@@ -22,6 +22,7 @@
 #define _FILE_OFFSET_BITS 64
 #endif
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -701,6 +702,33 @@ static inline void thread_wait_asleep(pid_t tid)
 		there = state[2] == 'S';
 		free(text);
 	} while (!there);
+}
+
+static inline unsigned int kernel_threads(void)
+{
+	unsigned int count = 0;
+	struct dirent *entry;
+	char path[300], *text, *at;
+	DIR *dir = opendir("/proc");
+	int fd;
+
+	need(dir);
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+			continue;
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		text = calloc(1, 1024);
+		/* Its parent is kthreadd. */
+		if (read(fd, text, 1023) > 0 && (at = strrchr(text, ')')))
+			count += atoi(at + 4) == 2;
+		free(text);
+		close(fd);
+	}
+	closedir(dir);
+	return count;
 }
 
 static inline pid_t thread_id(void)

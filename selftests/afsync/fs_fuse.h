@@ -2,7 +2,8 @@
 /*
  * A FUSE filesystem with one file in its root, served by a process of its own that
  * speaks the kernel's protocol. It counts the syncs of each open file, can hold them
- * and can let those of one open file fail.
+ * and can let those of one open file fail. As many more files as one likes have the same
+ * contents: "file1", "file2" ...
  *
  * The server is a process of its own so that the kernel can end it, and with
  * it whatever waits for it, when the test is gone.
@@ -18,11 +19,14 @@
 
 #define FUSE_HANDLES	16
 #define FUSE_DATA	(64 * 1024)
-#define FUSE_FILE	2ULL	/* its inode; the root is 1 */
+#define FUSE_FILE	2ULL	/* its inode; the root is 1, "file7" is 7 more */
 
 /* Shared by the test and the server. Handles are numbered from 1 as they are opened. */
 struct fuse_state {
 	bool hold;			/* [test] keep the answers to syncs back */
+	bool hold_reads;		/* [test] never answer reads */
+	unsigned int reads_held;
+	unsigned int syncs_held;
 	int error[FUSE_HANDLES];	/* [test] what to answer to syncs, 0 or -errno */
 	unsigned int fsyncs[FUSE_HANDLES];
 	unsigned int fdatasyncs[FUSE_HANDLES];
@@ -70,10 +74,10 @@ static inline struct fuse_attr fuse_attr_of(const struct fuse_server *s, uint64_
 {
 	struct fuse_attr attr = {
 		.ino = ino,
-		.mode = ino == FUSE_FILE ? S_IFREG | 0666 : S_IFDIR | 0777,
+		.mode = ino >= FUSE_FILE ? S_IFREG | 0666 : S_IFDIR | 0777,
 		.nlink = 1,
 		.blksize = PAGE,
-		.size = ino == FUSE_FILE ? s->state->size : 0,
+		.size = ino >= FUSE_FILE ? s->state->size : 0,
 	};
 
 	return attr;
@@ -91,7 +95,11 @@ static inline void fuse_sync(struct fuse_server *s, const struct fuse_in_header 
 		state->fdatasyncs[nr]++;
 	else
 		state->fsyncs[nr]++;
-	if (state->hold && s->held_count < 64) {
+	if (state->hold) {
+		state->syncs_held++;
+		/* More are answered only by the end of the server. */
+		if (s->held_count == ARRAY_SIZE(s->held))
+			return;
 		s->held[s->held_count].unique = in->unique;
 		s->held[s->held_count++].error = state->error[nr];
 		return;
@@ -131,7 +139,7 @@ static inline void fuse_init(struct fuse_server *s, const struct fuse_in_header 
 static inline void fuse_serve(struct fuse_server *s, const struct fuse_in_header *in)
 {
 	const void *arg = in + 1;
-	struct fuse_entry_out entry = { .nodeid = FUSE_FILE, .attr = fuse_attr_of(s, FUSE_FILE) };
+	struct fuse_entry_out entry = { 0 };
 	struct fuse_attr_out attr = { .attr = fuse_attr_of(s, in->nodeid) };
 	struct fuse_open_out opened = { 0 };
 	struct fuse_statfs_out statfs = { .st = { .bsize = PAGE, .namelen = 255 } };
@@ -141,7 +149,9 @@ static inline void fuse_serve(struct fuse_server *s, const struct fuse_in_header
 	case FUSE_INIT:
 		return fuse_init(s, in);
 	case FUSE_LOOKUP:
-		return fuse_answer(s, in->unique, strcmp(arg, "file") ? -ENOENT : 0,
+		entry.nodeid = FUSE_FILE + atoi((const char *)arg + strcspn(arg, "0123456789"));
+		entry.attr = fuse_attr_of(s, entry.nodeid);
+		return fuse_answer(s, in->unique, strncmp(arg, "file", 4) ? -ENOENT : 0,
 				   &entry, sizeof(entry));
 	case FUSE_GETATTR:
 	case FUSE_SETATTR:
@@ -154,6 +164,10 @@ static inline void fuse_serve(struct fuse_server *s, const struct fuse_in_header
 	case FUSE_WRITE:
 		return fuse_write(s, in, arg);
 	case FUSE_READ:
+		if (s->state->hold_reads) {
+			s->state->reads_held++;
+			return;
+		}
 		if (read->offset >= s->state->size)
 			return fuse_answer(s, in->unique, 0, NULL, 0);
 		return fuse_answer(s, in->unique, 0, s->state->data + read->offset,

@@ -12,7 +12,6 @@
  */
 #include "common.h"
 
-#include <dirent.h>
 #include <sys/fsuid.h>
 #include <sys/resource.h>
 
@@ -183,33 +182,6 @@ static bool can_sync(struct ring *ring, const struct world *world)
 		close(file);
 	}
 	return good;
-}
-
-static unsigned int kernel_threads(void)
-{
-	unsigned int count = 0;
-	struct dirent *entry;
-	char path[300], *text, *at;
-	DIR *dir = opendir("/proc");
-	int fd;
-
-	need(dir);
-	while ((entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-			continue;
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		text = calloc(1, 1024);
-		/* Its parent is kthreadd. */
-		if (read(fd, text, 1023) > 0 && (at = strrchr(text, ')')))
-			count += atoi(at + 4) == 2;
-		free(text);
-		close(fd);
-	}
-	closedir(dir);
-	return count;
 }
 
 TEST_F(users, stuck_syncs_of_a_user_delay_no_other_user_on_that_filesystem)
@@ -600,6 +572,9 @@ static bool inside_start(struct inside *inside, uid_t owner)
 		snprintf(map, sizeof(map), "0 %u 1000", SUB_IDS);
 	snprintf(path, sizeof(path), "/proc/%d/uid_map", inside->pid);
 	need(text_write(path, map) == 0);
+	/* Who has no group there cannot make another one. */
+	snprintf(path, sizeof(path), "/proc/%d/gid_map", inside->pid);
+	need(text_write(path, "0 0 1") == 0);
 	turn_post(&inside->mapped);
 	return false;
 }
