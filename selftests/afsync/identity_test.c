@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P10 identity: a sync runs with the credentials of whoever queued it, and with the I/O
- * priority that the request names.
+ * P10 identity: a sync runs with the credentials of whoever queued it, with the I/O
+ * priority that the request names, and as an I/O flusher if the one who queued it is one.
  *
  * Needs afsync_sim.
  */
 #include "common.h"
 
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <linux/ioprio.h>
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER	57
+#define PR_GET_IO_FLUSHER	58
+#endif
 
 #define BE(level)	IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, level)
 #define RT(level)	IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, level)
@@ -170,6 +176,107 @@ TEST_F(identity, request_that_names_no_io_priority_is_not_slowed_by_its_batch)
 
 	EXPECT_EQ(BE(4), sync_with(&self->s, idle, 3).ioprio);
 	EXPECT_EQ(BE(1), sync_with(&self->s, high, 3).ioprio);
+}
+
+/* --- I/O flushers --- */
+
+static void be_flusher(bool flusher)
+{
+	need(prctl(PR_SET_IO_FLUSHER, flusher, 0, 0, 0) == 0);
+}
+
+/* Did this call run as one? All or nothing. */
+static int as_flusher(const struct sim_call *call)
+{
+	return call->noio == call->local_throttle ? (int)call->noio : -1;
+}
+
+TEST_F(identity, sync_of_an_io_flusher_runs_as_one)
+{
+	struct sim_call call;
+
+	call = sync_with_one(&self->s, 0);
+	EXPECT_EQ(0, as_flusher(&call));
+	be_flusher(true);
+	call = sync_with_one(&self->s, 0);
+	EXPECT_EQ(1, as_flusher(&call));
+	/* What was held is that of who submitted it. */
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
+	be_flusher(false);
+	ASSERT_EQ(1, ring_start(&self->s.ring, 1));
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	call = sim_call(self->s.ctl, 2);
+	EXPECT_EQ(1, as_flusher(&call));
+}
+
+TEST_F(identity, batch_runs_as_an_io_flusher_if_one_of_its_requests_is_of_one)
+{
+	struct sim_call call;
+	int i, j;
+
+	for (i = 0; i < 3; i++) {
+		sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+		ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 0));
+		sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 2 * i + 1);
+		for (j = 0; j < 3; j++) {
+			be_flusher(j == i);
+			ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC,
+						j));
+		}
+		be_flusher(false);
+		sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+		for (j = 0; j < 4; j++)
+			EXPECT_EQ(0, ring_next(&self->s.ring).res);
+		ASSERT_EQ(2 * i + 2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+		call = sim_call(self->s.ctl, 2 * i);
+		EXPECT_EQ(0, as_flusher(&call));
+		call = sim_call(self->s.ctl, 2 * i + 1);
+		EXPECT_EQ(1, as_flusher(&call));
+	}
+}
+
+TEST_F(identity, worker_is_no_io_flusher_any_more_afterwards)
+{
+	unsigned int again = 0, i;
+	struct sim_call call;
+	__u32 marked;
+
+	/* The same thread has to come round again for this to show something. */
+	for (i = 0; i < 10000 && again < 20; i++) {
+		be_flusher(true);
+		call = sync_with_one(&self->s, 0);
+		be_flusher(false);
+		ASSERT_EQ(1, as_flusher(&call));
+		marked = call.pid;
+		call = sync_with_one(&self->s, 0);
+		ASSERT_EQ(0, as_flusher(&call));
+		again += call.pid == marked;
+	}
+	EXPECT_EQ(20, again);
+}
+
+TEST_F(identity, thread_that_runs_its_sync_itself_stays_what_it_is)
+{
+	struct afsync_sqe sqe = sqe_of(self->s.file, AFSYNC_OP_FSYNC, 1);
+	struct afsync_submit submit;
+	struct sim_call call;
+	struct ring ring;
+	int i;
+
+	ring_open_with(&ring, 8, AFSYNC_SETUP_INLINE);
+	for (i = 0; i < 4; i++) {
+		be_flusher(i % 2);
+		submit = submit_of(&sqe, 1);
+		submit.flags = AFSYNC_SUBMIT_WAIT;
+		submit.min_complete = 1;
+		ASSERT_EQ(1, command(ring.fd, AFSYNC_IOC_SUBMIT, &submit));
+		EXPECT_EQ(0, ring_next(&ring).res);
+		call = sim_call(self->s.ctl, i);
+		EXPECT_EQ(thread_id(), call.pid);
+		EXPECT_EQ(i % 2, as_flusher(&call));
+		EXPECT_EQ(i % 2, prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0));
+	}
+	ring_close(&ring);
 }
 
 TEST_F(identity, realtime_class_needs_a_capability)
