@@ -9,6 +9,8 @@
  */
 #include "common.h"
 
+#include <sys/resource.h>
+
 FIXTURE(errors) {
 	struct stage s;
 	int other;
@@ -194,6 +196,43 @@ TEST_F(errors, cancelled_request_leaves_the_error_to_the_next)
 	EXPECT_EQ(-EIO, sync_one(&self->s.ring, self->other));
 }
 
+static void *close_ring(void *arg)
+{
+	ring_close(arg);
+	return NULL;
+}
+
+/*
+ * The limit that is documented with P5: nobody reads the entry of a ring that is closed, and
+ * the error that its sync was told is told by no other. A process that is killed in fsync(2)
+ * loses it likewise.
+ */
+TEST_F(errors, documented_limit_ring_closed_while_its_sync_runs_takes_the_error_with_it)
+{
+	int held = dup(self->s.file), released = world_open(&self->s.world, "file", O_RDONLY);
+	pthread_t thread;
+
+	need(held >= 0);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	/* Shows that the end of the ring has begun: it is cancelled, and its file released. */
+	ASSERT_EQ(1, ring_hold(&self->s.ring, released, 2));
+	close(released);
+	sim_wb_error(self->s.ctl, EIO);
+
+	thread = thread_start(close_ring, &self->s.ring);
+	sim_wait_started(self->s.ctl, SIM_GATE_RELEASE, 1);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	thread_join(thread);
+	EXPECT_EQ(-EIO, sim_call(self->s.ctl, 0).result);
+
+	EXPECT_EQ(0, plain_fsync(held));
+	EXPECT_EQ(-EIO, plain_fsync(self->other));
+	EXPECT_EQ(0, plain_fsync(self->other));
+	close(held);
+}
+
 TEST_F(errors, syncfs_tells_each_open_file_once)
 {
 	int files[3] = { self->s.file, self->other, self->s.file }, results[3], i;
@@ -297,6 +336,46 @@ TEST_F(batch_errors, sync_of_their_own_is_as_strong_as_the_batch)
 	EXPECT_EQ(0, sim_call(self->s.ctl, 1).datasync);
 	EXPECT_LE(sim_call(self->s.ctl, 1).start, 10);
 	EXPECT_GE(sim_call(self->s.ctl, 1).end, 14);
+}
+
+#define OPEN_FILES	3000
+
+/* The first of them has been told, so that its sync succeeds and serves all; or has not. */
+TEST_F(batch_errors, thousands_of_open_files_in_one_batch_are_told_once_each)
+{
+	struct rlimit limit = { OPEN_FILES + 100, OPEN_FILES + 100 };
+	unsigned int nr = rounds(OPEN_FILES), round, i, syncs = 0;
+	static struct afsync_sqe sqes[OPEN_FILES];
+	struct afsync_cqe cqe;
+	struct ring ring;
+	bool told;
+
+	need(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	ring_open(&ring, OPEN_FILES);
+	for (i = 0; i < nr; i++)
+		sqes[i] = sqe_of(world_open(&self->s.world, "file", O_RDWR), AFSYNC_OP_FSYNC, i);
+	for (round = 0; round < 4; round++) {
+		told = round == 0 || round == 2;
+		if (told)
+			sim_wb_error(self->s.ctl, EIO);
+		if (round == 0)
+			need(fsync(sqes[0].fd) == -1 && errno == EIO);
+		syncs = sim_started(self->s.ctl, SIM_GATE_FSYNC);
+		ASSERT_EQ(nr, ring_submit(&ring, sqes, nr, NULL));
+		for (i = 0; i < nr; i++) {
+			cqe = ring_next(&ring);
+			ASSERT_EQ(i, cqe.user_data);
+			ASSERT_EQ(told && (i || round) ? -EIO : 0, cqe.res)
+				TH_LOG("round %u, file %u", round, i);
+		}
+		/* After a failure each asks for itself, if that may be its own. */
+		syncs = sim_started(self->s.ctl, SIM_GATE_FSYNC) - syncs;
+		if (round != 2)
+			EXPECT_EQ(1, syncs);
+	}
+	for (i = 0; i < nr; i++)
+		close(sqes[i].fd);
+	ring_close(&ring);
 }
 
 TEST_F(batch_errors, merged_request_of_another_ring_is_told_too)
