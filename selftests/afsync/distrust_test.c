@@ -176,6 +176,162 @@ TEST(head_outside_the_ring_counts_as_a_full_ring)
 	close(file);
 }
 
+/* --- a mapping that is pulled about --- */
+
+/* A ring with one entry that has not been read. */
+static void ring_with_entry(struct ring *ring, __u32 entries)
+{
+	int file = memfd_create("afsync", MFD_CLOEXEC);
+
+	ring_open(ring, entries);
+	need(ring_queue(ring, file, AFSYNC_OP_FSYNC, 77) == 1);
+	ring_wait(ring, 1);
+	close(file);
+}
+
+static bool has_entry(const struct ring *ring)
+{
+	return ring->header->entries == ring->entries && ring->header->tail == 1 &&
+	       ring->cqes[0].user_data == 77 && ring->cqes[0].res == 0;
+}
+
+static void ring_moved(struct ring *ring, void *to)
+{
+	ring->header = to;
+	ring->cqes = (void *)((char *)to + ring->header->cqes_offset);
+}
+
+TEST(mapping_that_was_dropped_has_its_contents_again)
+{
+	static const int advices[] = { MADV_DONTNEED, MADV_DONTNEED, MADV_PAGEOUT, MADV_COLD };
+	struct ring ring;
+	unsigned int i;
+
+	ring_with_entry(&ring, 1024);
+	for (i = 0; i < ARRAY_SIZE(advices); i++) {
+		if (madvise(ring.header, ring.size, advices[i]))
+			EXPECT_EQ(EINVAL, errno);
+		EXPECT_TRUE(has_entry(&ring));
+	}
+	/* It is the ring: what the program writes there counts. */
+	EXPECT_EQ(1, afsync_cmd_wait(ring.fd, 1, 0, 0, 0));
+	EXPECT_EQ(77, ring_next(&ring).user_data);
+	EXPECT_EQ(-ETIME, afsync_cmd_wait(ring.fd, 1, AFSYNC_WAIT_TIMEOUT, 0, 0));
+	EXPECT_EQ(0, ring.cqes[1023].user_data);
+	ring_close(&ring);
+}
+
+TEST(mapping_can_be_moved_and_does_not_grow)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	struct ring ring;
+	void *room, *to;
+
+	ring_with_entry(&ring, 1024);
+	room = mmap(NULL, 2 * ring.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	need(room != MAP_FAILED);
+	to = mremap(ring.header, ring.size, ring.size, MREMAP_MAYMOVE | MREMAP_FIXED, room);
+	ASSERT_EQ(room, to);
+	ring_moved(&ring, to);
+	EXPECT_TRUE(has_entry(&ring));
+
+	EXPECT_EQ(MAP_FAILED, mremap(ring.header, ring.size, ring.size + page, MREMAP_MAYMOVE));
+	EXPECT_TRUE(errno == EFAULT || errno == EINVAL);
+	EXPECT_EQ(MAP_FAILED, mremap(ring.header, ring.size, 16 * ring.size, MREMAP_MAYMOVE));
+	EXPECT_TRUE(errno == EFAULT || errno == EINVAL);
+	EXPECT_TRUE(has_entry(&ring));
+	EXPECT_EQ(77, ring_next(&ring).user_data);
+
+	/* Less is allowed. */
+	ASSERT_EQ(ring.header, mremap(ring.header, ring.size, page, 0));
+	EXPECT_EQ(1, ring.header->tail);
+	ring.size = page;
+	ring_close(&ring);
+}
+
+TEST(part_of_a_ring_that_is_mapped_does_not_grow)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	struct ring ring;
+	__u32 *part;
+
+	ring_with_entry(&ring, 1024);
+	part = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd, 0);
+	need(part != MAP_FAILED);
+	EXPECT_EQ(MAP_FAILED, mremap(part, page, 2 * page, MREMAP_MAYMOVE));
+	EXPECT_TRUE(errno == EFAULT || errno == EINVAL);
+	EXPECT_EQ(1, part[16]);
+	munmap(part, page);
+	ring_close(&ring);
+}
+
+TEST(page_beyond_the_ring_cannot_be_mapped)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	struct ring ring;
+
+	ring_open(&ring, 1024);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, page, PROT_READ, MAP_SHARED, ring.fd, ring.size));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, ring.size + page, PROT_READ, MAP_SHARED, ring.fd, 0));
+	EXPECT_EQ(EINVAL, errno);
+	ring_close(&ring);
+}
+
+/* The line VmFlags of the mapping at that address. */
+static bool has_vm_flag(const void *at, const char *flag)
+{
+	char *text = text_read("/proc/self/smaps"), start[32], *line, *end;
+	bool has = false;
+
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)at);
+	line = strstr(text, start);
+	if (line && (line = strstr(line, "VmFlags:")) && (end = strchr(line, '\n'))) {
+		*end = '\0';
+		has = strstr(line, flag);
+	}
+	free(text);
+	return has;
+}
+
+TEST(mapping_neither_grows_nor_is_dumped)
+{
+	struct ring ring;
+
+	if (access("/proc/self/smaps", R_OK))
+		SKIP(return, "no smaps in this kernel");
+	ring_open(&ring, 8);
+	EXPECT_TRUE(has_vm_flag(ring.header, " dd"));
+	EXPECT_TRUE(has_vm_flag(ring.header, " de"));
+	/* Otherwise as it was. */
+	EXPECT_TRUE(has_vm_flag(ring.header, " sh"));
+	ring_close(&ring);
+}
+
+TEST(mapping_can_be_used_after_a_fork_and_with_its_pages_populated)
+{
+	struct ring ring, populated;
+	pid_t pid;
+
+	ring_with_entry(&ring, 1024);
+	populated = ring;
+	populated.header = mmap(NULL, ring.size, PROT_READ, MAP_SHARED | MAP_POPULATE, ring.fd,
+				0);
+	need(populated.header != MAP_FAILED);
+	ring_moved(&populated, populated.header);
+	EXPECT_TRUE(has_entry(&populated));
+	pid = fork();
+	need(pid >= 0);
+	if (!pid)
+		_exit(!has_entry(&ring) || madvise(ring.header, ring.size, MADV_DONTNEED) ||
+		      !has_entry(&ring) || ring_next(&ring).user_data != 77);
+	EXPECT_EQ(0, child_wait(pid));
+	/* The child has read it. */
+	EXPECT_EQ(0, ring_ready(&ring));
+	munmap(populated.header, ring.size);
+	ring_close(&ring);
+}
+
 /* --- arguments that change while they are read --- */
 
 struct flipper {
