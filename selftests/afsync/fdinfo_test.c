@@ -30,6 +30,11 @@ TEST_F(look, fdinfo_shows_the_state_of_the_ring)
 	EXPECT_EQ(0, fdinfo_number(fd, "in_flight"));
 	EXPECT_EQ(0, fdinfo_number(fd, "unread"));
 	EXPECT_EQ(0, fdinfo_number(fd, "eventfd"));
+	/* A worker of the test before may be on its way out. */
+	while (fdinfo_number(fd, "user_syncs") > 0)
+		sched_yield();
+	EXPECT_EQ(0, fdinfo_number(fd, "user_syncs"));
+	EXPECT_EQ(parameter("max_root_syncs"), fdinfo_number(fd, "user_max_syncs"));
 	EXPECT_EQ(0, fdinfo_lines(fd, "pending:"));
 
 	ASSERT_EQ(0, afsync_cmd_eventfd(fd, event));
@@ -39,6 +44,7 @@ TEST_F(look, fdinfo_shows_the_state_of_the_ring)
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 2));
 	EXPECT_EQ(2, fdinfo_number(fd, "in_flight"));
+	EXPECT_EQ(1, fdinfo_number(fd, "user_syncs"));
 
 	sim_step(self->s.ctl, SIM_GATE_FSYNC, 1);
 	ring_wait(&self->s.ring, 1);
@@ -87,6 +93,202 @@ TEST_F(look, fdinfo_lists_64_requests_and_counts_the_rest)
 	EXPECT_EQ(64, fdinfo_lines(self->s.ring.fd, "pending:\t"));
 	EXPECT_EQ(36, fdinfo_number(self->s.ring.fd, "more"));
 	EXPECT_EQ(100, fdinfo_number(self->s.ring.fd, "in_flight"));
+}
+
+/* --- paths --- */
+
+#define DEPTH	3000	/* "/d" each: longer than PATH_MAX */
+
+/* A file at the bottom of so many folders. */
+static int open_deep(const char *dir, int depth)
+{
+	int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), below;
+
+	while (depth--) {
+		need(at >= 0 && mkdirat(at, "d", 0755) == 0);
+		below = openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		close(at);
+		at = below;
+	}
+	below = openat(at, "file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	need(below >= 0);
+	close(at);
+	return below;
+}
+
+TEST_F(look, fdinfo_says_of_a_path_that_is_too_long_that_it_is)
+{
+	char dir[] = "/tmp/afsync-deep-XXXXXX", line[128];
+	int fd = self->s.ring.fd, deep, shallow, i;
+	char *text;
+
+	need(mkdtemp(dir));
+	need(mount("none", dir, "tmpfs", 0, NULL) == 0);
+	deep = open_deep(dir, DEPTH);
+	snprintf(line, sizeof(line), "%s/file", dir);
+	shallow = open(line, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	need(shallow >= 0);
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(1, ring_hold(&self->s.ring, deep, i));
+		ASSERT_EQ(1, ring_hold(&self->s.ring, shallow, i));
+	}
+	close(deep);
+	close(shallow);
+	text = fdinfo_read(fd);
+	EXPECT_GT(PATH_MAX, strlen(text));
+	free(text);
+	EXPECT_EQ(40, fdinfo_lines(fd, "pending:\t"));
+	EXPECT_EQ(20, fdinfo_lines(fd, "pending:\theld fsync (path too long)"));
+	snprintf(line, sizeof(line), "pending:\theld fsync %s/file", dir);
+	EXPECT_EQ(20, fdinfo_lines(fd, line));
+	EXPECT_EQ(40, afsync_cmd_cancel(fd, AFSYNC_CANCEL_ALL, 0, 0, NULL));
+	ring_wait(&self->s.ring, 40);
+	EXPECT_EQ(0, umount(dir));
+	rmdir(dir);
+}
+
+/* Paths of about the longest length that can be shown, from both sides of it. */
+TEST_F(look, fdinfo_shows_all_paths_that_are_not_too_long_whole)
+{
+	char dir[] = "/tmp/afsync-deep-XXXXXX", name[256], *text, *line, *end;
+	unsigned int length, whole = 0, too_long = 0;
+	int fd = self->s.ring.fd, at, file, i;
+
+	need(mkdtemp(dir));
+	need(mount("none", dir, "tmpfs", 0, NULL) == 0);
+	memset(name, 'n', 200);
+	name[200] = '\0';
+	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	length = strlen(dir);
+	/* 4,020 bytes of folders, then names that go up to and beyond the page. */
+	for (i = 0; i < 20; i++) {
+		need(mkdirat(at, name, 0755) == 0);
+		file = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		need(file >= 0);
+		close(at);
+		at = file;
+		length += 201;
+	}
+	for (i = PATH_MAX - 40; i < PATH_MAX + 24; i++) {
+		memset(name, 'f', i - length - 1);
+		name[i - length - 1] = '\0';
+		file = openat(at, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		need(file >= 0);
+		ASSERT_EQ(1, ring_hold(&self->s.ring, file, i));
+		close(file);
+	}
+	close(at);
+	text = fdinfo_read(fd);
+	for (line = text; (line = strstr(line, "pending:\theld fsync ")); line = end) {
+		line += strlen("pending:\theld fsync ");
+		end = strchr(line, '\n');
+		need(end);
+		if (!strncmp(line, "(path too long)", end - line)) {
+			too_long++;
+			continue;
+		}
+		/* In the order of the requests: one byte longer each. */
+		EXPECT_EQ(0, strncmp(line, dir, strlen(dir)));
+		EXPECT_EQ(PATH_MAX - 40 + whole, end - line);
+		EXPECT_EQ('f', end[-1]);
+		whole++;
+	}
+	free(text);
+	EXPECT_EQ(64, whole + too_long);
+	/* What other files of /proc show is shown: up to PATH_MAX with the final zero. */
+	EXPECT_LE(32, whole);
+	EXPECT_LE(24, too_long);
+	EXPECT_EQ(64, afsync_cmd_cancel(fd, AFSYNC_CANCEL_ALL, 0, 0, NULL));
+	ring_wait(&self->s.ring, 64);
+	EXPECT_EQ(0, umount(dir));
+	rmdir(dir);
+}
+
+struct reader {
+	int fd;
+	const char *dir;
+	bool stop;
+	unsigned int reads;
+	unsigned int wrong;
+};
+
+/* "pending:\tSTATE OP DIR/raceNUMBER" and nothing else */
+static bool line_is_right(const char *line, const char *dir)
+{
+	char state[16], op[16], path[128], start[64];
+	int end = -1;
+
+	snprintf(start, sizeof(start), "%s/race", dir);
+	return sscanf(line, "pending:\t%15[a-z] %15[a-z] %127s%n", state, op, path, &end) == 3 &&
+	       !line[end] && !strncmp(path, start, strlen(start)) &&
+	       strspn(path + strlen(start), "0123456789") == strlen(path + strlen(start)) &&
+	       (!strcmp(state, "held") || !strcmp(state, "queued") ||
+		!strcmp(state, "running")) &&
+	       (!strcmp(op, "fsync") || !strcmp(op, "fdatasync") || !strcmp(op, "syncfs"));
+}
+
+static void *read_all_the_time(void *arg)
+{
+	unsigned int lines, in_flight;
+	struct reader *reader = arg;
+	char *text, *rest, *line;
+
+	while (!__atomic_load_n(&reader->stop, __ATOMIC_RELAXED)) {
+		rest = text = fdinfo_read(reader->fd);
+		lines = in_flight = 0;
+		while ((line = strsep(&rest, "\n"))) {
+			sscanf(line, "in_flight:\t%u", &in_flight);
+			if (strncmp(line, "pending:", 8))
+				continue;
+			lines++;
+			reader->wrong += !line_is_right(line, reader->dir);
+		}
+		reader->wrong += lines > 64 || lines > in_flight;
+		free(text);
+		__atomic_add_fetch(&reader->reads, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(look, fdinfo_can_be_read_while_requests_come_and_go, LONG_TIMEOUT)
+{
+	struct reader reader = { .fd = self->s.ring.fd, .dir = self->s.world.dir };
+	struct afsync_sqe sqes[100];
+	unsigned int i, j, n = rounds(2000);
+	pthread_t threads[2];
+	char name[32];
+	int ret;
+
+	for (i = 0; i < 2; i++)
+		threads[i] = thread_start(read_all_the_time, &reader);
+	for (i = 0; i < n || !__atomic_load_n(&reader.reads, __ATOMIC_RELAXED); i++) {
+		for (j = 0; j < ARRAY_SIZE(sqes); j++) {
+			/* Memory of one that is gone is soon another's. */
+			snprintf(name, sizeof(name), "race%u", (i * 7 + j) % 150);
+			sqes[j] = sqe_of(world_open(&self->s.world, name, O_RDWR), j % 3,
+					 j % 5);
+			if (j % 4 == 0)
+				sqes[j].flags = AFSYNC_SQE_HOLD;
+		}
+		ASSERT_EQ(100, ring_submit(&self->s.ring, sqes, 100, NULL));
+		for (j = 0; j < ARRAY_SIZE(sqes); j++)
+			close(sqes[j].fd);
+		if (i % 2)
+			afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_USER_DATA, i % 5, 0,
+					  NULL);
+		for (j = 0; j < 5; j++) {
+			ret = ring_start(&self->s.ring, j);
+			ASSERT_TRUE(ret > 0 || ret == -ENOENT);
+		}
+		for (j = 0; j < ARRAY_SIZE(sqes); j++) {
+			ret = ring_next(&self->s.ring).res;
+			ASSERT_TRUE(ret == 0 || ret == -ECANCELED);
+		}
+	}
+	__atomic_store_n(&reader.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 2; i++)
+		thread_join(threads[i]);
+	EXPECT_EQ(0, reader.wrong);
 }
 
 TEST_F(look, fdinfo_has_no_lines_of_a_ring_before_the_setup)
