@@ -446,4 +446,180 @@ TEST_F(attach, every_request_ends_once_whoever_wins)
 	EXPECT_EQ(0, counter("in_flight"));
 }
 
+/* --- many at once --- */
+
+#define MANY	4096
+
+TEST_F(attach, thousands_are_attached_oldest_first_and_end_in_the_order_started)
+{
+	unsigned int n = rounds(MANY), i;
+	static struct afsync_attach args[MANY];
+	static struct iocb iocbs[MANY];
+	struct io_event event;
+	struct ring ring;
+
+	ring_open(&ring, MANY);
+	need(syscall(SYS_io_destroy, self->ctx) == 0);
+	self->ctx = 0;
+	need(syscall(SYS_io_setup, MANY, &self->ctx) == 0);
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(1, ring_hold(&ring, self->s.file, i % 2));
+	for (i = 0; i < n; i++) {
+		prepare(&iocbs[i], &args[i], ring.fd, i % 2, 0);
+		ASSERT_EQ(1, submit(self->ctx, &iocbs[i]));
+	}
+	EXPECT_FALSE(event_ready(self->ctx));
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(n / 2, ring_start(&ring, 1));
+	EXPECT_EQ(n - n / 2, ring_start(&ring, 0));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	for (i = 0; i < n; i++) {
+		event = event_next(self->ctx);
+		ASSERT_EQ(0, event.res);
+		/* First those that were odd, each of them in order. */
+		ASSERT_EQ((uintptr_t)&iocbs[i < n / 2 ? 2 * i + 1 : 2 * (i - n / 2)], event.obj);
+	}
+	EXPECT_EQ(0, ring_ready(&ring));
+	ring_close(&ring);
+}
+
+#define GROUPS	8
+#define ARRAY	512
+
+/* Requests are known by their group only, so that one command is for many of them. */
+struct crowd {
+	struct ring ring;
+	int files[4];
+	bool stop;
+	unsigned long attached[GROUPS];		/* that ended as AIO */
+};
+
+static bool crowd_goes_on(const struct crowd *crowd)
+{
+	return !__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED);
+}
+
+static void *crowd_start(void *arg)
+{
+	struct crowd *crowd = arg;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; crowd_goes_on(crowd); i++) {
+		ret = ring_start(&crowd->ring, i % GROUPS);
+		need(ret > 0 || ret == -ENOENT);
+	}
+	return NULL;
+}
+
+static void *crowd_cancel(void *arg)
+{
+	static const __u32 matches[] = {
+		AFSYNC_CANCEL_USER_DATA, AFSYNC_CANCEL_FD,
+		AFSYNC_CANCEL_USER_DATA | AFSYNC_CANCEL_FD, AFSYNC_CANCEL_ALL,
+	};
+	struct crowd *crowd = arg;
+	unsigned int i;
+	__u32 match;
+	int ret;
+
+	for (i = 0; crowd_goes_on(crowd); i++) {
+		match = matches[i % 16 ? i % 3 : 3];
+		ret = afsync_cmd_cancel(crowd->ring.fd, match,
+					match & AFSYNC_CANCEL_USER_DATA ? i % GROUPS : 0,
+					match & AFSYNC_CANCEL_FD ? crowd->files[i / 3 % 4] : 0,
+					NULL);
+		need(ret > 0 || ret == -ENOENT || ret == -EALREADY);
+	}
+	return NULL;
+}
+
+/* Attaches a few at a time, and takes their events. */
+static void *crowd_attach(void *arg)
+{
+	struct crowd *crowd = arg;
+	struct afsync_attach args[16];
+	struct iocb iocbs[16];
+	aio_context_t ctx = 0;
+	struct io_event event;
+	unsigned int i, j;
+
+	need(syscall(SYS_io_setup, 16, &ctx) == 0);
+	for (i = 0; crowd_goes_on(crowd); i++) {
+		for (j = 0; j < 16; j++) {
+			prepare(&iocbs[j], &args[j], crowd->ring.fd, (i + j) % GROUPS,
+				AFSYNC_ATTACH_START);
+			iocbs[j].aio_data = (i + j) % GROUPS;
+			need(submit(ctx, &iocbs[j]) == 1);
+		}
+		for (j = 0; j < 16; j++) {
+			event = event_next(ctx);
+			need(event.res == 0 || (int)event.res == -ECANCELED ||
+			     (int)event.res == -ENOENT);
+			if ((int)event.res != -ENOENT)
+				crowd->attached[event.data]++;
+		}
+	}
+	need(syscall(SYS_io_destroy, ctx) == 0);
+	return NULL;
+}
+
+static void take_all(struct crowd *crowd, unsigned long *ended)
+{
+	struct afsync_cqe cqe;
+
+	while (ring_take(&crowd->ring, &cqe)) {
+		need(cqe.user_data < GROUPS && (cqe.res == 0 || cqe.res == -ECANCELED));
+		ended[cqe.user_data]++;
+	}
+}
+
+TEST_F_TIMEOUT(attach, thousands_end_once_each_while_others_start_attach_and_cancel_them,
+	       LONG_TIMEOUT)
+{
+	static void *(*const jobs[])(void *) = { crowd_start, crowd_cancel, crowd_attach };
+	unsigned long submitted[GROUPS] = {}, ended[GROUPS] = {};
+	static struct afsync_sqe sqes[ARRAY];
+	unsigned int round, i, n = rounds(1000);
+	pthread_t threads[ARRAY_SIZE(jobs)];
+	static struct crowd crowd;
+	char name[16];
+	int ret;
+
+	ring_open(&crowd.ring, 32768);
+	for (i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "crowd%u", i);
+		crowd.files[i] = world_open(&self->s.world, name, O_RDWR);
+	}
+	for (i = 0; i < ARRAY_SIZE(jobs); i++)
+		threads[i] = thread_start(jobs[i], &crowd);
+	for (round = 0; round < n; round++) {
+		for (i = 0; i < ARRAY; i++) {
+			sqes[i] = sqe_of(crowd.files[(i / 7) % 4], i % 2, (i + round) % GROUPS);
+			if (i % 4)
+				sqes[i].flags = AFSYNC_SQE_HOLD;
+		}
+		ret = ring_submit(&crowd.ring, sqes, ARRAY, NULL);
+		ASSERT_TRUE(ret > 0 || ret == -EAGAIN);
+		for (i = 0; ret > 0 && i < (unsigned int)ret; i++)
+			submitted[sqes[i].user_data]++;
+		take_all(&crowd, ended);
+	}
+	__atomic_store_n(&crowd.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_SIZE(jobs); i++)
+		thread_join(threads[i]);
+
+	afsync_cmd_cancel(crowd.ring.fd, AFSYNC_CANCEL_ALL, 0, 0, NULL);
+	while (fdinfo_number(crowd.ring.fd, "in_flight"))
+		sched_yield();
+	take_all(&crowd, ended);
+	for (i = 0; i < GROUPS; i++)
+		EXPECT_EQ(submitted[i], ended[i] + crowd.attached[i])
+			TH_LOG("group %u", i);
+	for (i = 0; i < 4; i++)
+		close(crowd.files[i]);
+	ring_close(&crowd.ring);
+	EXPECT_EQ(0, counter("in_flight"));
+}
+
 TEST_HARNESS_MAIN

@@ -276,4 +276,136 @@ TEST_F_TIMEOUT(cancel, cancel_and_completion_at_the_same_time_give_one_result_ea
 	EXPECT_EQ(0, ring_ready(&self->s.ring));
 }
 
+/* --- many at once --- */
+
+#define MOST	32768	/* entries of the largest ring */
+
+TEST_F(cancel, of_32767_queued_requests_all_that_match_are_cancelled_and_no_others)
+{
+	unsigned int n = rounds(MOST - 1), i, seen[5] = {}, expected[5] = {};
+	static struct afsync_sqe sqes[MOST];
+	struct afsync_cqe cqe;
+	struct ring ring;
+	int by_data, by_file;
+
+	ring_open(&ring, MOST);
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	ASSERT_EQ(1, ring_queue(&ring, self->s.file, AFSYNC_OP_FSYNC, 99));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	for (i = 0; i < n; i++) {
+		sqes[i] = sqe_of(i % 2 ? self->s.file : self->other, i % 2, i % 5);
+		expected[i % 5]++;
+	}
+	ASSERT_EQ(n, ring_submit(&ring, sqes, n, NULL));
+
+	by_data = afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_USER_DATA, 3, 0, &self->running);
+	EXPECT_EQ(expected[3], by_data);
+	EXPECT_EQ(0, self->running);
+	for (i = 0, by_file = 0; i < n; i++)
+		by_file += i % 5 != 3 && i % 2 == 0;
+	EXPECT_EQ(by_file, afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_FD, 0, self->other,
+					     &self->running));
+	EXPECT_EQ(0, self->running);
+	EXPECT_EQ(n - by_data - by_file, afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_ALL, 0, 0,
+							    &self->running));
+	EXPECT_EQ(1, self->running);
+	EXPECT_EQ(-EALREADY, afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_ALL, 0, 0, NULL));
+
+	for (i = 0; i < n; i++) {
+		cqe = ring_next(&ring);
+		ASSERT_EQ(-ECANCELED, cqe.res);
+		ASSERT_LT(cqe.user_data, 5);
+		seen[cqe.user_data]++;
+	}
+	EXPECT_EQ(0, memcmp(expected, seen, sizeof(seen)));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(99, ring_next(&ring).user_data);
+	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+	ring_close(&ring);
+}
+
+#define LONE_FILES	4
+#define BEHIND		4000
+
+struct lone_cancel {
+	int ring;
+	pthread_barrier_t barrier;
+	int ret;
+};
+
+static void *cancel_once(void *arg)
+{
+	struct lone_cancel *cancel = arg;
+
+	pthread_barrier_wait(&cancel->barrier);
+	cancel->ret = afsync_cmd_cancel(cancel->ring, AFSYNC_CANCEL_ALL, 0, 0, NULL);
+	return NULL;
+}
+
+/*
+ * The syncs that run end in the midst of the call, so that workers take what waits behind
+ * them: for each file that is all that was queued, or nothing.
+ */
+TEST_F_TIMEOUT(cancel, no_request_starts_behind_one_of_its_file_that_the_call_has_cancelled,
+	       LONG_TIMEOUT)
+{
+	static struct afsync_sqe sqes[BEHIND];
+	unsigned int round, i, served, n = rounds(300);
+	bool cancelled[LONE_FILES];
+	int files[LONE_FILES];
+	struct lone_cancel cancel;
+	static int results[BEHIND];
+	struct afsync_cqe cqe;
+	pthread_t thread;
+	char name[16];
+	struct ring ring;
+	__u64 until;
+
+	ring_open(&ring, BEHIND + LONE_FILES);
+	for (i = 0; i < LONE_FILES; i++) {
+		snprintf(name, sizeof(name), "lone%u", i);
+		files[i] = world_open(&self->s.world, name, O_RDWR);
+	}
+	for (i = 0; i < BEHIND; i++)
+		sqes[i] = sqe_of(files[i % LONE_FILES], AFSYNC_OP_FSYNC, i);
+	cancel.ring = ring.fd;
+	pthread_barrier_init(&cancel.barrier, NULL, 2);
+	for (round = 0; round < n; round++) {
+		for (i = 0; i < LONE_FILES; i++) {
+			sim_hold(files[i], SIM_GATE_FSYNC);
+			served = sim_started(files[i], SIM_GATE_FSYNC);
+			ASSERT_EQ(1, ring_queue(&ring, files[i], AFSYNC_OP_FSYNC, BEHIND));
+			sim_wait_started(files[i], SIM_GATE_FSYNC, served + 1);
+		}
+		ASSERT_EQ(BEHIND, ring_submit(&ring, sqes, BEHIND, NULL));
+		thread = thread_start(cancel_once, &cancel);
+		pthread_barrier_wait(&cancel.barrier);
+		/* At another point of the call each time; no result depends on it. */
+		for (until = now_ns() + round % 50 * 20000; now_ns() < until;)
+			;
+		for (i = 0; i < LONE_FILES; i++)
+			sim_let_go(files[i], SIM_GATE_FSYNC);
+		thread_join(thread);
+		for (i = 0, served = 0; i < BEHIND + LONE_FILES; i++) {
+			cqe = ring_next(&ring);
+			ASSERT_TRUE(cqe.res == 0 || cqe.res == -ECANCELED);
+			if (cqe.user_data < BEHIND)
+				results[cqe.user_data] = cqe.res;
+			served += cqe.res == 0;
+		}
+		memset(cancelled, 0, sizeof(cancelled));
+		for (i = 0; i < BEHIND; i++) {
+			if (results[i])
+				cancelled[i % LONE_FILES] = true;
+			else
+				ASSERT_FALSE(cancelled[i % LONE_FILES])
+					TH_LOG("round %u: request %u was served", round, i);
+		}
+		EXPECT_EQ(BEHIND + LONE_FILES - served, cancel.ret > 0 ? cancel.ret : 0);
+	}
+	for (i = 0; i < LONE_FILES; i++)
+		close(files[i]);
+	ring_close(&ring);
+}
+
 TEST_HARNESS_MAIN

@@ -284,6 +284,34 @@ TEST_F(hold, command_for_another_ring_is_refused_and_for_this_one_taken)
 	ring_close(&other);
 }
 
+#define MOST	32768	/* entries of the largest ring */
+
+TEST_F(hold, order_of_32768_held_requests_is_that_in_which_they_were_started)
+{
+	unsigned int n = rounds(MOST / 2) * 2, i;
+	static struct afsync_sqe sqes[MOST];
+	struct ring ring;
+
+	ring_open(&ring, MOST);
+	for (i = 0; i < n; i++) {
+		sqes[i] = sqe_of(self->s.file, i % 3 == 0, 7 + i % 2);
+		sqes[i].flags = AFSYNC_SQE_HOLD;
+	}
+	ASSERT_EQ(n, ring_submit(&ring, sqes, n, NULL));
+	EXPECT_EQ(n, fdinfo_number(ring.fd, "in_flight"));
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(n / 2, ring_start(&ring, 8));
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	EXPECT_EQ(n / 2, ring_start(&ring, 7));
+	EXPECT_EQ(-ENOENT, ring_start(&ring, 7));
+	EXPECT_EQ(0, ring_ready(&ring));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(i < n / 2 ? 8 : 7, ring_next(&ring).user_data);
+	EXPECT_EQ(0, ring_ready(&ring));
+	ring_close(&ring);
+}
+
 static void *start_all(void *arg)
 {
 	struct ring *ring = arg;
