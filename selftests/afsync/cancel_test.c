@@ -307,7 +307,7 @@ TEST_F(cancel, of_32767_queued_requests_all_that_match_are_cancelled_and_no_othe
 					     &self->running));
 	EXPECT_EQ(0, self->running);
 	EXPECT_EQ(n - by_data - by_file, afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_ALL, 0, 0,
-							    &self->running));
+							   &self->running));
 	EXPECT_EQ(1, self->running);
 	EXPECT_EQ(-EALREADY, afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_ALL, 0, 0, NULL));
 

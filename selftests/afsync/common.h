@@ -708,7 +708,7 @@ static inline unsigned int kernel_threads(void)
 {
 	unsigned int count = 0;
 	struct dirent *entry;
-	char path[300], *text, *at;
+	char path[300], text[1024], *at;
 	DIR *dir = opendir("/proc");
 	int fd;
 
@@ -720,11 +720,11 @@ static inline unsigned int kernel_threads(void)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		text = calloc(1, 1024);
-		/* Its parent is kthreadd. */
-		if (read(fd, text, 1023) > 0 && (at = strrchr(text, ')')))
-			count += atoi(at + 4) == 2;
-		free(text);
+		memset(text, 0, sizeof(text));
+		/* It may be gone meanwhile. */
+		at = read(fd, text, sizeof(text) - 1) > 0 ? strrchr(text, ')') : NULL;
+		/* Their parent is kthreadd. */
+		count += at && atoi(at + 4) == 2;
 		close(fd);
 	}
 	closedir(dir);

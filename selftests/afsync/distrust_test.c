@@ -286,7 +286,9 @@ static bool has_vm_flag(const void *at, const char *flag)
 
 	snprintf(start, sizeof(start), "%lx-", (unsigned long)at);
 	line = strstr(text, start);
-	if (line && (line = strstr(line, "VmFlags:")) && (end = strchr(line, '\n'))) {
+	line = line ? strstr(line, "VmFlags:") : NULL;
+	end = line ? strchr(line, '\n') : NULL;
+	if (end) {
 		*end = '\0';
 		has = strstr(line, flag);
 	}

@@ -234,10 +234,13 @@ static void *read_all_the_time(void *arg)
 	char *text, *rest, *line;
 
 	while (!__atomic_load_n(&reader->stop, __ATOMIC_RELAXED)) {
-		rest = text = fdinfo_read(reader->fd);
-		lines = in_flight = 0;
+		text = fdinfo_read(reader->fd);
+		rest = text;
+		lines = 0;
+		in_flight = 0;
 		while ((line = strsep(&rest, "\n"))) {
-			sscanf(line, "in_flight:\t%u", &in_flight);
+			if (sscanf(line, "in_flight:\t%u", &in_flight) == 1)
+				continue;
 			if (strncmp(line, "pending:", 8))
 				continue;
 			lines++;

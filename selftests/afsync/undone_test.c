@@ -262,7 +262,7 @@ static void *take_page_and_give_it_back(void *arg)
 /* The page is at hand between the two threads as chance has it; both answers are right. */
 TEST(setup_whose_struct_is_taken_away_meanwhile_fails_and_makes_no_ring_or_makes_one)
 {
-	unsigned int n = rounds(20000), i, failed = 0, made = 0, wrong = 0;
+	unsigned int n = rounds(2000), i, failed = 0, made = 0, wrong = 0;
 	struct taker taker = {};
 	struct afsync_setup *setup;
 	pthread_t thread;

@@ -90,9 +90,17 @@ static void drop_by_io_uring(int ring)
 
 static void drop_by_user(int ring)
 {
+	if (setresuid(1000, 1000, 1000))
+		err(1, "setresuid");
+	close(ring);
+}
+
+/* In a process of its own, after this one has closed the descriptor. */
+static void drop(int ring, void (*how)(int ring))
+{
 	int ends[2], status;
-	char c;
 	pid_t pid;
+	char c;
 
 	if (pipe(ends))
 		err(1, "pipe");
@@ -101,17 +109,17 @@ static void drop_by_user(int ring)
 		err(1, "fork");
 	if (!pid) {
 		close(ends[1]);
-		if (setresuid(1000, 1000, 1000) || read(ends[0], &c, 1))
+		if (read(ends[0], &c, 1))
 			_exit(1);
-		close(ring);
+		how(ring);
 		_exit(0);
 	}
 	close(ring);
-	/* The child has the last one. */
 	close(ends[1]);
 	close(ends[0]);
+	/* It does not wait for the sync. */
 	if (waitpid(pid, &status, 0) != pid || status)
-		errx(1, "the other user waits for the ring");
+		errx(1, "the process with the last descriptor failed");
 }
 
 static bool is_busy(int error)
@@ -182,10 +190,7 @@ int main(int argc, char **argv)
 	/* Shows when the ring has ended: it is cancelled, and its file released. */
 	submit(ring, released, AFSYNC_SQE_HOLD, 0);
 	close(released);
-	if (strcmp(argv[2], "user"))
-		drop_by_io_uring(ring);
-	else
-		drop_by_user(ring);
+	drop(ring, strcmp(argv[2], "user") ? drop_by_io_uring : drop_by_user);
 	gate(ctl, SIM_IOC_WAIT_STARTED, SIM_GATE_RELEASE, 1);
 
 	status = try_unload(ctl, unload_in_vain);
