@@ -350,7 +350,7 @@ TEST_F_TIMEOUT(cancel, no_request_starts_behind_one_of_its_file_that_the_call_ha
 	       LONG_TIMEOUT)
 {
 	static struct afsync_sqe sqes[BEHIND];
-	unsigned int round, i, served, n = rounds(300);
+	unsigned int round, i, served, n = rounds(100);
 	bool cancelled[LONE_FILES];
 	int files[LONE_FILES];
 	struct lone_cancel cancel;
