@@ -257,7 +257,7 @@ TEST_F_TIMEOUT(look, fdinfo_can_be_read_while_requests_come_and_go, LONG_TIMEOUT
 {
 	struct reader reader = { .fd = self->s.ring.fd, .dir = self->s.world.dir };
 	struct afsync_sqe sqes[100];
-	unsigned int i, j, n = rounds(2000);
+	unsigned int i, j, n = rounds(300);
 	pthread_t threads[2];
 	char name[32];
 	int ret;
