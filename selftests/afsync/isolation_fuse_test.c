@@ -11,10 +11,11 @@
 #include "fs_fuse.h"
 
 #include <grp.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 
 #define USER	5000
-#define EACH	64	/* files of each mount; writes that hang on each shared filesystem */
+#define EACH	64	/* open files of each mount; writes that hang on each shared filesystem */
 #define NR_FS	2
 
 /* What the attacker and the test share. */
@@ -105,24 +106,33 @@ static void become_ordinary(void)
 	need(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 }
 
+/* Few questions for each file: the kernel asks no more what was answered with ENOSYS. */
+static void serve_one(struct fuse_server *s, const struct fuse_in_header *in)
+{
+	if (in->opcode == FUSE_OPEN || in->opcode == FUSE_FLUSH)
+		fuse_answer(s, in->unique, -ENOSYS, NULL, 0);
+	else
+		fuse_serve(s, in);
+}
+
 static void serve_all(struct fuse_state *state, const int *devs, int nr)
 {
 	static char buffer[FUSE_DATA + PAGE];
-	struct pollfd *fds = calloc(nr, sizeof(*fds));
 	struct fuse_server s = { .state = state };
-	int i;
+	int all = epoll_create1(EPOLL_CLOEXEC), i;
+	struct epoll_event event;
 
-	need(fds && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
-	for (i = 0; i < nr; i++)
-		fds[i] = (struct pollfd) { .fd = devs[i], .events = POLLIN };
+	need(all >= 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+	for (i = 0; i < nr; i++) {
+		event = (struct epoll_event) { .events = EPOLLIN, .data.fd = devs[i] };
+		need(epoll_ctl(all, EPOLL_CTL_ADD, devs[i], &event) == 0);
+	}
 	for (;;) {
-		if (poll(fds, nr, -1) < 0)
+		if (epoll_wait(all, &event, 1, -1) != 1)
 			continue;
-		for (i = 0; i < nr; i++) {
-			s.dev = devs[i];
-			if (fds[i].revents && read(s.dev, buffer, sizeof(buffer)) > 0)
-				fuse_serve(&s, (void *)buffer);
-		}
+		s.dev = event.data.fd;
+		if (read(s.dev, buffer, sizeof(buffer)) > 0)
+			serve_one(&s, (void *)buffer);
 	}
 }
 
@@ -177,20 +187,29 @@ static void attack_start(struct attack *attack, int mounts, void (*how)(struct a
 	turn_wait(&attack->ready, 1);
 }
 
-/* A sync of each file of each mount, held, and all started by one call. */
+/*
+ * Syncs of many open files of each mount, held, and all started by one call. Those of a file
+ * hang one behind the other, each in a thread that the kernel gives it. Opened through /proc:
+ * then the server is not asked again.
+ */
 static void many_mounts(struct attack *attack)
 {
+	char path[64];
 	struct ring ring;
-	int i, j, fd;
+	int i, j, fd, again;
 
 	attack->state->hold = true;
 	ring_open(&ring, 8192);
 	for (i = 0; i < attack->mounts; i++) {
+		fd = swarm_open(i, 0);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		for (j = 0; j < EACH; j++) {
-			fd = swarm_open(i, j);
-			need(ring_hold(&ring, fd, 1) == 1);
-			close(fd);
+			again = open(path, O_RDWR | O_CLOEXEC);
+			need(again >= 0);
+			need(ring_hold(&ring, again, 1) == 1);
+			close(again);
 		}
+		close(fd);
 	}
 	turn_post(&attack->ready);
 	turn_wait(&attack->go, 1);
@@ -288,10 +307,20 @@ static bool works(FIXTURE_DATA(attacked) *self)
 	return can_fork();
 }
 
+/* How many filesystems get a worker: each half of what is left, or workers_per_fs. */
+static unsigned int filesystems_served(unsigned int limit)
+{
+	unsigned int workers = parameter("workers_per_fs"), count = 0;
+
+	for (; limit; count++)
+		limit -= (limit + 1) / 2 < workers ? (limit + 1) / 2 : workers;
+	return count;
+}
+
 TEST_F(attacked, root_forks_and_syncs_while_a_user_starts_8000_syncs_on_125_mounts_that_hang)
 {
 	struct attack *attack = &self->attack;
-	unsigned int limit, i;
+	unsigned int limit, served, i;
 
 	ring_open(&self->ring, 64);
 	attack_start(attack, rounds(125), many_mounts);
@@ -299,13 +328,14 @@ TEST_F(attacked, root_forks_and_syncs_while_a_user_starts_8000_syncs_on_125_moun
 	turn_post(&attack->go);
 	/* Until it has what it can get, and for a while after that. */
 	limit = access(PARAMETERS "max_user_syncs", F_OK) ? 128 : parameter("max_user_syncs");
+	served = filesystems_served(limit);
 	for (i = 0; i < 20; i++) {
 		ASSERT_TRUE(works(self));
-		if (__atomic_load_n(&attack->state->syncs_held, __ATOMIC_RELAXED) < limit)
+		if (__atomic_load_n(&attack->state->syncs_held, __ATOMIC_RELAXED) < served)
 			i = 0;
 	}
 	EXPECT_GE(self->threads + limit + 32, kernel_threads());
-	EXPECT_EQ(limit, __atomic_load_n(&attack->state->syncs_held, __ATOMIC_RELAXED));
+	EXPECT_EQ(served, __atomic_load_n(&attack->state->syncs_held, __ATOMIC_RELAXED));
 }
 
 TEST_F(attacked, root_syncs_where_a_user_makes_writes_hang_and_waits_for_them)
