@@ -76,7 +76,6 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/llist.h>
-#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -108,7 +107,6 @@ struct afsync_lane;
 struct afsync_pool;
 struct afsync_slots;
 struct afsync_user;
-struct attribute_group;
 struct cgroup_subsys_state;
 struct eventfd_ctx;
 struct seq_file;
@@ -255,21 +253,6 @@ struct afsync_req {
 	int res;
 };
 
-/* One counter each CPU; see Documentation/ABI/testing/sysfs-class-misc-afsync. */
-struct afsync_stats {
-	u64 submitted;
-	u64 merged;
-	u64 syncs;
-	u64 completed;
-	u64 cancelled;
-	u64 failed;
-};
-
-DECLARE_PER_CPU(struct afsync_stats, afsync_stats);
-
-#define afsync_stat_inc(counter)	this_cpu_inc(afsync_stats.counter)
-#define afsync_stat_add(counter, count)	this_cpu_add(afsync_stats.counter, count)
-
 /* main.c */
 extern unsigned int afsync_workers_per_fs;
 extern unsigned int afsync_max_user_syncs;
@@ -327,20 +310,6 @@ int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args);
 void afsync_cancel_one(struct afsync_req *req);
 void afsync_cancel_all(struct afsync_ring *ring);
 
-/* pool.c */
-struct afsync_pool *afsync_pool_create(unsigned int size);
-void afsync_pool_destroy(struct afsync_pool *pool);
-void afsync_pool_show(struct seq_file *m, struct afsync_pool *pool);
-void afsync_pool_queue(struct afsync_fileq *fileq);
-bool afsync_pool_unqueue(struct afsync_fileq *fileq);
-
-/* lane.c */
-struct afsync_lane *afsync_lane_get(struct afsync_user *user, const void *domain);
-bool afsync_lane_is(const struct afsync_lane *lane, const struct afsync_user *user,
-		    const void *domain);
-void afsync_lane_put(struct afsync_lane *lane);
-void afsync_lane_cancelled(struct afsync_req *req);
-
 /* ring.c */
 struct afsync_ring *afsync_ring_create(u32 entries, u32 flags);
 void afsync_ring_put(struct afsync_ring *ring, int count);
@@ -369,8 +338,5 @@ struct afsync_pool *afsync_user_pool(const struct afsync_user *user);
 void afsync_user_exit(void);
 u32 afsync_user_charge(struct afsync_user *user, u32 count);
 void afsync_user_uncharge(struct afsync_user *user, u32 count);
-
-/* stats.c */
-extern const struct attribute_group *afsync_stats_groups[];
 
 #endif /* _AFSYNC_H */

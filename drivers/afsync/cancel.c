@@ -9,6 +9,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "lane.h"
 
 static bool matches(const struct afsync_req *req, const struct afsync_cancel *args,
 		    const struct file *file)

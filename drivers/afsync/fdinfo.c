@@ -11,6 +11,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "lane.h"
 
 /* Requests that are listed; the others are only counted. */
 #define FDINFO_REQUESTS	64

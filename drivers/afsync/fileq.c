@@ -9,6 +9,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "lane.h"
 #include "trace.h"
 
 struct afsync_bucket afsync_buckets[1 << AFSYNC_BUCKET_BITS];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What lane.c and pool.c share: the workers of a user, and the filesystems that they work
- * on. Locks and references: afsync.h.
+ * The workers of a user, and the filesystems that they work on. Locks and references:
+ * afsync.h.
  */
 #ifndef _AFSYNC_LANE_H
 #define _AFSYNC_LANE_H
@@ -79,5 +79,19 @@ struct afsync_lane {
 	struct list_head cancelled;
 	struct work_struct reap;
 };
+
+/* pool.c */
+struct afsync_pool *afsync_pool_create(unsigned int size);
+void afsync_pool_destroy(struct afsync_pool *pool);
+void afsync_pool_show(struct seq_file *m, struct afsync_pool *pool);
+void afsync_pool_queue(struct afsync_fileq *fileq);
+bool afsync_pool_unqueue(struct afsync_fileq *fileq);
+
+/* lane.c */
+struct afsync_lane *afsync_lane_get(struct afsync_user *user, const void *domain);
+bool afsync_lane_is(const struct afsync_lane *lane, const struct afsync_user *user,
+		    const void *domain);
+void afsync_lane_put(struct afsync_lane *lane);
+void afsync_lane_cancelled(struct afsync_req *req);
 
 #endif /* _AFSYNC_LANE_H */

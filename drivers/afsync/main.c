@@ -8,6 +8,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "stats.h"
 
 #define CREATE_PARAM_OPS(_name, _min, _max)					\
 static int _name##_set(const char *val, const struct kernel_param *kp)		\

@@ -21,6 +21,7 @@
 #include "afsync.h"
 #include "compat.h"
 #include "slot.h"
+#include "stats.h"
 #include "trace.h"
 
 static atomic_t next_id = ATOMIC_INIT(0);

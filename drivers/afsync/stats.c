@@ -8,6 +8,7 @@
 #include <linux/sysfs.h>
 
 #include "afsync.h"
+#include "stats.h"
 
 DEFINE_PER_CPU(struct afsync_stats, afsync_stats);
 

@@ -11,6 +11,7 @@
 #include "afsync.h"
 #include "fileq.h"
 #include "slot.h"
+#include "stats.h"
 
 /*
  * The short way for entries of today's size: so little is read faster word by word than by a

@@ -12,6 +12,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "stats.h"
 #include "trace.h"
 
 /**

@@ -11,6 +11,7 @@
 #include <linux/user_namespace.h>
 
 #include "afsync.h"
+#include "lane.h"
 
 #define USER_HASH_BITS	6
 

@@ -10,6 +10,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "lane.h"
 
 /*
  * Batches of one file in a row before it goes to the end of its lane's line, so that busy
