@@ -185,7 +185,7 @@ mkfs.xfs -q -f "$run/xfs.img"
 # What guest.sh reads. printf %q, so that any value survives.
 env=("AFSYNC_KO=$ko" "AFSYNC_SIM_KO=$sim_ko" ${env[@]+"${env[@]}"})
 {
-	for v in token debug interactive; do printf '%s=%q\n' $v "${!v}"; done
+	for v in token debug interactive cpus; do printf '%s=%q\n' $v "${!v}"; done
 	printf 'top=%q\ncwd=%q\nmodules=%q\nterm=%q\n' "$TOP" "$PWD" "$ko $sim_ko" "${TERM:-dumb}"
 	[ $interactive = 0 ] || stty size | { read -r r c; printf 'rows=%q\ncolumns=%q\n' "$r" "$c"; }
 	printf 'env=('; printf '%q ' "${env[@]}"; printf ')\n'
@@ -205,10 +205,13 @@ else
 	accel=$(accel)
 	machine=(-accel "$accel")
 fi
-# What watches for stalls of the guest must not see one of a loaded host.
-patience='watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=120'
+# What watches for stalls of the guest must not see one of a loaded host, nor may the
+# kernel give up at its start because a few ticks of the timer came late.
+patience='no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=120'
+# A socket for each CPU: a kernel without ACPI knows only the MP table, which lists one
+# CPU of a socket.
 # shellcheck disable=SC2054 # the commas are QEMU's
-qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus" -m "$mem" "${common[@]}"
+qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus,sockets=$cpus" -m "$mem" "${common[@]}"
 	-cpu "$([ "$accel" = kvm ] && echo host || echo max,la57=off)"
 	-serial "file:$log" -serial "file:$run/result"
 	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap

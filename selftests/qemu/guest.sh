@@ -7,9 +7,9 @@
 # anything but "afsync-vm <token> <status> <clean|dirty>" as its last line as failure.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-# Set by config: token, top, cwd, interactive, modules, debug, env, and for a
+# Set by config: token, top, cwd, interactive, cpus, modules, debug, env, and for a
 # terminal term, rows and columns.
-token='' top='' cwd=/ interactive=0 modules='' debug=0 term=dumb rows=24 columns=80 env=()
+token='' top='' cwd=/ interactive=0 cpus=1 modules='' debug=0 term=dumb rows=24 columns=80 env=()
 # shellcheck disable=SC1091
 . /run/afsync/config
 status=255
@@ -178,8 +178,16 @@ check_kernel() {
 
 patterns='BUG:|WARNING:|\bOops\b|KASAN:|UBSAN:|ODEBUG:|INFO: (task|possible|rcu|trying|suspicious)|general protection|possible (circular|recursive|irq)|suspicious RCU|held lock freed|bad unlock balance|blocked for more than|rcu: INFO|workqueue lockup|refcount_t:'
 
+# A kernel that found fewer CPUs than it was given runs no test of a race.
+check_cpus() {
+	local online
+	online=$(getconf _NPROCESSORS_ONLN)
+	[ "$online" = "$cpus" ] || { dirty "set-up: $online of $cpus CPUs run"; report_and_stop; }
+}
+
 need configuration test -n "$token"
 mount_all
+check_cpus
 # There is no udev that would make the nodes of device mapper.
 export DM_DISABLE_UDEV=1
 export AFSYNC_VM=1 HOME=/root LANG=C.UTF-8 LOGNAME=root USER=root
