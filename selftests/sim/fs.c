@@ -67,6 +67,7 @@ static struct inode *sim_inode_new(struct super_block *sb, umode_t mode)
 	sim_gate_init(&si->read);
 	sim_gate_init(&si->write);
 	spin_lock_init(&si->lock);
+	INIT_LIST_HEAD(&si->pinned);
 	inode->i_private = si;
 	inode->i_ino = get_next_ino();
 	inode->i_mode = mode;
@@ -89,6 +90,8 @@ static struct dentry *sim_lookup(struct inode *dir, struct dentry *dentry,
 				 unsigned int flags)
 {
 	bool is_dir = !strncmp(dentry->d_name.name, "dir", 3);
+	struct sim_super *ss = dir->i_sb->s_fs_info;
+	struct sim_inode *si;
 	struct inode *inode;
 
 	if (dentry->d_name.len > NAME_MAX)
@@ -97,9 +100,31 @@ static struct dentry *sim_lookup(struct inode *dir, struct dentry *dentry,
 	if (!inode)
 		return ERR_PTR(-ENOMEM);
 	d_add(dentry, inode);
-	/* kill_litter_super() drops this one; until then the file stays */
-	dget(dentry);
+	/* sim_unpin() drops this one; until then the file stays */
+	si = inode->i_private;
+	si->dentry = dget(dentry);
+	spin_lock(&ss->lock);
+	list_add(&si->pinned, &ss->pinned);
+	spin_unlock(&ss->lock);
 	return NULL;
+}
+
+/* At umount, when nobody looks up names any more. */
+static void sim_unpin(struct sim_super *ss)
+{
+	struct sim_inode *si, *next;
+
+	list_for_each_entry_safe(si, next, &ss->pinned, pinned) {
+		list_del_init(&si->pinned);
+		/* This may end si. */
+		dput(si->dentry);
+	}
+}
+
+/* An inode goes with its last name. */
+static int sim_drop_inode(struct inode *inode)
+{
+	return 1;
 }
 
 static void sim_evict_inode(struct inode *inode)
@@ -122,7 +147,7 @@ static int sim_sync_fs(struct super_block *sb, int wait)
 
 static const struct super_operations sim_super_operations = {
 	.statfs		= simple_statfs,
-	.drop_inode	= generic_delete_inode,
+	.drop_inode	= sim_drop_inode,
 	.evict_inode	= sim_evict_inode,
 	.sync_fs	= sim_sync_fs,
 };
@@ -134,6 +159,8 @@ static int sim_fill_super(struct super_block *sb, struct fs_context *fc)
 	if (!ss)
 		return -ENOMEM;
 	sim_gate_init(&ss->syncfs);
+	spin_lock_init(&ss->lock);
+	INIT_LIST_HEAD(&ss->pinned);
 	sb->s_fs_info = ss;
 	/* Callers may run its syncs, as those of ext4; not those of a server. */
 	sb->s_magic = sb->s_type->fs_flags & FS_REQUIRES_DEV ? EXT4_SUPER_MAGIC : SIM_MAGIC;
@@ -164,7 +191,9 @@ static void sim_kill_sb(struct super_block *sb)
 {
 	struct sim_super *ss = sb->s_fs_info;
 
-	kill_litter_super(sb);
+	if (ss)
+		sim_unpin(ss);
+	kill_anon_super(sb);
 	kfree(ss);
 }
 

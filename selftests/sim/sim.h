@@ -42,6 +42,8 @@ struct sim_inode {
 	struct sim_gate release;
 	struct sim_gate read;
 	struct sim_gate write;
+	struct list_head pinned;	/* in sim_super.pinned, but for the root */
+	struct dentry *dentry;		/* what is pinned */
 	spinlock_t lock;		/* all fields below */
 	struct sim_holder dio_holder;	/* valid while dio is not 0 */
 	u32 dio;
@@ -53,6 +55,8 @@ struct sim_inode {
 /* Hangs on s_fs_info as long as the superblock lives. */
 struct sim_super {
 	struct sim_gate syncfs;
+	spinlock_t lock;
+	struct list_head pinned;	/* the inodes of all names; under the lock */
 };
 
 /* fs.c */
