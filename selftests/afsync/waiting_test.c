@@ -587,7 +587,8 @@ static void *poll_thread(void *arg)
 
 	waiter->tid = thread_id();
 	turn_post(&waiter->ready);
-	waiter->ret = poll(&pollfd, 1, -1);
+	/* Not poll(), which is that call on some machines only. */
+	waiter->ret = ppoll(&pollfd, 1, NULL, NULL);
 	return NULL;
 }
 
@@ -602,7 +603,7 @@ TEST_F(wait, sleeping_poll_is_woken_after_the_entry_can_be_seen)
 		ASSERT_EQ(1, ring_queue(&self->s.ring, self->files[0], AFSYNC_OP_FSYNC, i));
 		waiter.thread = thread_start(poll_thread, &waiter);
 		turn_wait(&waiter.ready, 1);
-		thread_wait_in(waiter.tid, SYS_poll);
+		thread_wait_in(waiter.tid, SYS_ppoll);
 		sim_step(self->files[0], SIM_GATE_FSYNC, 1);
 		thread_join(waiter.thread);
 		ASSERT_EQ(1, waiter.ret);
