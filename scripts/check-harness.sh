@@ -12,8 +12,9 @@
 
 . "$(dirname "$0")/lib.sh"
 
-CHECKS=(good status panic warn oops silent_exit hang lockup hung_boot
-	debug_good debug_leak debug_deadlock debug_atomic debug_freed)
+CHECKS=(good status panic warn oops silent_exit hang lockup few_cpus hung_boot panic_boot panic_boots
+	shell add add_refused rebuilt rebuilt_told
+	debug_good debug_cpus debug_leak debug_deadlock debug_atomic debug_freed)
 
 # The module that misbehaves, for kernel NAME.
 bad_module() {
@@ -36,6 +37,45 @@ vm() {
 	"$TOP/scripts/vm.sh" --no-module --name "harness-$check" "$@" >"$out/stdout" 2>"$out/stderr" || rc=$?
 }
 
+# shell EXPECT-COMMANDS: an interactive one, on a terminal. The commands have $prompt, and
+# end with the shell's own end.
+shell() {
+	rc=0
+	# shellcheck disable=SC2016 # for expect
+	VM="$TOP/scripts/vm.sh" NAME="harness-$check" command expect -c '
+		set timeout 900
+		set prompt "afsync-vm:\[^#\]*# "
+		proc run {command} {
+			send "$command\r"
+			expect -re $::prompt
+		}
+		spawn $env(VM) --no-module --name $env(NAME)
+		expect timeout { exit 99 } eof { exit 98 } -re $prompt
+		'"$1"'
+		send "exit 7\r"
+		expect timeout { exit 99 } eof
+		exit [lindex [wait] 3]' >"$out/stdout" 2>&1 || rc=$?
+	cp "$out/stdout" "$out/stderr"
+}
+
+# first_boot_panics: the first QEMU gets a kernel without a first process.
+first_boot_panics() {
+	local real
+	real=$(command -v qemu-system-x86_64)
+	rm -rf "${out:?}/bin"
+	mkdir "$out/bin"
+	cat >"$out/bin/qemu-system-x86_64" <<-EOF
+		#!/bin/bash
+		# Not when KVM is tried.
+		if [[ " \$* " = *afsync.run=* ]] && mkdir "$out/bin/once" 2>/dev/null; then
+			exec "$real" "\$@" -append "console=ttyS0 panic=-1 rdinit=/none"
+		fi
+		exec "$real" "\$@"
+	EOF
+	chmod 755 "$out/bin/qemu-system-x86_64"
+	PATH=$out/bin:$PATH
+}
+
 # expect STATUS [PATTERN]: what vm returned, and what it said.
 expect() {
 	[ "$rc" = "$1" ] || { echo "exit status $rc, expected $1"; cat "$out/stderr"; return 1; }
@@ -43,14 +83,19 @@ expect() {
 		{ echo "did not say '$2':"; cat "$out/stderr"; return 1; }
 }
 
+# says TEXT: all that the command wrote.
+says() {
+	[ "$(cat "$out/stdout")" = "$1" ] || { echo "stdout is not just the command's:"; cat "$out/stdout"; return 1; }
+}
+
 load() { vm --kernel "$kernel" "${@:2}" "insmod $bad what=$1; echo still here"; }
 
 run_good() {
 	vm 'echo out; echo err >&2'
 	expect 0
-	[ "$(cat "$out/stdout")" = out ] || { echo "stdout is not just the command's:"; cat "$out/stdout"; return 1; }
+	says out
 	# But for a kernel that had to be started once more.
-	[ "$(grep -v '^vm.sh: .* did not boot within .*: once more' "$out/stderr")" = err ] || { echo "stderr is not just the command's:"; cat "$out/stderr"; return 1; }
+	[ "$(grep -v '^vm.sh: .*: once more (log' "$out/stderr")" = err ] || { echo "stderr is not just the command's:"; cat "$out/stderr"; return 1; }
 }
 run_status() { vm 'exit 7'; expect 7; }
 run_panic() { vm 'echo c >/proc/sysrq-trigger'; expect 125 'without a word'; }
@@ -64,9 +109,111 @@ run_lockup() { load lockup --timeout 45 --cpus 1; expect 124 'time was up'; }
 run_hung_boot() {
 	AFSYNC_BOOT_SECONDS=0 vm 'echo out'
 	expect 0 'did not boot within 0 s: once more'
-	[ "$(cat "$out/stdout")" = out ] || { echo "stdout is not just the command's:"; cat "$out/stdout"; return 1; }
+	says out
+}
+run_panic_boot() {
+	first_boot_panics
+	vm 'echo out'
+	expect 0 'ended before its first process began: once more'
+	says out
+}
+run_panic_boots() {
+	vm --append rdinit=/none 'echo out'
+	expect 125 'ended before its first process began: once more'
+	expect 125 'without a word'
+	expect 125 'Kernel panic'
+}
+run_few_cpus() {
+	vm --append maxcpus=1 'echo out'
+	expect 125 '1 of 2 CPUs'
+	says ''
+}
+# Ctrl-C is for what runs there, and the status is the shell's; a boot that panics is not
+# the end of it.
+run_shell() {
+	first_boot_panics
+	# shellcheck disable=SC2016 # for the guest
+	shell 'run "echo it is \$((6 * 7))"
+		send "echo be\"\"gun; sleep inf\r"
+		expect begun
+		send "\003"
+		expect -re $prompt'
+	expect 7 'it is 42'
+	expect 7 'ended before its first process began: once more'
+}
+# The guest has its own of these folders; what is named there is seen, and not harmed.
+run_add() {
+	local dir dirs=() add=()
+	for dir in /tmp /run /dev/shm; do
+		[ -w $dir ] || continue
+		dir=$(mktemp -d "$dir/harness.XXXXXX")
+		dirs+=("$dir")
+		mkdir "$dir/a: b,"
+		echo folder >"$dir/a: b,/file"
+		echo file >"$dir/file"
+		ln -s "$dir/a: b," "$dir/link"
+		add+=(--add "$dir/a: b," --add "$dir/file" --add "$dir/link")
+	done
+	# shellcheck disable=SC2016 # for the guest
+	vm "${add[@]}" --env "DIRS=${dirs[*]}" 'for dir in $DIRS; do
+		cat "$dir/a: b,/file" "$dir/link/file" "$dir/file"
+		for new in file "a: b,/file" "a: b,/new"; do
+			echo changed >"$dir/$new" || exit 9
+			grep -qx changed "$dir/$new" || exit 8
+		done
+	done'
+	for dir in "${dirs[@]}"; do
+		[ "$(ls "$dir/a: b,")" = file ] && grep -qx folder "$dir/a: b,/file" && grep -qx file "$dir/file" ||
+			echo "changed on the host: $dir"
+	done >"$out/harm"
+	rm -rf "${dirs[@]}"
+	expect 0
+	says "$(for dir in "${dirs[@]}"; do printf 'folder\nfolder\nfile\n'; done)"
+	cat "$out/harm"
+	[ ! -s "$out/harm" ]
+}
+run_add_refused() {
+	local path
+	for path in / /tmp /run /proc /proc/self/status /sys/kernel /dev/null /lib/modules; do
+		vm --add "$path" true
+		expect 1 "^vm.sh: --add $path: is not in the VM"
+		[ "$(wc -l <"$out/stderr")" = 1 ] || { cat "$out/stderr"; return 1; }
+	done
+	vm --add /tmp/harness.none true
+	expect 1 'no such file'
+}
+# program TEXT FILE: a program that says it.
+program() { echo "int puts(const char *); int main(void) { puts(\"$1\"); }" | gcc -x c -o "$2" -; }
+# In a shell a program is what the host has built last.
+run_rebuilt() {
+	local dir=$BUILD/harness
+	mkdir -p "$dir"
+	program "it is old" "$dir/program"
+	program "it is new" "$dir/program.new"
+	shell "run $dir/program
+		exec mv $dir/program.new $dir/program
+		run $dir/program"
+	rm -rf "$dir"
+	expect 7 'it is old'
+	expect 7 'it is new'
+}
+# A command may run a mix of old and new; when it fails, that is said.
+run_rebuilt_told() {
+	local dir=$BUILD/harness
+	mkdir -p "$dir"
+	: >"$out/stdout"
+	{
+		until grep -q begun "$out/stdout"; do sleep 0.2; done
+		program new "$dir/program"
+	} &
+	vm "echo begun; until ls $dir | grep -q program; do sleep 0.1; done; exit 3"
+	kill $! 2>/dev/null || true
+	wait $! || true
+	rm -rf "$dir"
+	expect 3 "^vm.sh: $dir/program was built while the VM ran"
 }
 run_debug_good() { vm --debug true; expect 0; }
+run_debug_cpus() { vm --debug 'getconf _NPROCESSORS_ONLN'; expect 0; says 2; }
 run_debug_leak() { load leak; expect 125 'unreferenced object|kmemleak has found a leak'; }
 run_debug_deadlock() { load deadlock; expect 125 'possible circular locking|lockdep'; }
 run_debug_atomic() { load atomic; expect 125 'sleeping function|scheduling while atomic'; }

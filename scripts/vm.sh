@@ -16,24 +16,51 @@
 #	--name NAME	the log goes to build/vm/NAME.log (last)
 #	--env NAME=VAL	set a variable in the guest; can be repeated
 #	--append ARGS	kernel parameters
-#	--add PATH	only checks that it is there: all of the host is in the VM already
+#	--add PATH	have PATH in the VM; only needed below /tmp, /run and /dev/shm. Can be
+#			repeated
 #	--no-sim	do not load the test module
 #	--no-module	load no module at all
 #
 # The guest's root is the host's root, read-only over 9p with a tmpfs on top: all
 # programs and files are there, at the same paths; what the guest writes is gone
-# at the end. /mnt/ext4 and /mnt/xfs are scratch filesystems on virtio disks with a
-# write-back cache, $SCRATCH_DEV is an empty disk. There is no network.
+# at the end. Of /tmp, /run and /dev/shm, of which the guest has its own, it sees the
+# project, the working folder and what --add names. /mnt/ext4 and /mnt/xfs are scratch
+# filesystems on virtio disks with a write-back cache, $SCRATCH_DEV is an empty disk.
+# There is no network.
+# The guest keeps what it has read of a file. A shell forgets it before each command, so
+# that it runs what was built on the host meanwhile; a command that fails after a program
+# was built anew says so.
 # CMD's output comes out here; kernel messages only go to the log. The exit status is
 # CMD's, 124 when the time was up, and 125 when the kernel complained (panic, warning,
-# lockdep, KASAN, leak ...) or the VM ended without a word.
-# AFSYNC_ACCEL=tcg or kvm skips the probe for KVM. A kernel whose first process has not
-# begun after AFSYNC_BOOT_SECONDS (300) is started once more, then with no such limit.
+# lockdep, KASAN, leak ...), did not run on all CPUs, or the VM ended without a word.
+# AFSYNC_ACCEL=tcg or kvm skips the probe for KVM. A kernel that ends before its first
+# process has begun, or has none after AFSYNC_BOOT_SECONDS (300), is started once more,
+# then with no such limit.
 
 . "$(dirname "$0")/lib.sh"
 
+# Pairs: where it is to be seen in the guest, and what it is on the host.
+shown=()
+# show PATH: below the guest's own /tmp, /run or /dev/shm, too. False if that cannot be.
+show() {
+	local real path
+	real=$(realpath -- "$1")
+	# A symbolic link is seen as what it points to.
+	for path in "$real" "$(realpath -s -- "$1")"; do
+		case $path in
+		/|/tmp|/run|/dev/shm|/run/afsync|/run/afsync/*|/mnt/ext4|/mnt/ext4/*|/mnt/xfs|/mnt/xfs/*|\
+		/lib/modules|/lib/modules/*|/usr/lib/modules|/usr/lib/modules/*)
+			return 1 ;;
+		/tmp/*|/run/*|/dev/shm/*)
+			shown+=("$path" "$real") ;;
+		/proc|/proc/*|/sys|/sys/*|/dev|/dev/*)
+			return 1 ;;
+		esac
+	done
+}
+
 kernel='' debug=0 mem='' cpus=2 icount=0 timeout='' name=last append='' sim=1 modules=1
-env=()
+env=() added=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2; shift ;;
@@ -47,6 +74,8 @@ while [ $# -gt 0 ]; do
 	--append) append=$2; shift ;;
 	--add)
 		[ -e "$2" ] || die "--add $2: there is no such file or folder on this machine"
+		show "$2" || die "--add $2: is not in the VM, which has something of its own in that place"
+		added+=("$2")
 		say "$2 is in the VM at the same path, like everything on this machine"
 		shift ;;
 	--no-sim) sim=0 ;;
@@ -79,7 +108,10 @@ if [ $modules = 1 ]; then
 	built=$BUILD/modules-$release
 	ko=$built/drivers/afsync/afsync.ko
 	[ -e "$ko" ] || die "$ko is missing: run 'scripts/build-modules.sh ${kernel:-$release}' (or use --no-module)"
-	[ $sim = 0 ] || [ ! -e "$built/selftests/sim/afsync_sim.ko" ] || sim_ko=$built/selftests/sim/afsync_sim.ko
+	if [ $sim = 1 ]; then
+		sim_ko=$built/selftests/sim/afsync_sim.ko
+		[ -e "$sim_ko" ] || die "$sim_ko is missing: run 'scripts/build-modules.sh ${kernel:-$release} AFSYNC_SIM=1' (or use --no-sim)"
+	fi
 fi
 
 # The initramfs: busybox, the drivers that are modules in this kernel, init.
@@ -125,7 +157,8 @@ accel() {
 	if [ ! -s "$answer" ]; then
 		say "trying whether KVM boots this kernel (once, up to 10 s)"
 		timeout 10 qemu-system-x86_64 -machine pc -accel kvm -cpu host -m 512 "${common[@]}" \
-			-serial null -serial "file:$run/probe" -append "console=ttyS0 panic=-1 afsync.probe=1" \
+			-serial null -serial "file:$run/probe" \
+			-append "console=ttyS0 panic=-1 no_timer_check afsync.probe=1" \
 			>/dev/null 2>&1 </dev/null || true
 		if grep -qs booted "$run/probe"; then echo kvm; else echo tcg; fi >"$run/accel"
 		mv "$run/accel" "$answer"
@@ -182,6 +215,13 @@ done
 mkfs.ext4 -q -F "$run/ext4.img"
 mkfs.xfs -q -f "$run/xfs.img"
 
+for path in "$TOP" "$CACHE" "$KSRC" "$PWD"; do
+	[ ! -d "$path" ] || show "$path" || true
+done
+for path in ${shown[@]+"${shown[@]}"}; do
+	printf '%s\n' "$path"
+done >"$run/shown"
+
 # What guest.sh reads. printf %q, so that any value survives.
 env=("AFSYNC_KO=$ko" "AFSYNC_SIM_KO=$sim_ko" ${env[@]+"${env[@]}"})
 {
@@ -218,14 +258,22 @@ qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus,sockets=$cpus" 
 	-device virtio-9p-pci,fsdev=host,mount_tag=host
 	-device virtio-rng-pci -device virtio-serial-pci "${disks[@]}"
 	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers $patience $(clock) \
-$([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.cache=$CACHE afsync.kernel=$kdir $append")
+$([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.kernel=$kdir $append")
 
-# boot: start QEMU, without a terminal. It ends with this script, however that ends.
+# boot: start QEMU. It ends with this script, however that ends.
 boot() {
 	: >"$run/result"
+	readers=()
+	if [ $interactive = 1 ]; then
+		# From this terminal: without a word the input would be /dev/null.
+		setpriv --pdeathsig KILL "${qemu[@]}" -chardev stdio,id=con,signal=off \
+			-device virtconsole,chardev=con <&0 2>"$run/qemu.out" &
+		qemu_pid=$!
+		return
+	fi
 	# Through cat: QEMU must not change the terminal, and wants a plain descriptor.
-	exec 3> >(exec cat) ; out=$!
-	exec 4> >(exec cat >&2) ; err=$!
+	exec 3> >(exec cat) ; readers+=($!)
+	exec 4> >(exec cat >&2) ; readers+=($!)
 	setpriv --pdeathsig KILL "${qemu[@]}" -add-fd fd=3,set=1 -add-fd fd=4,set=2 \
 		-chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=afsync.out \
 		-chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=afsync.err \
@@ -235,18 +283,24 @@ boot() {
 }
 
 boot_seconds=${AFSYNC_BOOT_SECONDS:-300}
-# await_boot: false if the guest's first process is not there in time, and QEMU still runs.
-# Counted, since the host's clock can be set.
+# await_boot: until the guest's first process is there. False if the time is up or QEMU has
+# ended before, and $trouble says which. Counted, since the host's clock can be set.
 await_boot() {
-	local slept=0
-	while kill -0 "$qemu_pid" 2>/dev/null && ! grep -qs booted "$run/result"; do
-		[ $slept -lt "$boot_seconds" ] || return 1
+	local slept=0 alive=1
+	while [ $alive = 1 ]; do
+		kill -0 "$qemu_pid" 2>/dev/null || alive=0
+		# After that, for the last words of one that has ended.
+		! grep -qs booted "$run/result" || return 0
+		[ $slept -lt "$boot_seconds" ] || break
 		sleep 1
 		slept=$((slept + 1))
 	done
+	trouble="ended before its first process began"
+	[ $alive = 0 ] || trouble="did not boot within $boot_seconds s"
+	return 1
 }
 
-# await_end SECONDS: until QEMU ends, or kill it then.
+# await_end SECONDS: until QEMU ends, or kill it then. 0 is for ever.
 await_end() {
 	local late=0
 	# By wait, so that a signal ends this script at once.
@@ -258,32 +312,41 @@ await_end() {
 	wait "$qemu_pid" 2>/dev/null || ended=$?
 	[ $late = 0 ] || ended=$late
 	qemu_pid=
-	wait "$out" "$err" || true
+	[ ${#readers[@]} = 0 ] || wait "${readers[@]}" || true
 }
 
-ended=0
-if [ $interactive = 1 ]; then
+[ -n "$timeout" ] || timeout=$([ $interactive = 1 ] && echo 0 || echo 1800)
+[ $interactive = 0 ] ||
 	say "kernel $release ($accel), $mem MiB; leave with 'exit' or Ctrl-D; kernel messages: dmesg"
-	timeout --foreground -k 5 "${timeout:-0}" "${qemu[@]}" \
-		-chardev stdio,id=con,signal=off -device virtconsole,chardev=con || ended=$?
-else
-	# Seen of the debug kernel under emulation, in the kernel's own self-tests.
+boot
+# Seen of the debug kernel under emulation, in the kernel's own self-tests, and on hosts
+# with too much to do.
+if ! await_boot; then
+	say "$release $trouble: once more (log: $BUILD/vm/$name-first.log)"
+	kill_qemu
+	await_end 1
+	[ ! -e "$log" ] || mv -f "$log" "$BUILD/vm/$name-first.log"
+	[ $interactive = 0 ] || stty sane
 	boot
-	if ! await_boot; then
-		say "$release did not boot within $boot_seconds s: once more (log: $BUILD/vm/$name-hung.log)"
-		kill_qemu
-		await_end 1
-		[ ! -e "$log" ] || mv -f "$log" "$BUILD/vm/$name-hung.log"
-		boot
-	fi
-	await_end "${timeout:-1800}"
-	cat "$run/qemu.out" >&2
 fi
+await_end "$timeout"
+cat "$run/qemu.out" >&2
+
+# No cache mode of 9p keeps a program whole that is built anew while the VM runs: the
+# overlay in the guest holds on to the old file, and pages of the new one join its own.
+tell_rebuilt() {
+	local path
+	path=$(find "$BUILD" ${added[@]+"${added[@]}"} -path "$BUILD/vm" -prune -o \
+		-type f -perm -u+x -newer "$run/config" -print -quit 2>/dev/null) || true
+	[ -z "$path" ] ||
+		say "$path was built while the VM ran, which may have run a mix of old and new: try again"
+}
 
 # Anything but PID 1's word is a failure. Show the log from the first complaint on,
 # else its last lines.
 failed() {
 	local first
+	tell_rebuilt
 	first=$(grep -anE -m 1 'afsync-vm: FAILED|BUG:|WARNING:|Oops|INFO:|Kernel panic' "$log" | cut -d : -f 1) || true
 	say "FAILED: $1; from $BUILD/vm/$name.log:"
 	if [ -n "$first" ]; then
@@ -299,10 +362,11 @@ read -r word said status verdict < <(tail -n 1 "$run/result" 2>/dev/null) || tru
 verdict=${verdict%$'\r'}
 if [ "$word $said" != "afsync-vm $token" ]; then
 	case $ended in
-	124) failed "time was up after ${timeout:-1800} s" 124 ;;
+	124) failed "time was up after $timeout s" 124 ;;
 	esac
 	failed "the VM ended without a word (status of QEMU: $ended)" 125
 elif [ "$verdict" != clean ]; then
 	failed "the kernel complained (the command's own status was $status)" 125
 fi
+[ $interactive = 1 ] || [ "$status" = 0 ] || tell_rebuilt
 exit "$status"

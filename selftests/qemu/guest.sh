@@ -37,9 +37,8 @@ need() {
 }
 
 mount_all() {
-	mkdir -p /dev/pts /dev/shm /mnt/ext4 /mnt/xfs
+	mkdir -p /dev/pts /mnt/ext4 /mnt/xfs
 	need devpts mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
-	need shm mount -t tmpfs -o mode=1777 shm /dev/shm
 	for link in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
 		ln -sfn "/proc/self/${link#*:}" "/dev/${link%%:*}"
 	done
@@ -109,7 +108,10 @@ run_shell() {
 	cd "$cwd" 2>/dev/null || cd /
 	stty -F /dev/hvc0 rows "$rows" cols "$columns" 2>/dev/null
 	cats=
+	# Forget the host's files before each command: one may have been built anew.
+	# shellcheck disable=SC2016 # the shell expands it
 	env "${env[@]}" TERM="$term" PS1='afsync-vm:\w# ' \
+		PS0='$(echo 3 >/proc/sys/vm/drop_caches)' \
 		setsid --wait --ctty /bin/bash --norc -i </dev/hvc0 >/dev/hvc0 2>&1
 	status=$?
 }
