@@ -8,9 +8,14 @@
 #	LLVM=1		build the module with clang
 #	V=1		show the commands
 #	CC, CFLAGS, LDFLAGS	for the library and the programs
-#	DESTDIR, prefix, bindir, libdir, includedir, mandir, moduledir	for install and uninstall
+#	DESTDIR, prefix, bindir, libdir, includedir, mandir, moduledir, STRIP	for install
+#			and uninstall
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS;
 #		for bench: QUICK, BOOTS.
+
+ifneq ($(words $(subst :, ,$(CURDIR))),1)
+$(error The kernel's build takes no space and no colon in a path: move this folder, $(CURDIR))
+endif
 
 KVER ?=
 KDIR ?=
@@ -18,11 +23,12 @@ prefix ?= /usr/local
 mandir ?= $(prefix)/share/man
 moduledir ?= /lib/modules
 INSTALL ?= install
+STRIP ?= strip
 
 # Only there: the tests install with a prefix of their own.
-install uninstall: export DESTDIR := $(DESTDIR)
-install uninstall: export prefix := $(prefix)
-install uninstall: export mandir := $(mandir)
+install install-user uninstall: export DESTDIR := $(DESTDIR)
+install install-user uninstall: export prefix := $(prefix)
+install install-user uninstall: export mandir := $(mandir)
 check selftests selftests-debug: export TESTS := $(TESTS)
 check selftests selftests-debug: export KERNEL := $(KERNEL)
 
@@ -31,6 +37,7 @@ SUB := +$(Q)$(MAKE) --no-print-directory -C
 LIBS := tools/lib/afsync $(patsubst %/Makefile,%,$(wildcard tools/lib/afsync-*/Makefile))
 MAN4 := $(wildcard Documentation/man/*.4)
 LOAD := $(DESTDIR)$(prefix)/lib/modules-load.d/afsync.conf
+RULES := $(DESTDIR)$(prefix)/lib/udev/rules.d/60-afsync.rules
 
 all: modules lib tools ## build the module, the library and the command
 
@@ -97,23 +104,40 @@ vm: setup ## a shell in a VM with the module loaded; CMD='...' runs that (ADD= D
 		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(foreach path,$(ADD),--add $(path)) \
 		-- $(if $(VM_CMD),"$$VM_CMD")
 
-install: lib tools install-module $(LIBS:%=%/install) ## install below $(DESTDIR)$(prefix), the module below $(DESTDIR)/lib/modules
+# In this order: without headers nothing is installed, and the next command is the last line.
+install: modules lib tools ## install below $(DESTDIR)$(prefix), the module below $(DESTDIR)/lib/modules
+	+$(Q)$(MAKE) --no-print-directory install-user
+	+$(Q)$(MAKE) --no-print-directory install-module
+
+install-user: lib tools $(LIBS:%=%/install) ## install all but the module; needs no kernel headers
 	$(SUB) tools/afsync install
-	$(Q)$(INSTALL) -d $(DESTDIR)$(mandir)/man4 $(dir $(LOAD))
-	$(Q)$(if $(MAN4),$(INSTALL) -m 644 $(MAN4) $(DESTDIR)$(mandir)/man4)
-	$(Q)printf '# The device /dev/afsync, from the start of the machine on.\nafsync\n' >$(LOAD)
-	$(Q)chmod 644 $(LOAD)
+	$(Q)$(INSTALL) -d $(DESTDIR)$(mandir)/man4 $(dir $(RULES))
+	$(Q)$(INSTALL) -m 644 $(MAN4) $(DESTDIR)$(mandir)/man4
+	@printf '  INSTALL %s\n' $(RULES)
+	$(Q)$(INSTALL) -m 644 tools/udev/60-afsync.rules $(RULES)
 	$(Q)$(if $(DESTDIR),,ldconfig)
 
-install-module: ## install only the module
+install-module: ## install only the module, without its debug information
 	+$(Q)out=$$(scripts/build-modules.sh $(or $(KDIR),$(KVER))) && release=$${out##*/modules-} && \
-		$(INSTALL) -d "$(DESTDIR)$(moduledir)/$$release/extra" && \
-		$(INSTALL) -m 644 "$$out/drivers/afsync/afsync.ko" "$(DESTDIR)$(moduledir)/$$release/extra/" \
-		$(if $(DESTDIR),,&& depmod "$$release")
+		extra="$(DESTDIR)$(moduledir)/$$release/extra" && \
+		$(INSTALL) -d "$$extra" $(dir $(LOAD)) && \
+		$(INSTALL) -m 644 "$$out/drivers/afsync/afsync.ko" "$$extra/" && \
+		$(STRIP) --strip-debug "$$extra/afsync.ko" && \
+		printf '  INSTALL %s\n' "$$extra/afsync.ko" $(LOAD) && \
+		printf '# The device /dev/afsync, from the start of the machine on.\nafsync\n' >$(LOAD) && \
+		chmod 644 $(LOAD) && \
+		$(if $(DESTDIR),,depmod "$$release" &&) \
+		if [ -n "$(DESTDIR)" ]; then \
+			echo "Next, where it is to run: depmod $$release && modprobe afsync"; \
+		elif [ "$$release" = "$$(uname -r)" ]; then \
+			echo "Next: modprobe afsync"; \
+		else \
+			echo "Next: start kernel $$release (this is $$(uname -r)), then: modprobe afsync"; \
+		fi
 
 uninstall: $(LIBS:%=%/uninstall) ## remove what install put there, the module for every kernel
 	$(SUB) tools/afsync uninstall
-	$(Q)rm -f $(LOAD) $(patsubst Documentation/man/%,$(DESTDIR)$(mandir)/man4/%,$(MAN4))
+	$(Q)rm -f $(LOAD) $(RULES) $(patsubst Documentation/man/%,$(DESTDIR)$(mandir)/man4/%,$(MAN4))
 	$(Q)for ko in $(DESTDIR)$(moduledir)/*/extra/afsync.ko; do \
 		[ -e "$$ko" ] || continue; \
 		rm -f "$$ko"; \
@@ -129,7 +153,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: see the top of the Makefile."
 
-.PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs check check-static \
-	check-unit selftests selftests-debug vm install install-module uninstall clean help \
+.PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs check \
+	check-static check-unit selftests selftests-debug vm install install-user install-module \
+	uninstall clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

@@ -1,17 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Build afsync.ko and afsync_sim.ko for one kernel, in build/modules-<release>.
+# Build afsync.ko for one kernel, in build/modules-<release>.
 #
 #	scripts/build-modules.sh		for the running kernel, else Debian's
 #	scripts/build-modules.sh KERNEL		what scripts/fetch-kernel.sh takes, or a headers folder
 #	scripts/build-modules.sh KERNEL W=1 C=2	further arguments go to make
 #
-# The test module is left out with AFSYNC_SIM= as a further argument.
+# With AFSYNC_SIM=1 as a further argument the test module afsync_sim.ko, too.
 # The sources are copied, so that trees for several kernels live side by side
 # and nothing is ever built beside a source file. Prints the folder.
 
 . "$(dirname "$0")/lib.sh"
+
+NONE="install linux-headers-<its release>, or give KDIR=<its build folder>; 'make lib tools' and 'make install-user' need none"
 
 # headers NAME: sets kdir, what modules for that kernel are built against.
 headers() {
@@ -35,7 +37,7 @@ headers() {
 	for kdir in "$CACHE/headers/$name" "/lib/modules/$name/build" "/usr/src/linux-headers-$name"; do
 		[ ! -e "$kdir/Makefile" ] || return 0
 	done
-	die "no headers for kernel $name: install linux-headers-$name, or give KDIR=<its build folder>"
+	die "no headers for kernel $name: $NONE"
 }
 
 name=${1:-}
@@ -43,8 +45,11 @@ name=${1:-}
 if [ -z "$name" ]; then
 	name=$(uname -r)
 	if [ ! -e "/lib/modules/$name/build/Makefile" ]; then
-		say "no headers for the running kernel $name: building for Debian's kernel (KVER= or KDIR= choose another)"
-		name=debian
+		running=$name
+		name=$(debian_release 2>/dev/null) || true
+		[ -e "/usr/src/linux-headers-${name:-none}/Makefile" ] ||
+			die "no headers for the running kernel $running: $NONE"
+		say "no headers for the running kernel $running: building for $name (KVER= or KDIR= choose another)"
 	fi
 fi
 headers "$name"
@@ -67,7 +72,7 @@ build() {
 	while read -r path; do
 		[ -e "$TOP/$path" ] || rm -f "${out:?}/$path"
 	done
-	nice make --no-print-directory -C "$kdir" "M=$out" AFSYNC_SIM=1 "$@" modules >&2
+	nice make --no-print-directory -C "$kdir" "M=$out" "$@" modules >&2
 }
 
 mkdir -p "$out"

@@ -81,23 +81,65 @@ check_build_clean() {
 	git -C "$tree" status --porcelain --ignored | none "left by 'make clean'"
 }
 
+# installed DEST: everything but the module is there.
+installed_in() {
+	local f
+	for f in bin/afsync include/libafsync.h include/linux/afsync.h lib/pkgconfig/libafsync.pc \
+		lib/udev/rules.d/60-afsync.rules share/man/man1/afsync.1 share/man/man3/afsync_submit.3 \
+		share/man/man4/afsync.4 share/man/man7/libafsync.7; do
+		[ -e "$1/usr/$f" ] || { echo "not installed: $f"; return 1; }
+	done
+	for f in $(lib_folders); do
+		[ -e "$1/usr/lib/lib${f##*/}.so.1" ] || { echo "not installed: the library $f"; return 1; }
+	done
+}
+
 # 'make uninstall' removes all that 'make install' put there.
 check_install_uninstall() {
-	local dest=$SCRATCH/dest
+	local dest=$SCRATCH/dest ko f
 	copy_tree
-	make -s -C "$tree" >"$SCRATCH/log" 2>&1 || { tail -n 40 "$SCRATCH/log"; return 1; }
-	make -s -C "$tree" install DESTDIR="$dest" prefix=/usr >/dev/null
-	local f
-	for f in usr/bin/afsync usr/include/libafsync.h usr/include/linux/afsync.h \
-		usr/share/man/man4/afsync.4 usr/share/man/man1/afsync.1; do
-		compgen -G "$dest/$f*" >/dev/null || { echo "not installed: $f"; return 1; }
+	make -s -C "$tree" install DESTDIR="$dest" prefix=/usr >"$SCRATCH/said" 2>"$SCRATCH/log" ||
+		{ tail -n 40 "$SCRATCH/log"; return 1; }
+	installed_in "$dest"
+	ko=$(find "$dest/lib/modules" -name afsync.ko)
+	[ -n "$ko" ] || { echo "not installed: afsync.ko"; return 1; }
+	readelf -SW "$ko" | { grep -F ' .debug_' || :; } | none "in the installed module"
+	for f in "$ko" "$dest/usr/lib/udev/rules.d/60-afsync.rules" "$dest/usr/lib/modules-load.d/afsync.conf"; do
+		grep -qF "$f" "$SCRATCH/said" || { echo "did not say that it installs $f"; return 1; }
 	done
-	find "$dest" -name 'afsync.ko*' | grep . >/dev/null || { echo "not installed: afsync.ko"; return 1; }
-	for f in $(lib_folders); do
-		f=lib${f##*/}.so.1
-		find "$dest" -name "$f" | grep . >/dev/null || { echo "not installed: $f"; return 1; }
-	done
-	find "$dest" -name '*sim*' | none "installed, but only for tests"
+	tail -n 1 "$SCRATCH/said" | grep 'Next.*modprobe afsync$' >/dev/null || { echo "did not say what is next"; return 1; }
+	find "$tree/build" "$dest" -name '*sim*.ko' | none "built or installed, but only for tests"
 	make -s -C "$tree" uninstall DESTDIR="$dest" prefix=/usr >/dev/null
 	find "$dest" ! -type d | none "left by 'make uninstall'"
+}
+
+# Without the kernel's headers 'make install' does nothing and says what does, which installs the rest.
+check_install_user() {
+	local dest=$SCRATCH/dest make
+	copy_tree
+	make=(make -s -C "$tree" KVER=0.0.0-none DESTDIR="$dest" prefix=/usr)
+	! "${make[@]}" install >"$SCRATCH/log" 2>&1 || { echo "'make install' finds no fault"; return 1; }
+	grep 'make install-user' "$SCRATCH/log" >/dev/null || { echo "does not say 'make install-user':"; cat "$SCRATCH/log"; return 1; }
+	[ ! -e "$dest" ] || find "$dest" ! -type d | none "installed in part"
+	"${make[@]}" install-user >"$SCRATCH/log" 2>&1 || { tail -n 40 "$SCRATCH/log"; return 1; }
+	installed_in "$dest"
+	find "$dest" -name '*.ko' -o -name modules-load.d | none "of the module"
+	"${make[@]}" uninstall >/dev/null
+	find "$dest" ! -type d | none "left by 'make uninstall'"
+}
+
+# In a folder that the kernel's build cannot take, all that one can start says so in one line.
+check_odd_folder() {
+	local folder cmd
+	copy_tree
+	for folder in 'with a space' 'with:a-colon'; do
+		mv "$tree" "$SCRATCH/$folder"
+		tree=$SCRATCH/$folder
+		for cmd in make 'make check' 'make vm' 'make install' scripts/check.sh scripts/vm.sh scripts/setup.sh \
+			scripts/build-modules.sh; do
+			! (cd "$tree" && $cmd) >"$SCRATCH/log" 2>&1 || { echo "$folder: '$cmd' succeeds"; return 1; }
+			[ "$(grep -c '' "$SCRATCH/log") $(grep -cF "no space and no colon in a path" "$SCRATCH/log")" = "1 1" ] ||
+				{ echo "$folder: '$cmd' says:"; cat "$SCRATCH/log"; return 1; }
+		done
+	done
 }

@@ -30,7 +30,7 @@ CHECKS=(
 	doc-names doc-structs doc-fields doc-lists doc-errnos
 	# check-build.sh
 	modules-6.1 modules-6.12 modules-clang user-warnings lib-symbols
-	build-clean install-uninstall
+	build-clean install-uninstall install-user odd-folder
 )
 
 # run_check NUMBER NAME. Never part of a condition: that would switch off errexit

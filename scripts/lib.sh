@@ -16,6 +16,8 @@ export TOP CACHE BUILD KSRC
 say() { printf '%s: %s\n' "$ME" "$*" >&2; }
 die() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
+# As the Makefile says for those who start there.
+[[ $TOP$CACHE != *[[:space:]:]* ]] || die "the kernel's build takes no space and no colon in a path: $TOP, $CACHE"
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 # For apt-get: wait for another one that runs, and try again what the network lost.
