@@ -248,6 +248,7 @@ fi
 # What watches for stalls of the guest must not see one of a loaded host, nor may the
 # kernel give up at its start because a few ticks of the timer came late.
 patience='no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=120'
+patience+=' sysctl.kernel.hung_task_timeout_secs=600'
 # A socket for each CPU: a kernel without ACPI knows only the MP table, which lists one
 # CPU of a socket.
 # shellcheck disable=SC2054 # the commas are QEMU's
