@@ -203,7 +203,7 @@ void afsync_fileq_hold(struct afsync_req *req)
 
 /*
  * A queue that waits for a worker and has no request left must not wait any longer: it counts
- * for nobody. The request that has just left it has a reference to it.
+ * for no limit. The request that has just left it has a reference to it.
  */
 static void leave_if_empty(struct afsync_fileq *fileq)
 {
@@ -214,7 +214,6 @@ static void leave_if_empty(struct afsync_fileq *fileq)
 	if (!afsync_pool_unqueue(fileq))
 		return;
 	fileq->active = false;
-	fileq->kicked = false;
 	refcount_dec(&fileq->refs);
 }
 

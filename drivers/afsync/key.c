@@ -60,8 +60,8 @@ bool afsync_same_identity(const struct cred *a, const struct cred *b)
  * May the thread of a program run the sync? Only where no signal can end it, which some
  * filesystems allow: those that were looked at are named here (ext2 and ext3 have the
  * number of ext4). The thread sleeps as in fsync(2), and cannot be killed meanwhile. And
- * only for who may write to the file: others wait for the thread, so it must not be
- * anybody's.
+ * only with a descriptor that may write to the file: other requests of the user for that
+ * file wait for the thread.
  */
 bool afsync_caller_may_sync(enum afsync_scope scope, const struct file *file)
 {

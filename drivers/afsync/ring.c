@@ -130,10 +130,7 @@ void afsync_ring_put_wait(struct afsync_ring *ring)
 	ring_free(ring);
 }
 
-/*
- * The pages are put in when the program touches them, and again if it has given them up with
- * madvise(MADV_DONTNEED).
- */
+/* When the program touches a page, for the first time or again after MADV_DONTNEED. */
 static vm_fault_t ring_fault(struct vm_fault *vmf)
 {
 	struct afsync_ring *ring = vmf->vma->vm_private_data;
@@ -178,7 +175,7 @@ u32 __afsync_ring_unread(struct afsync_ring *ring)
 	return min(ring->tail - READ_ONCE(ring->shared->head), ring->entries);
 }
 
-/* For pollers and waiters. What is counted here can be read by the program. */
+/* For pollers and waiters: what the program can read. */
 u32 afsync_ring_unread(struct afsync_ring *ring)
 {
 	u32 unread;

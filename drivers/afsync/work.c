@@ -155,15 +155,23 @@ bool afsync_fileq_work(struct afsync_fileq *fileq)
 	return false;
 }
 
-/* Gives a queue that has something to do to the pool, once. */
+/*
+ * Gives a queue to the pool, once; not if all its requests were cancelled meanwhile. The
+ * caller has a reference beside that of an active queue.
+ */
 void afsync_fileq_start(struct afsync_fileq *fileq)
 {
 	lockdep_assert_held(afsync_fileq_lock(fileq));
 
-	if (fileq->active && !fileq->kicked) {
-		fileq->kicked = true;
-		afsync_pool_queue(fileq);
+	if (!fileq->active || fileq->kicked)
+		return;
+	if (list_empty(&fileq->waiting)) {
+		fileq->active = false;
+		refcount_dec(&fileq->refs);
+		return;
 	}
+	fileq->kicked = true;
+	afsync_pool_queue(fileq);
 }
 
 /* Takes a queue out of a submitter's list, whose reference the caller gets. */
