@@ -121,15 +121,23 @@ static bool run_batch(struct afsync_fileq *fileq, struct list_head *batch)
 	return true;
 }
 
-/* With nothing waiting, whoever runs the queue lets go of it, and drops its reference. */
+/* With nothing waiting the queue becomes idle, and who ran it drops its reference. */
+static bool __is_idle(struct afsync_fileq *fileq)
+{
+	lockdep_assert_held(afsync_fileq_lock(fileq));
+
+	if (!list_empty(&fileq->waiting))
+		return false;
+	fileq->active = false;
+	return true;
+}
+
 static bool is_idle(struct afsync_fileq *fileq)
 {
 	bool idle;
 
 	spin_lock(afsync_fileq_lock(fileq));
-	idle = list_empty(&fileq->waiting);
-	if (idle)
-		fileq->active = false;
+	idle = __is_idle(fileq);
 	spin_unlock(afsync_fileq_lock(fileq));
 	return idle;
 }
@@ -250,7 +258,7 @@ bool afsync_fileq_run(struct list_head *kick, unsigned int count)
 {
 	struct afsync_fileq *fileq =
 		list_first_entry(kick, struct afsync_fileq, kick_link);
-	bool completed = false;
+	bool idle, completed = false;
 	LIST_HEAD(batch);
 
 	/* In one step, so that no other request gets into the batch. */
@@ -266,10 +274,14 @@ bool afsync_fileq_run(struct list_head *kick, unsigned int count)
 
 	if (!list_empty(&batch)) {
 		completed = run_batch(fileq, &batch);
-		if (is_idle(fileq))
-			afsync_fileq_put(fileq, 1);
-		else
+		/* In one step, so that no cancel comes in between. */
+		spin_lock(afsync_fileq_lock(fileq));
+		idle = __is_idle(fileq);
+		if (!idle)
 			afsync_pool_queue(fileq);
+		spin_unlock(afsync_fileq_lock(fileq));
+		if (idle)
+			afsync_fileq_put(fileq, 1);
 	}
 	afsync_fileq_put(fileq, 1);
 	return completed;
