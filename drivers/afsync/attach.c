@@ -23,10 +23,10 @@ static LLIST_HEAD(aborts);
 
 static void abort_requests(struct work_struct *work)
 {
-	struct llist_node *oldest = llist_reverse_order(llist_del_all(&aborts));
+	struct llist_node *youngest = llist_del_all(&aborts);
 	struct afsync_req *req, *next;
 
-	llist_for_each_entry_safe(req, next, oldest, abort_node) {
+	llist_for_each_entry_safe(req, next, youngest, abort_node) {
 		afsync_cancel_one(req);
 		afsync_req_put(req);
 		cond_resched();

@@ -38,7 +38,7 @@ struct fdinfo {
 
 static void look(struct afsync_ring *ring, struct fdinfo *info)
 {
-	unsigned int left = FDINFO_REQUESTS;
+	unsigned int looked = 0, marks = 0;
 	struct afsync_req *req;
 
 	spin_lock(&ring->lock);
@@ -46,12 +46,15 @@ static void look(struct afsync_ring *ring, struct fdinfo *info)
 	info->unread = __afsync_ring_unread(ring);
 	info->eventfd = ring->eventfd;
 	list_for_each_entry(req, &ring->requests, ring_link) {
-		if (!req->ring)
-			continue;
-		if (!left--) {
-			info->more = ring->in_flight - FDINFO_REQUESTS;
+		if (looked == FDINFO_REQUESTS || marks == FDINFO_REQUESTS) {
+			info->more = ring->in_flight - looked;
 			break;
 		}
+		if (!req->ring) {
+			marks++;
+			continue;
+		}
+		looked++;
 		info->count += afsync_fileq_look(req, &info->pending[info->count]);
 	}
 	spin_unlock(&ring->lock);
