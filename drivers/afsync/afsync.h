@@ -18,8 +18,8 @@
  *	ring.c		writes the entries into shared memory and notifies
  *	wait.c		those who wait in an ioctl
  *
- * Beside these: dev.c (one open of the device), fdinfo.c (what it shows of it), hold.c
- * (requests that wait to be started), attach.c (completion by kernel AIO), cancel.c (takes
+ * Beside these: dev.c (one open of the device), map.c (its mapping), fdinfo.c (what is shown
+ * of it), hold.c (requests that wait to be started), attach.c (completion by kernel AIO), cancel.c (takes
  * queued requests back), lane.c (a filesystem that a user has requests on), user.c (who a
  * ring belongs to, and how many requests that user has), stats.c (counters), main.c (the
  * module).
@@ -314,7 +314,6 @@ void afsync_cancel_all(struct afsync_ring *ring);
 struct afsync_ring *afsync_ring_create(u32 entries, u32 flags);
 void afsync_ring_put(struct afsync_ring *ring, int count);
 void afsync_ring_put_wait(struct afsync_ring *ring);
-int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
 u32 __afsync_ring_unread(struct afsync_ring *ring);
 u32 afsync_ring_unread(struct afsync_ring *ring);
 bool afsync_ring_has_only(struct afsync_ring *ring, u32 count);
@@ -325,6 +324,9 @@ struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *do
 void afsync_ring_end(struct afsync_req *req);
 void afsync_ring_notify(struct afsync_ring *ring);
 int afsync_ring_eventfd(struct afsync_ring *ring, int fd);
+
+/* map.c */
+int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
 
 /* wait.c */
 int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *wait);

@@ -130,40 +130,6 @@ void afsync_ring_put_wait(struct afsync_ring *ring)
 	ring_free(ring);
 }
 
-/* When the program touches a page, for the first time or again after MADV_DONTNEED. */
-static vm_fault_t ring_fault(struct vm_fault *vmf)
-{
-	struct afsync_ring *ring = vmf->vma->vm_private_data;
-
-	if (vmf->pgoff >= ring->size >> PAGE_SHIFT)
-		return VM_FAULT_SIGBUS;
-	vmf->page = vmalloc_to_page((void *)ring->shared + (vmf->pgoff << PAGE_SHIFT));
-	get_page(vmf->page);
-	return 0;
-}
-
-static const struct vm_operations_struct ring_vm_ops = {
-	.fault	= ring_fault,
-};
-
-/*
- * Shared mappings only: in a private one, the program's head would never be seen. The
- * mapping holds the file and so the ring; the pages have references of their own. It cannot
- * grow, and is not in a core dump: it says nothing about the program.
- */
-int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma)
-{
-	size_t size = vma->vm_end - vma->vm_start;
-
-	if (!(vma->vm_flags & VM_SHARED) || vma->vm_pgoff || size > ring->size)
-		return -EINVAL;
-
-	afsync_vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_private_data = ring;
-	vma->vm_ops = &ring_vm_ops;
-	return 0;
-}
-
 /*
  * Entries that the program has not read. With the lock held this is exact, since an
  * honest head cannot be ahead of the tail; one that is outside the ring counts as a
