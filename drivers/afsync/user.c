@@ -4,6 +4,7 @@
  * and the pool of workers that runs their syncs (lane.c). A request counts for the user
  * who set up its ring, even if somebody else submits it.
  */
+#include <linux/audit.h>
 #include <linux/cred.h>
 #include <linux/hashtable.h>
 #include <linux/slab.h>
@@ -17,8 +18,9 @@
 
 /**
  * struct identity - what tells one user from another
- * @uid: the real user id; for a process in a user namespace, the owner of the outermost one,
- *	since a namespace gives its owner as many user ids as it likes to map
+ * @uid: the user who logged in, if the process comes from a login; else the real user id. For
+ *	a process in a user namespace, the owner of the outermost one: a namespace gives its
+ *	owner as many user ids as it likes to map.
  * @ns: NULL; or that outermost namespace, if root owns it: then it is a container that
  *	shares nothing with root but the owner. Compared, and kept by a reference.
  */
@@ -32,7 +34,7 @@ struct identity {
  * @node: in the table of users, under user_lock
  * @id: who; set once
  * @refs: one for each ring and each lane with queues. 0 is reached, and left, under
- *	user_lock; then the user is idle and stays for a second, for the next ring.
+ *	user_lock; then the user is idle and stays for up to a second, for the next ring.
  * @requests: requests in flight, and slots taken by submitters; atomic, since rings do not
  *	share a lock
  * @pool: runs the syncs; set once
@@ -53,17 +55,31 @@ static DEFINE_SPINLOCK(user_lock);
 static void free_idle_users(struct work_struct *work);
 static DECLARE_DELAYED_WORK(idle_work, free_idle_users);
 
+/*
+ * A user who has subordinate ids gets at them outside of the namespace, too: by a file there
+ * that is theirs and set-user-ID. The login stays the same, whatever is executed. It makes
+ * neither an ordinary user of root nor root of an ordinary user.
+ */
+static kuid_t login_of(kuid_t uid)
+{
+	kuid_t login = audit_get_loginuid(current);
+
+	if (!uid_valid(login) || uid_eq(login, GLOBAL_ROOT_UID) || uid_eq(uid, GLOBAL_ROOT_UID))
+		return uid;
+	return login;
+}
+
 static struct identity current_identity(void)
 {
 	struct user_namespace *ns = current_user_ns();
 
 	if (ns == &init_user_ns)
-		return (struct identity) { .uid = current_uid() };
+		return (struct identity) { .uid = login_of(current_uid()) };
 	while (ns->parent != &init_user_ns)
 		ns = ns->parent;
 	if (uid_eq(ns->owner, GLOBAL_ROOT_UID))
 		return (struct identity) { .uid = ns->owner, .ns = ns };
-	return (struct identity) { .uid = ns->owner };
+	return (struct identity) { .uid = login_of(ns->owner) };
 }
 
 static unsigned int max_syncs(const struct identity *id)
