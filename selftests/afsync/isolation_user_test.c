@@ -426,11 +426,13 @@ TEST_F(users, what_waits_for_a_worker_can_be_cancelled)
 TEST_F(users, cancelled_requests_leave_nothing_in_the_line_for_a_worker)
 {
 	unsigned int limit = self->max_user_syncs ?: 128, i, j, n = rounds(200);
+	/* A debug kernel keeps what was freed for a while (KASAN). */
+	bool exact = rounds(10) == 10 && !access(SLAB, R_OK);
 	long long objects = 0;
 	int file;
 
 	ASSERT_EQ(limit, fill(&self->ring, 1, self->files, limit, self->workers));
-	if (!access(SLAB, R_OK))
+	if (exact)
 		objects = number_read(SLAB);
 	ring_close(&self->other);
 	ring_open_as(&self->other, USER, 256);
@@ -445,7 +447,7 @@ TEST_F(users, cancelled_requests_leave_nothing_in_the_line_for_a_worker)
 		for (j = 0; j < EACH; j++)
 			ASSERT_EQ(-ECANCELED, ring_next(&self->other).res);
 	}
-	if (!access(SLAB, R_OK))
+	if (exact)
 		EXPECT_LT(number_read(SLAB), objects + n * EACH / 2);
 }
 
@@ -611,6 +613,35 @@ TEST_F(users, users_of_a_namespace_share_the_bound_of_its_owner)
 	let_go(self->files);
 	turn_post(&inside.go_on);
 	EXPECT_EQ(0, child_wait(inside.pid));
+}
+
+/*
+ * A user with subordinate ids becomes one of them in the initial namespace by a set-user-ID
+ * file of that id. The login stays.
+ */
+TEST_F(users, user_ids_of_one_login_are_one_user_and_root_is_another)
+{
+	struct ring one, another, root;
+	pid_t pid;
+
+	if (access("/proc/self/loginuid", W_OK))
+		SKIP(return, "no audit in this kernel");
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		need(text_write("/proc/self/loginuid", "7000") == 0);
+		ring_open_as(&one, 7001, 8);
+		ring_open_as(&another, 7002, 8);
+		ring_open(&root, 8);
+		need(ring_queue(&one, self->files[0][0], AFSYNC_OP_FSYNC, 0) == 1);
+		sim_wait_started(self->files[0][0], SIM_GATE_FSYNC, 1);
+		need(fdinfo_number(another.fd, "user_syncs") == 1);
+		need(fdinfo_number(root.fd, "user_syncs") == 0);
+		sim_let_go(self->files[0][0], SIM_GATE_FSYNC);
+		ring_wait(&one, 1);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
 }
 
 TEST_F(users, user_of_a_namespace_in_a_namespace_is_the_owner_of_the_outermost)
