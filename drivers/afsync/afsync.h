@@ -19,10 +19,10 @@
  *	wait.c		those who wait in an ioctl
  *
  * Beside these: dev.c (one open of the device), map.c (its mapping), fdinfo.c (what is shown
- * of it), hold.c (requests that wait to be started), attach.c (completion by kernel AIO), cancel.c (takes
- * queued requests back), lane.c (a filesystem that a user has requests on), user.c (who a
- * ring belongs to, and how many requests that user has), stats.c (counters), main.c (the
- * module).
+ * of it), hold.c (requests that wait to be started), attach.c (completion by kernel AIO),
+ * cancel.c (takes queued requests back), lane.c (a filesystem that a user has requests on),
+ * user.c (who a ring belongs to, and how many requests that user has), stats.c (counters),
+ * main.c (the module).
  *
  * Locks, outer before inner. All are spinlocks: nobody sleeps under them. Of ours no
  * interrupt takes any but ring->wait.lock, under which none of the others may be taken.

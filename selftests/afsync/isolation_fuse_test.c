@@ -320,7 +320,7 @@ static unsigned int filesystems_served(unsigned int limit)
 	return count;
 }
 
-TEST_F_TIMEOUT(attacked, root_forks_and_syncs_while_a_user_starts_8000_syncs_on_125_mounts_that_hang,
+TEST_F_TIMEOUT(attacked, root_forks_and_syncs_while_8000_syncs_of_a_user_hang_on_125_mounts,
 	       LONG_TIMEOUT)
 {
 	struct attack *attack = &self->attack;
