@@ -86,6 +86,13 @@ static inline struct cgroup_subsys_state *afsync_blkcg_get(void)
 #endif
 }
 
+static inline struct cgroup_subsys_state *afsync_blkcg_again(struct cgroup_subsys_state *blkcg)
+{
+	if (blkcg)
+		css_get(blkcg);
+	return blkcg;
+}
+
 static inline void afsync_blkcg_put(struct cgroup_subsys_state *blkcg)
 {
 	if (blkcg)

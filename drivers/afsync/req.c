@@ -170,7 +170,8 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 		.ring		= slots->ring,
 		.file		= file,
 		.cred		= get_current_cred(),
-		.blkcg		= afsync_blkcg_get(),
+		.blkcg		= alike ? afsync_blkcg_again(alike->blkcg) :
+					  afsync_blkcg_get(),
 		.user_data	= sqe->user_data,
 		.start		= sqe->offset,
 		.end		= end,
@@ -207,6 +208,19 @@ void afsync_req_put(struct afsync_req *req)
 	afsync_slots_release(req->ring, &ended);
 }
 
+static bool let_go(const struct afsync_req *req, struct file *file)
+{
+	unsigned int old;
+	bool gone;
+
+	if (!req->io_flusher)
+		return afsync_fput_now(file);
+	old = afsync_io_flusher_save(true);
+	gone = afsync_fput_now(file);
+	afsync_io_flusher_restore(old);
+	return gone;
+}
+
 /**
  * afsync_reqs_let_go - let go of everything that counts
  * @done: requests in state DONE or CANCELLED
@@ -224,9 +238,8 @@ void afsync_req_put(struct afsync_req *req)
 bool afsync_reqs_let_go(struct list_head *done)
 {
 	struct afsync_req *req;
-	unsigned int old, i = 0;
 	struct file *file;
-	bool gone;
+	unsigned int i = 0;
 
 	might_sleep();
 
@@ -236,10 +249,7 @@ bool afsync_reqs_let_go(struct list_head *done)
 			continue;
 		/* First: a cancel of the ring compares it, and its memory may be another's soon. */
 		WRITE_ONCE(req->file, NULL);
-		old = afsync_io_flusher_save(req->io_flusher);
-		gone = afsync_fput_now(file);
-		afsync_io_flusher_restore(old);
-		if (!gone) {
+		if (!let_go(req, file)) {
 			WRITE_ONCE(req->file, file);
 			return false;
 		}

@@ -236,7 +236,10 @@ void afsync_sync_batch(enum afsync_scope scope, struct list_head *reqs)
 		set_task_ioprio(current, batch.ioprio);
 	if (batch.drain)
 		drain_direct_io(first->file);
-	sync_reqs(&batch, reqs);
+	if (batch.size == 1)
+		first->res = sync_one(&batch, first);
+	else
+		sync_reqs(&batch, reqs);
 	if (batch.ioprio)
 		set_task_ioprio(current, IOPRIO_DEFAULT);
 	afsync_io_flusher_restore(old);
