@@ -10,8 +10,13 @@
 #ifndef _AFSYNC_SELFTEST_POSIX_H
 #define _AFSYNC_SELFTEST_POSIX_H
 
+/* A test that is linked with the library says so. */
+#ifdef POSIX_LINKED
+#include "common.h"
+#else
 #define PRELOAD_LIBRARY "libafsync-posix.so.1"
 #include "preload.h"
+#endif
 
 #include <aio.h>
 

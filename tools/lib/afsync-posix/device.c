@@ -21,6 +21,8 @@
 #define ENTRIES		8192
 
 static struct device *current;
+/* There was no device when the process decided who serves it (glibc.c). */
+static bool missing;
 
 void device_free(struct device *device)
 {
@@ -74,6 +76,7 @@ static int device_ensure(void)
 bool device_available(int *reason)
 {
 	*reason = device_ensure();
+	missing = *reason;
 	return !*reason;
 }
 
@@ -92,6 +95,10 @@ static int device_get(struct op *op)
 
 	lock();
 	while (!current && !ret) {
+		if (missing) {
+			ret = ENODEV;
+			break;
+		}
 		unlock();
 		ret = device_ensure();
 		lock();
@@ -167,7 +174,8 @@ static int submit(struct op *op, unsigned int ioprio, bool held)
 		.user_data = (uintptr_t)op,
 		.fd = op->fd,
 		.op = op->kind == OP_FSYNC ? AFSYNC_OP_FSYNC : AFSYNC_OP_FDATASYNC,
-		.flags = AFSYNC_SQE_WRITABLE | (held ? AFSYNC_SQE_HOLD : 0),
+		.flags = (op->writable ? AFSYNC_SQE_WRITABLE : 0) |
+			 (held ? AFSYNC_SQE_HOLD : 0),
 		.ioprio = ioprio,
 	};
 	struct afsync_submit args = {
@@ -286,4 +294,5 @@ void __device_forget(void)
 	if (current)
 		device_free(current);
 	current = NULL;
+	missing = false;
 }

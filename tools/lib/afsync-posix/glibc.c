@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Who serves this process: we, or glibc as if we were not there. Decided by the first call
- * that queues something, by whether the device opens, and never changed: a request in
- * flight belongs to who queued it.
+ * that queues something, and never changed: a request in flight belongs to who queued it.
+ *
+ * A program that links the library asked for what its manual says, and gets it with the
+ * device and without. One that has it preloaded was written for glibc: without the device
+ * it runs on glibc, and with the device nothing fails that glibc accepts.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
+#include <string.h>
 
 #include "posix.h"
+
+#define SONAME	LIBRARY ".so.1"
 
 enum engine { ENGINE_UNDECIDED, ENGINE_OURS, ENGINE_GLIBC };
 
@@ -47,20 +54,68 @@ static bool glibc_found(void)
 	return true;
 }
 
+/* Does this object name us among the libraries that it needs? */
+static int needs_us(struct dl_phdr_info *object, size_t size, void *unused)
+{
+	const ElfW(Dyn) *dynamic = NULL, *d;
+	const char *strings = NULL;
+	ElfW(Half) i;
+
+	(void)size;
+	(void)unused;
+	for (i = 0; i < object->dlpi_phnum; i++)
+		if (object->dlpi_phdr[i].p_type == PT_DYNAMIC)
+			dynamic = (const void *)(object->dlpi_addr +
+						 object->dlpi_phdr[i].p_vaddr);
+	for (d = dynamic; d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_STRTAB)
+			strings = (const char *)d->d_un.d_ptr;
+	if (!strings)
+		return 0;
+	/* As a rule the linker has made it an address. */
+	if ((uintptr_t)strings < object->dlpi_addr)
+		strings += object->dlpi_addr;
+	for (d = dynamic; d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_NEEDED && !strcmp(strings + d->d_un.d_val, SONAME))
+			return 1;
+	return 0;
+}
+
+/* Whether the program, or a library of it, is linked with this one; else it is preloaded. */
+bool program_links_us(void)
+{
+	/* The answer, plus 1; all threads find the same. */
+	static int known;
+	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+	if (!answer) {
+		answer = 1 + dl_iterate_phdr(needs_us, NULL);
+		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+	}
+	return answer > 1;
+}
+
 static void decide(void)
 {
 	enum engine choice = ENGINE_OURS;
+	bool available, linked = program_links_us();
 	int reason;
 
-	if (device_available(&reason) && !process_prepare()) {
-		dropin_say(LIBRARY, "using " DROPIN_DEVICE, 0);
-	} else if (glibc_found()) {
-		choice = ENGINE_GLIBC;
-		dropin_say(LIBRARY, "glibc runs the requests", reason ? reason : ENOMEM);
-	} else {
+	available = device_available(&reason);
+	if ((!available && !linked) || process_prepare()) {
+		if (available)
+			reason = ENOMEM;
 		/* A C library without these calls: better our threads than none. */
-		dropin_say(LIBRARY, "threads run the requests", reason ? reason : ENOMEM);
+		if (glibc_found())
+			choice = ENGINE_GLIBC;
+		available = false;
 	}
+	if (available)
+		dropin_say(LIBRARY, "using " DROPIN_DEVICE, 0);
+	else if (choice == ENGINE_GLIBC)
+		dropin_say(LIBRARY, "glibc runs the requests", reason);
+	else
+		dropin_say(LIBRARY, "threads run the requests", reason);
 	/* Release: pairs with engine_is_glibc(). */
 	__atomic_store_n(&engine, choice, __ATOMIC_RELEASE);
 }

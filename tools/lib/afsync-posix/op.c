@@ -194,6 +194,9 @@ void op_end(struct op *op, int error, ssize_t value)
 	struct file *file;
 	struct op *next;
 
+	/* One that was cancelled; its file is let go of before anybody can see that. */
+	if (op->keeper)
+		keep_end(op, false);
 	lock();
 	if (!error && op->error)
 		error = op->error;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The threads that read and write. There are two pools: one for files and disks, of
- * limited size, and one for what may wait for somebody else for ever (pipes, sockets,
- * terminals), where each file and direction that has requests gets a thread of its own.
+ * The threads that read and write, and sync what the device does not. There are two pools:
+ * one for files and disks, of limited size, and one for what may wait for somebody else
+ * for ever (pipes, sockets, terminals), where each file and direction that has requests
+ * gets a thread of its own. The keeper (keep.c) has a third one.
  *
  * A queue is ordered by aio_reqprio, and by age among equals. Threads are made when there
  * is work that no idle one can take, and end when there was none for a while. They block
@@ -22,14 +23,7 @@
 /* More than a program has pipes, as a rule; the rest waits for those. */
 #define PIPE_THREADS	1024
 
-struct pool {
-	struct link queue[PRIO_DELTA_MAX + 1];	/* ops, QUEUED */
-	unsigned int queued;
-	unsigned int threads;
-	unsigned int idle;		/* of them waiting, or about to wake up */
-	unsigned int limit;
-	pthread_cond_t work;
-};
+static const pthread_cond_t fresh = PTHREAD_COND_INITIALIZER;
 
 struct pool disk_pool = { .limit = DISK_THREADS, .work = PTHREAD_COND_INITIALIZER };
 struct pool pipe_pool = { .limit = PIPE_THREADS, .work = PTHREAD_COND_INITIALIZER };
@@ -51,18 +45,22 @@ static struct op *take(struct pool *pool)
 	return NULL;
 }
 
-/* Waits for work. False when there was none for so long that the thread should end. */
-static bool await_work(struct pool *pool)
+/* Waits, as long as an idle thread lives. False when nothing came. */
+bool __await_while_idle(pthread_cond_t *work)
 {
 	struct timespec until;
-	int ret = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += idle_seconds;
+	return !pthread_cond_clockwait(work, &posix_lock, CLOCK_MONOTONIC, &until);
+}
+
+/* Waits for work. False when there was none for so long that the thread should end. */
+static bool await_work(struct pool *pool)
+{
 	pool->idle++;
-	while (!pool->queued && !ret)
-		ret = pthread_cond_clockwait(&pool->work, &posix_lock, CLOCK_MONOTONIC,
-					     &until);
+	while (!pool->queued && __await_while_idle(&pool->work))
+		;
 	pool->idle--;
 	return pool->queued;
 }
@@ -73,6 +71,7 @@ static void *pool_thread(void *arg)
 	struct op *op;
 
 	lock();
+	pool->idle--;
 	do {
 		while ((op = take(pool))) {
 			unlock();
@@ -81,8 +80,41 @@ static void *pool_thread(void *arg)
 		}
 	} while (await_work(pool));
 	pool->threads--;
+	if (pool->keeper)
+		__keeper_wake(pool->keeper);
 	unlock();
 	return NULL;
+}
+
+/* A new thread counts as idle until it has begun. */
+static bool __thread_make(struct pool *pool)
+{
+	if (thread_start(pool_thread, pool))
+		return false;
+	pool->threads++;
+	pool->idle++;
+	return true;
+}
+
+/*
+ * For the keeper: makes a thread if there is work for one more, or does the work if none
+ * can be made. False if there was nothing to do.
+ */
+bool __pool_grow(struct pool *pool)
+{
+	struct op *op;
+
+	if (pool->idle >= pool->queued || pool->threads >= pool->limit)
+		return false;
+	if (__thread_make(pool))
+		return true;
+	if (pool->threads)
+		return false;
+	op = take(pool);
+	unlock();
+	op_run(op);
+	lock();
+	return true;
 }
 
 /*
@@ -94,12 +126,11 @@ int __pool_add(struct pool *pool, struct op *op)
 	/* The priority of a sync is for the device; one that comes here is not late. */
 	struct link *queue = &pool->queue[op_is_sync(op) ? 0 : op->prio];
 
-	if (pool->idle <= pool->queued && pool->threads < pool->limit) {
-		if (!thread_start(pool_thread, pool))
-			pool->threads++;
-		else if (!pool->threads)
-			return EAGAIN;
-	}
+	if (pool->keeper)
+		__keeper_wake(pool->keeper);
+	else if (pool->idle <= pool->queued && pool->threads < pool->limit &&
+		 !__thread_make(pool) && !pool->threads)
+		return EAGAIN;
 	if (!queue->next)
 		link_init(queue);
 	op->pool = pool;
@@ -130,10 +161,16 @@ void pool_configure(const struct aioinit *init)
 	unlock();
 }
 
+/* The pool of a keeper; in memory that is all zero. */
+void pool_init(struct pool *pool, struct keeper *keeper)
+{
+	pool->limit = DISK_THREADS;
+	pool->keeper = keeper;
+	memcpy(&pool->work, &fresh, sizeof(fresh));
+}
+
 static void forget(struct pool *pool)
 {
-	static const pthread_cond_t fresh = PTHREAD_COND_INITIALIZER;
-
 	memset(pool->queue, 0, sizeof(pool->queue));
 	pool->queued = 0;
 	pool->threads = 0;

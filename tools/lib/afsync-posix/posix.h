@@ -78,6 +78,17 @@ struct identity {
 	mode_t mode;
 };
 
+/* Threads, and what they are to do; see pool.c. */
+struct pool {
+	struct link queue[PRIO_DELTA_MAX + 1];	/* ops, QUEUED */
+	unsigned int queued;
+	unsigned int threads;
+	unsigned int idle;		/* of them waiting, or about to wake up */
+	unsigned int limit;
+	pthread_cond_t work;
+	struct keeper *keeper;		/* whose threads they are, or NULL */
+};
+
 /* What to do at the end; copied from the program's sigevent at the call. */
 struct notice {
 	int kind;			/* sigev_notify */
@@ -138,7 +149,10 @@ struct op {
 	bool stranded;			/* of a sync: its ring was lost before its start */
 	bool submitted;			/* of a sync: the device, or we, took it */
 	bool ready;			/* of a sync: its epoch was done before that */
+	bool writable;			/* of a sync: fixed; for a file open for writing only */
 	bool elsewhere;			/* of a sync: there is no ring; a pool runs it */
+	struct keeper *keeper;		/* of a sync elsewhere: who keeps its file, or NULL */
+	int kept;			/* the descriptor in the table of the keeper */
 
 	bool late;			/* ended, with error and value kept for the block */
 	ssize_t value;			/* if late */
@@ -171,7 +185,7 @@ static inline void unlock(void)
  * their comment says otherwise. __name: the caller holds the lock.
  */
 
-/* glibc.c: who serves this process */
+/* glibc.c: who serves this process, and what it has to expect */
 struct glibc_calls {
 	int (*fsync)(int operation, struct aiocb *block);
 	int (*read)(struct aiocb *block);
@@ -193,6 +207,7 @@ struct glibc_calls {
 extern struct glibc_calls glibc;
 bool engine_is_ours(void);
 bool engine_is_glibc(void);
+bool program_links_us(void);
 
 /* op.c */
 int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp);
@@ -209,6 +224,7 @@ void block_refused(struct aiocb *block, int error);
 
 /* transfer.c: reads and writes; what a thread of a pool does */
 int identity_of(int fd, struct identity *id);
+int same_file(const struct op *op);
 int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset,
 		   struct group *group);
 void op_run(struct op *op);
@@ -234,9 +250,18 @@ void __stream_forget_all(void);
 extern struct pool disk_pool, pipe_pool;
 int __pool_add(struct pool *pool, struct op *op);
 void __pool_del(struct op *op);
+bool __pool_grow(struct pool *pool);
+void pool_init(struct pool *pool, struct keeper *keeper);
 void __pool_forget_all(void);
+bool __await_while_idle(pthread_cond_t *work);
 void pool_configure(const struct aioinit *init);
 int thread_start(void *(*function)(void *arg), void *arg);
+
+/* keep.c */
+int keep(struct op *op);
+void keep_end(struct op *op, bool here);
+void __keeper_wake(struct keeper *keeper);
+void __keep_forget(void);
 
 /* device.c */
 int device_submit(struct op *op, unsigned int ioprio, bool held);

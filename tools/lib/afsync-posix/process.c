@@ -35,6 +35,7 @@ static void child(void)
 	__op_forget_all();
 	__stream_forget_all();
 	__pool_forget_all();
+	__keep_forget();
 	__device_forget();
 	posix_lock = fresh;
 }

@@ -186,8 +186,9 @@ void __stream_unhold(struct op *op)
 
 /*
  * A read or write failed: the syncs that were called while it was in flight have to
- * tell. Those are the ones of its epoch and of all later ones. A request that was
- * cancelled has not failed.
+ * tell. Those are the ones of its epoch and of all later ones. A request that the program
+ * has cancelled has not failed; one that was cancelled as it ran, because its descriptor
+ * had been closed, has.
  */
 void __stream_failed(struct op *op, int error)
 {
@@ -195,7 +196,7 @@ void __stream_failed(struct op *op, int error)
 	struct epoch *epoch;
 	struct op *sync;
 
-	if (!error || error == ECANCELED)
+	if (!error || (error == ECANCELED && op->state != OP_RUNNING))
 		return;
 	for (e = &op->epoch->link; e != &op->file->epochs; e = e->next) {
 		epoch = element(e, struct epoch, link);

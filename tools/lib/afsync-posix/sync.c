@@ -4,13 +4,16 @@
  * call and all errors are those of the call. Behind reads and writes in flight the
  * device holds the sync until stream.c has it started.
  *
- * Should the ring be lost, or not be had again (after a fork, in a process that has used
- * up its descriptors or can no longer see /dev), the sync is done by a thread of the
- * pool: it is never refused for a reason that fsync(2) does not have.
+ * Where there is no device for a program that links the library, or no ring can be had
+ * again (after a fork, in a process that has used up its descriptors or can no longer see
+ * /dev), the keeper keeps the file, and a thread of its pool syncs it. Where there
+ * can be no keeper, a thread of the other pool does, as long as the descriptor is still
+ * that of the file. No sync is refused for a reason that fsync(2) does not have.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -53,11 +56,25 @@ static unsigned int ioprio_lowered(int delta)
 	return IOPRIO_VALUE(class, level);
 }
 
-static bool open_for_writing(int fd)
+/*
+ * The manuals want a descriptor that is open for writing. glibc takes any, and so does this
+ * library where it is preloaded. A directory, which cannot be opened for writing, is
+ * always accepted: to sync it is what makes a rename durable.
+ */
+static bool wants_writable(int fd)
 {
-	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
 
-	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY;
+	return program_links_us() && !(!fstat(fd, &st) && S_ISDIR(st.st_mode));
+}
+
+static bool is_acceptable(const struct op *op)
+{
+	int flags = fcntl(op->fd, F_GETFL);
+
+	if (flags < 0 || flags & O_PATH)
+		return false;
+	return !op->writable || (flags & O_ACCMODE) != O_RDONLY;
 }
 
 /* Makes ready for a pool what the device cannot take; the checks of the call. */
@@ -65,15 +82,23 @@ static int sync_divert(struct op *op)
 {
 	int ret;
 
-	if (!open_for_writing(op->fd))
+	if (!is_acceptable(op))
 		return EBADF;
 	ret = identity_of(op->fd, &op->id);
 	if (ret)
 		return ret;
-	op->pool = &disk_pool;
-	op->elsewhere = true;
-	dropin_count(DROPIN_ELSEWHERE, 1);
-	return 0;
+	if (S_ISFIFO(op->id.mode) || S_ISSOCK(op->id.mode))
+		return EINVAL;
+	ret = keep(op);
+	if (ret == ENOSYS) {
+		op->pool = &disk_pool;
+		ret = 0;
+	}
+	if (!ret) {
+		op->elsewhere = true;
+		dropin_count(DROPIN_ELSEWHERE, 1);
+	}
+	return ret;
 }
 
 static void sync_run_elsewhere(struct op *op)
@@ -99,10 +124,16 @@ void sync_start(struct op *op)
 		device_start(op);
 }
 
-/* The same for one whose ring was lost before it could be started. */
+/*
+ * The same for one whose ring was lost before it could be started. The device has let go of
+ * its file, which has to be found again by the descriptor.
+ */
 void sync_restart(struct op *op)
 {
-	int ret = sync_divert(op);
+	int ret = same_file(op);
+
+	if (!ret)
+		ret = sync_divert(op);
 
 	if (ret)
 		op_end(op, ret, -1);
@@ -122,7 +153,7 @@ static int sync_submit(struct op *op, unsigned int ioprio, bool held)
 	if (ret == ENODEV)
 		ret = sync_divert(op);
 	/* Of two things that are wrong, the one that the manuals name first. */
-	if (ret == EINVAL && !open_for_writing(op->fd))
+	if (ret == EINVAL && !is_acceptable(op))
 		ret = EBADF;
 	return ret;
 }
@@ -158,6 +189,7 @@ int sync_queue(int operation, struct aiocb *block)
 	ret = op_alloc(block, operation == O_SYNC ? OP_FSYNC : OP_FDATASYNC, &op);
 	if (ret)
 		return ret;
+	op->writable = wants_writable(op->fd);
 	ioprio = ioprio_lowered(op->prio);
 	/* A bad descriptor is in no stream; the device says what is wrong with it. */
 	known = stream_any() && !identity_of(op->fd, &op->id);

@@ -3,9 +3,11 @@
  * Reads and writes, and what a thread of a pool does with an op.
  *
  * They run on the descriptor number of the program: a duplicate would, when closed, take
- * the program's POSIX record locks along. So that a number which was closed and given to
+ * the program's POSIX record locks along. In another table of descriptors (keep.c) it
+ * would not, but each close there has the filesystem flush the file, which on NFS and
+ * CIFS makes every write synchronous. So that a number which was closed and given to
  * another file meanwhile does no harm, the file is compared before it is used, and the
- * request fails with EBADF. A program that closes and opens between that look and the
+ * request is cancelled. A program that closes and opens between that look and the
  * read or write itself, a few instructions, is not caught.
  */
 #include <errno.h>
@@ -32,15 +34,16 @@ int identity_of(int fd, struct identity *id)
 	return 0;
 }
 
-static int same_file(const struct op *op)
+/* ECANCELED if the descriptor was closed, or is that of another file by now. */
+int same_file(const struct op *op)
 {
 	struct identity now;
 	int ret;
 
 	ret = identity_of(op->fd, &now);
 	if (ret)
-		return ret;
-	return now.dev == op->id.dev && now.ino == op->id.ino ? 0 : EBADF;
+		return ret == EBADF ? ECANCELED : ret;
+	return now.dev == op->id.dev && now.ino == op->id.ino ? 0 : ECANCELED;
 }
 
 static ssize_t transfer(const struct op *op)
@@ -63,23 +66,26 @@ static ssize_t transfer(const struct op *op)
 /* Runs an op and ends it. The caller, a thread of a pool, took it out of the queue. */
 void op_run(struct op *op)
 {
+	int fd = op->keeper ? op->kept : op->fd;
 	ssize_t value = 0;
 	int error;
 
-	error = same_file(op);
+	error = op->keeper ? 0 : same_file(op);
 	if (!error) {
 		/* The C library's own signals are not blocked in this thread. */
 		do {
 			if (op->kind == OP_FSYNC)
-				value = fsync(op->fd);
+				value = fsync(fd);
 			else if (op->kind == OP_FDATASYNC)
-				value = fdatasync(op->fd);
+				value = fdatasync(fd);
 			else
 				value = transfer(op);
 		} while (value < 0 && errno == EINTR);
 		if (value < 0)
 			error = errno;
 	}
+	if (op->keeper)
+		keep_end(op, true);
 	op_end(op, error, value);
 }
 
