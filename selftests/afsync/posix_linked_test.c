@@ -83,7 +83,8 @@ static int times_open(ino_t inode)
 	int own, one, n;
 
 	snprintf(self, sizeof(self), "%d", thread_id());
-	n = own = times_open_in(self, inode);
+	own = times_open_in(self, inode);
+	n = own;
 	need(threads && own > 1);
 	while ((thread = readdir(threads))) {
 		if (thread->d_name[0] == '.')

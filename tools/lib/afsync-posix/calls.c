@@ -9,7 +9,8 @@
  *	op.c		requests in flight, their end, and the control blocks
  *	device.c	the ring and its reader
  *	list.c, suspend.c, cancel.c, notify.c	what their names say
- *	glibc.c		without the device: glibc, for the life of the process
+ *	glibc.c		who serves the process: we or, for its whole life, glibc
+ *	keep.c, keeper.c	the file of a sync that the device does not hold
  *	process.c	the child of a fork starts anew; exit
  *
  * The functions have all names of glibc's and no version, so they stand for every
@@ -21,13 +22,16 @@
  *			there is no descriptor, so nothing is synced
  *	in flight	a block that is in flight is refused with EINVAL
  *	aio_return	gives a result once, then EINVAL; -1 before the end, with no error
- *	close		does not cancel; a sync is of the file of the call, a read or
- *			write whose descriptor was closed or reused fails with EBADF
+ *	close		does not cancel a sync, which is of the file of the call; a read or
+ *			write whose descriptor was closed or reused is cancelled
  *	cancel		queued requests, syncs included, can be cancelled; what runs cannot
  *	fork		the child has nothing in flight, and a ring of its own
  *	exit, exec	end what is queued; nothing waits for it
  *	signals		of the notification only; our threads block all others
- *	no device	glibc does everything
+ *	descriptor	of a directory may be open for reading; preloaded, any may, as in
+ *			glibc
+ *	no device	preloaded, glibc does everything; linked, our threads do, and all
+ *			that is said here holds
  */
 #include <errno.h>
 

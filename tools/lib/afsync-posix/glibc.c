@@ -57,9 +57,9 @@ static bool glibc_found(void)
 /* Does this object name us among the libraries that it needs? */
 static int needs_us(struct dl_phdr_info *object, size_t size, void *unused)
 {
-	const ElfW(Dyn) *dynamic = NULL, *d;
+	const ElfW(Dyn) * dynamic = NULL, *d;
 	const char *strings = NULL;
-	ElfW(Half) i;
+	unsigned int i;
 
 	(void)size;
 	(void)unused;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The keeper, for keeper.c, which is its thread, and keep.c, which asks it.
+ */
+#ifndef _AFSYNC_POSIX_KEEP_H
+#define _AFSYNC_POSIX_KEEP_H
+
+#include "posix.h"
+
+/* What the keeper is asked for; on the stack of the caller, which waits. */
+struct job {
+	struct link link;
+	bool drop;		/* close @fd; else receive it */
+	bool done;
+	int fd;			/* in the table of the keeper; -1 if it could not be had */
+	struct keeper *keeper;
+};
+
+struct keeper {
+	int send;		/* fixed; in the program's table, as long as it is @inode */
+	ino_t inode;		/* fixed */
+	int receive;		/* fixed; in the keeper's table */
+	struct link jobs;
+	pthread_cond_t work;
+	pthread_cond_t answer;
+	unsigned int users;	/* callers that wait for it, and files that it keeps */
+	struct pool pool;	/* whose threads have its table */
+	bool broken;		/* what comes out of the socket is not what went in */
+	bool ready;		/* it has its table, or cannot have one: */
+	int error;
+};
+
+/* keeper.c */
+void *keeper_main(void *arg);
+
+/* keep.c */
+void __keeper_ends(struct keeper *keeper);
+
+#endif /* _AFSYNC_POSIX_KEEP_H */
