@@ -23,6 +23,8 @@ struct glibc_calls glibc;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* Written once, after the calls were looked up; atomic for those who do not decide. */
 static enum engine engine;
+/* Set at load. */
+static bool linked;
 
 /* The functions behind ours. Those that look at no offset have one for both names. */
 static bool glibc_found(void)
@@ -81,24 +83,25 @@ static int needs_us(struct dl_phdr_info *object, size_t size, void *unused)
 	return 0;
 }
 
+/*
+ * At load: to look at the objects takes a lock of the linker, which stays locked in the
+ * child if another thread forks meanwhile.
+ */
+static void __attribute__((constructor(101))) look_at_the_program(void)
+{
+	linked = dl_iterate_phdr(needs_us, NULL);
+}
+
 /* Whether the program, or a library of it, is linked with this one; else it is preloaded. */
 bool program_links_us(void)
 {
-	/* The answer, plus 1; all threads find the same. */
-	static int known;
-	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
-
-	if (!answer) {
-		answer = 1 + dl_iterate_phdr(needs_us, NULL);
-		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
-	}
-	return answer > 1;
+	return linked;
 }
 
 static void decide(void)
 {
 	enum engine choice = ENGINE_OURS;
-	bool available, linked = program_links_us();
+	bool available;
 	int reason;
 
 	available = device_available(&reason);
