@@ -8,6 +8,8 @@
  */
 #include "posix.h"
 
+#include <sys/resource.h>
+
 #define SIGNAL	(SIGRTMIN + 3)
 
 FIXTURE(notify) {
@@ -403,6 +405,160 @@ TEST_F(notify, function_that_waits_does_not_hold_up_other_syncs)
 	EXPECT_EQ(0, block_end(&block));
 	turn_post(&turns[1]);
 	turn_wait(&turns[0], 1);
+}
+
+/* A user who may not have the scheduling that is asked for (EPERM) hears all the same. */
+TEST_F(notify, thread_that_may_not_be_scheduled_as_asked_for_runs_without_that)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	struct rlimit none = {};
+	struct aiocb blocks[8];
+	struct heard heard[8];
+	pthread_attr_t attr;
+	pid_t pid;
+	int i;
+
+	need(pthread_attr_init(&attr) == 0);
+	need(pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED) == 0);
+	need(pthread_attr_setschedpolicy(&attr, SCHED_FIFO) == 0);
+	need(pthread_attr_setschedparam(&attr, &param) == 0);
+	need(pthread_attr_setstacksize(&attr, 3 << 20) == 0);
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		need(setrlimit(RLIMIT_RTPRIO, &none) == 0);
+		need(setresuid(1000, 1000, 1000) == 0);
+		for (i = 0; i < 8; i++) {
+			blocks[i] = calling_block(self->s.file, &heard[i], &attr);
+			heard[i].block = &blocks[i];
+			need(sync_queue(O_SYNC, &blocks[i]) == 0);
+		}
+		need(sync_now(O_SYNC, self->s.file) == 0);
+		for (i = 0; i < 8; i++) {
+			turn_wait(&heard[i].turn, 1);
+			need(heard[i].stack == 3 << 20);
+			need(block_end(&blocks[i]) == 0);
+		}
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* Not even thousands of them: each would be waited for if the order were kept. */
+TEST_F(notify, threads_that_cannot_be_had_hold_up_no_request_and_no_other_thread)
+{
+	static struct aiocb blocks[1000];
+	struct heard heard, unheard;
+	struct aiocb block;
+	pthread_attr_t attr;
+	int i;
+
+	need(pthread_attr_init(&attr) == 0);
+	need(pthread_attr_setstacksize(&attr, 1UL << (sizeof(long) * 8 - 4)) == 0);
+	for (i = 0; i < 1000; i++) {
+		blocks[i] = calling_block(self->s.file, &unheard, &attr);
+		close(unheard.turn.fds[0]);
+		close(unheard.turn.fds[1]);
+		ASSERT_EQ(0, sync_queue(O_SYNC, &blocks[i]));
+	}
+	for (i = 0; i < 1000; i++)
+		ASSERT_EQ(0, block_end(&blocks[i]));
+	block = calling_block(self->s.file, &heard, NULL);
+	heard.block = &block;
+	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
+	turn_wait(&heard.turn, 1);
+	EXPECT_EQ(0, block_end(&block));
+	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
+	pthread_attr_destroy(&attr);
+}
+
+/* As many threads as the program may have: the notification comes when there is room. */
+TEST_F(notify, thread_that_cannot_be_had_yet_comes_later)
+{
+	struct rlimit none = {}, old;
+	struct aiocb block;
+	struct heard heard;
+	pid_t pid;
+
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		need(setresuid(1000, 1000, 1000) == 0);
+		need(getrlimit(RLIMIT_NPROC, &old) == 0);
+		none.rlim_max = old.rlim_max;
+		block = calling_block(self->s.file, &heard, NULL);
+		heard.block = &block;
+		sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+		need(sync_queue(O_SYNC, &block) == 0);
+		need(setrlimit(RLIMIT_NPROC, &none) == 0);
+		sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+		need(block_end(&block) == 0);
+		need(sync_now(O_SYNC, self->s.file) == 0);
+		/* Who asks for another one now cannot be promised it. */
+		need(poll(&(struct pollfd) { .fd = heard.turn.fds[0], .events = POLLIN },
+			  1, 0) == 0);
+		need(setrlimit(RLIMIT_NPROC, &old) == 0);
+		turn_wait(&heard.turn, 1);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* EAGAIN, and nothing is queued, where the notification could never be made. */
+TEST_F(notify, thread_that_nobody_could_ever_create_is_eagain_at_the_call)
+{
+	struct rlimit none = {}, old;
+	struct aiocb block;
+	struct heard heard;
+	pid_t pid;
+
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		need(setresuid(1000, 1000, 1000) == 0);
+		need(sync_now(O_SYNC, self->s.file) == 0);
+		need(getrlimit(RLIMIT_NPROC, &old) == 0);
+		none.rlim_max = old.rlim_max;
+		need(setrlimit(RLIMIT_NPROC, &none) == 0);
+		block = calling_block(self->s.file, &heard, NULL);
+		heard.block = &block;
+		need(sync_queue(O_SYNC, &block) == -EAGAIN);
+		need(setrlimit(RLIMIT_NPROC, &old) == 0);
+		need(sync_queue(O_SYNC, &block) == 0);
+		turn_wait(&heard.turn, 1);
+		need(block_end(&block) == 0);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+/* What the parent waits for is none of the child's. */
+TEST_F(notify, child_of_a_fork_gets_its_own_threads)
+{
+	struct heard heard, childs;
+	struct aiocb block, mine;
+	int other;
+	pid_t pid;
+
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	block = calling_block(self->s.file, &heard, NULL);
+	heard.block = &block;
+	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		other = world_open(&self->s.world, "other", O_RDWR);
+		mine = calling_block(other, &childs, NULL);
+		childs.block = &mine;
+		need(sync_queue(O_SYNC, &mine) == 0);
+		turn_wait(&childs.turn, 1);
+		_exit(block_end(&mine) != 0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	turn_wait(&heard.turn, 1);
+	EXPECT_EQ(0, block_end(&block));
 }
 
 /* --- thread id --- */

@@ -4,11 +4,11 @@
  *
  * Locking: there is one lock, posix_lock. It protects the table of what is in flight
  * (op.c), the files and their epochs and lanes (stream.c), the queues and threads of
- * the pools (pool.c), and which ring is in use (device.c). A field without a word about
- * it below is under that lock; "fixed" means set before the op can be found. Under it
- * nothing waits: no command of the device but the look whether the ring is still ours, no
- * read, write or sync, no notification.
- * Threads are created under it. It is held across fork(), so that the child can trust
+ * the pools (pool.c), which ring is in use (device.c), and the notifier (notify.c). A
+ * field without a word about it below is under that lock; "fixed" means set before the op
+ * can be found. Under it nothing waits: no command of the device but the look whether the
+ * ring is still ours, no read, write or sync, no notification. Threads are created under
+ * it, except those of notifications. It is held across fork(), so that the child can trust
  * what it finds (process.c).
  *
  * aio_error(), aio_return() and aio_suspend() may be called in a signal handler: they
@@ -95,7 +95,7 @@ struct notice {
 	int signo;
 	pid_t tid;
 	union sigval value;
-	struct notice_thread *thread;	/* SIGEV_THREAD: owned, given to the thread */
+	struct notice_thread *thread;	/* SIGEV_THREAD: owned until it is sent */
 };
 
 enum op_kind { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC };
@@ -275,6 +275,7 @@ void __device_forget(void);
 int notice_copy(const struct sigevent *event, struct notice *notice);
 void notice_send(struct notice *notice);
 void notice_drop(struct notice *notice);
+void __notifier_forget(void);
 
 /* suspend.c */
 int suspend(const struct aiocb *const list[], int count,
@@ -283,6 +284,7 @@ void suspend_wake(const struct aiocb *block);
 int futex_wait(const uint32_t *word, uint32_t value,
 	       const struct timespec *deadline);
 void futex_wake(const uint32_t *word);
+int deadline_after(const struct timespec *timeout, struct timespec *deadline);
 
 /* cancel.c */
 int cancel_block(int fd, struct aiocb *block, int *answer);

@@ -36,6 +36,7 @@ static void child(void)
 	__stream_forget_all();
 	__pool_forget_all();
 	__keep_forget();
+	__notifier_forget();
 	__device_forget();
 	posix_lock = fresh;
 }

@@ -93,11 +93,15 @@ static struct event *event_of_list(const struct aiocb *const list[], int count)
 	return several ? &all_blocks : event_of(one);
 }
 
-static int deadline_after(const struct timespec *timeout, struct timespec *deadline)
+/*
+ * The clock of a deadline is that of the kernel, as futex_wait() is: a program may have
+ * been given a clock_gettime() with a time of its own.
+ */
+int deadline_after(const struct timespec *timeout, struct timespec *deadline)
 {
 	if (timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)
 		return EINVAL;
-	clock_gettime(CLOCK_MONOTONIC, deadline);
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, deadline);
 	/* A time that has passed, and one that never comes. */
 	if (timeout->tv_sec < 0)
 		return 0;
