@@ -536,7 +536,7 @@ TEST_F(notify, thread_that_nobody_could_ever_create_is_eagain_at_the_call)
 /* What the parent waits for is none of the child's. */
 TEST_F(notify, child_of_a_fork_gets_its_own_threads)
 {
-	struct heard heard, childs;
+	struct heard heard, other_heard;
 	struct aiocb block, mine;
 	int other;
 	pid_t pid;
@@ -549,10 +549,10 @@ TEST_F(notify, child_of_a_fork_gets_its_own_threads)
 	need(pid >= 0);
 	if (!pid) {
 		other = world_open(&self->s.world, "other", O_RDWR);
-		mine = calling_block(other, &childs, NULL);
-		childs.block = &mine;
+		mine = calling_block(other, &other_heard, NULL);
+		other_heard.block = &mine;
 		need(sync_queue(O_SYNC, &mine) == 0);
-		turn_wait(&childs.turn, 1);
+		turn_wait(&other_heard.turn, 1);
 		_exit(block_end(&mine) != 0);
 	}
 	EXPECT_EQ(0, child_wait(pid));

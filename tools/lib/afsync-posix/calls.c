@@ -8,10 +8,11 @@
  *	stream.c	a sync waits for the reads and writes queued before it
  *	op.c		requests in flight, their end, and the control blocks
  *	device.c	the ring and its reader
- *	list.c, suspend.c, cancel.c, notify.c	what their names say
+ *	list.c, suspend.c, cancel.c, notify.c, notifier.c	what their names say
  *	glibc.c		who serves the process: we or, for its whole life, glibc
  *	keep.c, keeper.c	the file of a sync that the device does not hold
  *	process.c	the child of a fork starts anew; exit
+ *	signals.c	no handler of the program runs in the middle of a call
  *
  * The functions have all names of glibc's and no version, so they stand for every
  * version that a program may have been linked with. They may be preloaded or linked.
@@ -70,14 +71,39 @@ static int result(int error, int saved)
 	return error ? -1 : 0;
 }
 
+struct call {
+	struct mask mask;
+	int saved;
+};
+
+/* Begins a call that we serve, with signals blocked. False if it is glibc's. */
+static bool call_begin(struct call *call)
+{
+	call->saved = errno;
+	if (engine_is_glibc())
+		return false;
+	signals_block(&call->mask);
+	if (engine_is_ours())
+		return true;
+	signals_restore(&call->mask);
+	return false;
+}
+
+static int call_end(const struct call *call, int error)
+{
+	signals_restore(&call->mask);
+	return result(error, call->saved);
+}
+
 int public_fsync(int operation, struct aiocb *block)
 {
-	int saved = errno, ret;
+	struct call call;
+	int ret;
 
-	if (engine_is_ours())
-		return result(sync_queue(operation, block), saved);
+	if (call_begin(&call))
+		return call_end(&call, sync_queue(operation, block));
 	if (!block)
-		return result(EINVAL, saved);
+		return result(EINVAL, 0);
 	ret = glibc.fsync(operation, block);
 	if (!ret)
 		dropin_count(DROPIN_ELSEWHERE, 1);
@@ -89,13 +115,6 @@ int public_fsync64(int operation, struct aiocb *block)
 	return public_fsync(operation, block);
 }
 
-static int transfer_call(struct aiocb *block, enum op_kind kind, off64_t offset)
-{
-	int saved = errno;
-
-	return result(transfer_queue(block, kind, offset, NULL), saved);
-}
-
 /* Where files are small, aio_offset is shorter in one of the two control blocks. */
 static off64_t wide_offset(struct aiocb *block)
 {
@@ -104,58 +123,66 @@ static off64_t wide_offset(struct aiocb *block)
 
 int public_read(struct aiocb *block)
 {
+	struct call call;
+
 	if (!block)
 		return result(EINVAL, 0);
-	if (!engine_is_ours())
+	if (!call_begin(&call))
 		return glibc.read(block);
-	return transfer_call(block, OP_READ, block->aio_offset);
+	return call_end(&call, transfer_queue(block, OP_READ, block->aio_offset, NULL));
 }
 
 int public_read64(struct aiocb *block)
 {
+	struct call call;
+
 	if (!block)
 		return result(EINVAL, 0);
-	if (!engine_is_ours())
+	if (!call_begin(&call))
 		return glibc.read64(block);
-	return transfer_call(block, OP_READ, wide_offset(block));
+	return call_end(&call, transfer_queue(block, OP_READ, wide_offset(block), NULL));
 }
 
 int public_write(struct aiocb *block)
 {
+	struct call call;
+
 	if (!block)
 		return result(EINVAL, 0);
-	if (!engine_is_ours())
+	if (!call_begin(&call))
 		return glibc.write(block);
-	return transfer_call(block, OP_WRITE, block->aio_offset);
+	return call_end(&call, transfer_queue(block, OP_WRITE, block->aio_offset, NULL));
 }
 
 int public_write64(struct aiocb *block)
 {
+	struct call call;
+
 	if (!block)
 		return result(EINVAL, 0);
-	if (!engine_is_ours())
+	if (!call_begin(&call))
 		return glibc.write64(block);
-	return transfer_call(block, OP_WRITE, wide_offset(block));
+	return call_end(&call, transfer_queue(block, OP_WRITE, wide_offset(block), NULL));
 }
 
 int public_listio(int mode, struct aiocb *const list[], int count,
 		  struct sigevent *event)
 {
-	int saved = errno;
+	struct call call;
 
-	if (!engine_is_ours())
+	if (!call_begin(&call))
 		return glibc.listio(mode, list, count, event);
-	return result(list_queue(mode, list, count, event, false), saved);
+	return call_end(&call, list_queue(mode, list, count, event, false, &call.mask));
 }
 
 int public_listio64(int mode, struct aiocb *const list[], int count,
 		    struct sigevent *event)
 {
-	int saved = errno;
+	struct call call;
 
-	if (!engine_is_ours())
+	if (!call_begin(&call))
 		return glibc.listio64(mode, list, count, event);
-	return result(list_queue(mode, list, count, event, true), saved);
+	return call_end(&call, list_queue(mode, list, count, event, true, &call.mask));
 }
 
 int public_error(const struct aiocb *block)
@@ -190,12 +217,15 @@ ssize_t public_return64(struct aiocb *block)
 
 int public_cancel(int fd, struct aiocb *block)
 {
-	int saved = errno, answer, ret;
+	struct call call = { .saved = errno };
+	int answer, ret;
 
+	/* Decides nothing: where nothing was queued, there is nothing to cancel. */
 	if (engine_is_glibc())
 		return glibc.cancel(fd, block);
+	signals_block(&call.mask);
 	ret = block ? cancel_block(fd, block, &answer) : cancel_fd(fd, &answer);
-	return ret ? result(ret, 0) : (result(0, saved), answer);
+	return call_end(&call, ret) ? -1 : answer;
 }
 
 int public_cancel64(int fd, struct aiocb *block)
@@ -221,10 +251,14 @@ int public_suspend64(const struct aiocb *const list[], int count,
 
 void public_init(const struct aioinit *init)
 {
+	struct call call;
+
 	if (!init)
 		return;
-	if (engine_is_ours())
-		pool_configure(init);
-	else
+	if (!call_begin(&call)) {
 		glibc.init(init);
+		return;
+	}
+	pool_configure(init);
+	call_end(&call, 0);
 }

@@ -89,19 +89,29 @@ static int elements_queue(struct aiocb *const list[], int count, struct group *g
 	return worst;
 }
 
-static int group_wait(struct group *group)
+/* With the signals open that are so in the program. */
+static int group_wait(struct group *group, const struct mask *mask)
 {
+	struct mask ours;
+	int ret = 0;
+
+	signals_restore(mask);
 	while (!__atomic_load_n(&group->done, __ATOMIC_ACQUIRE)) {
 		/* The elements go on; the program can wait for each by itself. */
 		if (futex_wait(&group->done, 0, NULL) == EINTR &&
-		    !__atomic_load_n(&group->done, __ATOMIC_ACQUIRE))
-			return EINTR;
+		    !__atomic_load_n(&group->done, __ATOMIC_ACQUIRE)) {
+			ret = EINTR;
+			break;
+		}
 	}
+	signals_block(&ours);
+	if (ret)
+		return ret;
 	return __atomic_load_n(&group->failed, __ATOMIC_RELAXED) ? EIO : 0;
 }
 
 int list_queue(int mode, struct aiocb *const list[], int count,
-	       const struct sigevent *event, bool wide)
+	       const struct sigevent *event, bool wide, const struct mask *mask)
 {
 	struct group *group;
 	int ret, waited = 0;
@@ -123,7 +133,7 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 	ret = elements_queue(list, count, group, wide);
 	group_end(group, false);
 	if (group->waits)
-		waited = group_wait(group);
+		waited = group_wait(group, mask);
 	group_put(group);
 	if (waited == EINTR)
 		return EINTR;

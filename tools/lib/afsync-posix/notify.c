@@ -2,193 +2,14 @@
 /*
  * What a program asked to be told by. It is copied at the call, thread attributes
  * included: the control block may be gone when the request ends, and so may the
- * attributes.
- *
- * A signal is sent by the thread that ends the request. Threads are created by one that
- * does nothing else, the notifier: where one cannot be had, or not at once, that holds up
- * no request; and what a new thread has of the thread that creates it is what the program
- * has. The notifier is created by the call that asks for such a notification, and ends
- * when none has been outstanding for a while.
+ * attributes. A signal is sent by the thread that ends the request; notifier.c creates
+ * the threads.
  */
 #include <errno.h>
-#include <sched.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "posix.h"
-
-/* How long to go on asking for a thread when the program has as many as it may have. */
-#define THREAD_TRIES	3000
-#define THREAD_NAP_NS	10000000
-#define IDLE_SECONDS	1
-
-/* Owned by the notice, then by the notifier, and from its creation on by the thread. */
-struct notice_thread {
-	struct link link;	/* in the notifier's list */
-	unsigned int tries;	/* the notifier's */
-	void (*function)(union sigval value);
-	union sigval value;
-	pthread_attr_t attr;
-};
-
-static struct {
-	struct link list;		/* what was handed over, oldest first */
-	unsigned int outstanding;	/* atomic; of those in the list, and to come */
-	uint32_t event;			/* atomic, futex; counts what may end a wait */
-	bool runs;
-} notifier = { .list = LINK_INIT(notifier.list) };
-
-static int copy_scheduling(pthread_attr_t *to, const pthread_attr_t *from)
-{
-	struct sched_param param;
-	int value, ret;
-
-	ret = pthread_attr_getinheritsched(from, &value);
-	if (!ret)
-		ret = pthread_attr_setinheritsched(to, value);
-	if (!ret)
-		ret = pthread_attr_getschedpolicy(from, &value);
-	if (!ret)
-		ret = pthread_attr_setschedpolicy(to, value);
-	if (!ret)
-		ret = pthread_attr_getschedparam(from, &param);
-	if (!ret)
-		ret = pthread_attr_setschedparam(to, &param);
-	if (!ret)
-		ret = pthread_attr_getscope(from, &value);
-	if (!ret)
-		ret = pthread_attr_setscope(to, value);
-	return ret;
-}
-
-static int copy_stack(pthread_attr_t *to, const pthread_attr_t *from)
-{
-	size_t size;
-	void *stack;
-	int ret;
-
-	ret = pthread_attr_getguardsize(from, &size);
-	if (!ret)
-		ret = pthread_attr_setguardsize(to, size);
-	if (!ret)
-		ret = pthread_attr_getstack(from, &stack, &size);
-	if (ret)
-		return ret;
-	/* Without an address, what is told is the end of a stack at no place. */
-	if (stack && (uintptr_t)stack + size)
-		return pthread_attr_setstack(to, stack, size);
-	ret = pthread_attr_getstacksize(from, &size);
-	return ret ? ret : pthread_attr_setstacksize(to, size);
-}
-
-static int copy_masks(pthread_attr_t *to, const pthread_attr_t *from)
-{
-	cpu_set_t cpus;
-	sigset_t mask;
-
-	if (!pthread_attr_getsigmask_np(from, &mask))
-		pthread_attr_setsigmask_np(to, &mask);
-	if (!pthread_attr_getaffinity_np(from, sizeof(cpus), &cpus) &&
-	    CPU_COUNT(&cpus) < CPU_SETSIZE)
-		pthread_attr_setaffinity_np(to, sizeof(cpus), &cpus);
-	return 0;
-}
-
-static int attr_init(pthread_attr_t *attr)
-{
-	sigset_t none;
-	int ret;
-
-	ret = pthread_attr_init(attr);
-	if (ret)
-		return ret;
-	/* Nobody knows the thread, so nobody can join it. */
-	ret = pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
-	/* Our own threads block all signals; this one is the program's. */
-	sigemptyset(&none);
-	if (!ret)
-		ret = pthread_attr_setsigmask_np(attr, &none);
-	if (ret)
-		pthread_attr_destroy(attr);
-	return ret;
-}
-
-static void *notifier_main(void *arg);
-
-/* Makes sure that the notifier is there, and stays until notifier_put(). */
-static int notifier_get(void)
-{
-	int ret = 0;
-
-	lock();
-	if (!notifier.runs)
-		ret = thread_start(notifier_main, NULL);
-	if (!ret) {
-		notifier.runs = true;
-		__atomic_add_fetch(&notifier.outstanding, 1, __ATOMIC_RELAXED);
-	}
-	unlock();
-	return ret ? EAGAIN : 0;
-}
-
-static void notifier_wake(void)
-{
-	__atomic_add_fetch(&notifier.event, 1, __ATOMIC_SEQ_CST);
-	futex_wake(&notifier.event);
-}
-
-/* With the lock or without. */
-static void notifier_put(void)
-{
-	/* It waits without an end as long as there are any. */
-	if (!__atomic_sub_fetch(&notifier.outstanding, 1, __ATOMIC_SEQ_CST))
-		notifier_wake();
-}
-
-static void thread_free(struct notice_thread *thread)
-{
-	pthread_attr_destroy(&thread->attr);
-	free(thread);
-}
-
-static int thread_copy(const struct sigevent *event, struct notice *notice)
-{
-	const pthread_attr_t *attr = event->sigev_notify_attributes;
-	struct notice_thread *thread;
-	int ret;
-
-	if (!event->sigev_notify_function)
-		return EINVAL;
-	thread = calloc(1, sizeof(*thread));
-	if (!thread)
-		return EAGAIN;
-	ret = attr_init(&thread->attr);
-	if (ret) {
-		free(thread);
-		return EAGAIN;
-	}
-	if (attr)
-		ret = copy_scheduling(&thread->attr, attr);
-	if (!ret && attr)
-		ret = copy_stack(&thread->attr, attr);
-	if (!ret && attr)
-		ret = copy_masks(&thread->attr, attr);
-	if (ret && ret != ENOMEM)
-		ret = EINVAL;
-	if (!ret)
-		ret = notifier_get();
-	if (ret) {
-		thread_free(thread);
-		return ret == ENOMEM ? EAGAIN : ret;
-	}
-	link_init(&thread->link);
-	thread->function = event->sigev_notify_function;
-	thread->value = event->sigev_value;
-	notice->thread = thread;
-	return 0;
-}
 
 /*
  * Copies what @event asks for; NULL asks for nothing. EINVAL if that is nothing that can
@@ -215,7 +36,7 @@ int notice_copy(const struct sigevent *event, struct notice *notice)
 			return EINVAL;
 		break;
 	case SIGEV_THREAD:
-		ret = thread_copy(event, notice);
+		ret = notice_thread_copy(event, &notice->thread);
 		if (ret)
 			return ret;
 		break;
@@ -224,147 +45,6 @@ int notice_copy(const struct sigevent *event, struct notice *notice)
 	}
 	notice->kind = event->sigev_notify;
 	return 0;
-}
-
-static void *thread_main(void *arg)
-{
-	struct notice_thread *thread = arg;
-	void (*function)(union sigval value) = thread->function;
-	union sigval value = thread->value;
-
-	/* Now, as the function may end the thread. */
-	thread_free(thread);
-	function(value);
-	return NULL;
-}
-
-/* Whether another try, without some attributes, may succeed where this one has not. */
-static bool refused(int error)
-{
-	return error && error != EAGAIN;
-}
-
-/*
- * A program hears of the end of its request even if the thread cannot be as it wanted:
- * first it does without the scheduling and the CPUs, which it may not have (EPERM), or
- * which there are none of, then without all but the signal mask. EAGAIN: may succeed
- * later.
- */
-static int thread_create(struct notice_thread *thread)
-{
-	pthread_attr_t plain;
-	sigset_t mask;
-	cpu_set_t none;
-	pthread_t id;
-	int ret;
-
-	ret = pthread_create(&id, &thread->attr, thread_main, thread);
-	if (!refused(ret))
-		return ret;
-	pthread_attr_setinheritsched(&thread->attr, PTHREAD_INHERIT_SCHED);
-	pthread_attr_setaffinity_np(&thread->attr, 0, &none);
-	ret = pthread_create(&id, &thread->attr, thread_main, thread);
-	if (!refused(ret))
-		return ret;
-	if (attr_init(&plain))
-		return EAGAIN;
-	if (!pthread_attr_getsigmask_np(&thread->attr, &mask))
-		pthread_attr_setsigmask_np(&plain, &mask);
-	ret = pthread_create(&id, &plain, thread_main, thread);
-	pthread_attr_destroy(&plain);
-	return ret;
-}
-
-/*
- * Tries each of the list once, so that one which waits holds up the others no longer than
- * a nap. Lets go of the lock for a while.
- */
-static void __notifier_round(void)
-{
-	struct notice_thread *thread;
-	struct link round;
-	int ret;
-
-	link_init(&round);
-	while (!link_empty(&notifier.list)) {
-		thread = element(notifier.list.next, struct notice_thread, link);
-		link_del(&thread->link);
-		link_add(&round, &thread->link);
-	}
-	while (!link_empty(&round)) {
-		thread = element(round.next, struct notice_thread, link);
-		link_del(&thread->link);
-		unlock();
-		ret = thread_create(thread);
-		lock();
-		if (ret == EAGAIN && ++thread->tries < THREAD_TRIES) {
-			link_add(&notifier.list, &thread->link);
-			continue;
-		}
-		if (ret)
-			thread_free(thread);
-		notifier_put();
-	}
-}
-
-/* Waits for work. False when there was none for so long that the thread should end. */
-static bool __notifier_wait(void)
-{
-	const struct timespec idle = { .tv_sec = IDLE_SECONDS };
-	struct timespec until;
-	bool forever;
-	uint32_t event;
-	int ret;
-
-	while (link_empty(&notifier.list)) {
-		event = __atomic_load_n(&notifier.event, __ATOMIC_SEQ_CST);
-		forever = __atomic_load_n(&notifier.outstanding, __ATOMIC_SEQ_CST);
-		if (!forever)
-			deadline_after(&idle, &until);
-		unlock();
-		ret = futex_wait(&notifier.event, event, forever ? NULL : &until);
-		lock();
-		if (ret == ETIMEDOUT && !__atomic_load_n(&notifier.outstanding, __ATOMIC_RELAXED))
-			return false;
-	}
-	return true;
-}
-
-static void *notifier_main(void *arg)
-{
-	const struct timespec nap = { .tv_nsec = THREAD_NAP_NS };
-
-	(void)arg;
-	lock();
-	while (__notifier_wait()) {
-		__notifier_round();
-		if (link_empty(&notifier.list))
-			continue;
-		unlock();
-		nanosleep(&nap, NULL);
-		lock();
-	}
-	notifier.runs = false;
-	unlock();
-	return NULL;
-}
-
-/* Hands a notice over to the notifier. */
-static void thread_send(struct notice *notice)
-{
-	lock();
-	link_add(&notifier.list, &notice->thread->link);
-	unlock();
-	notice->thread = NULL;
-	notifier_wake();
-}
-
-/* In the child of a fork: the thread, and all that is outstanding, are the parent's. */
-void __notifier_forget(void)
-{
-	link_init(&notifier.list);
-	notifier.outstanding = 0;
-	notifier.runs = false;
 }
 
 /* With its value; without, if the program has as many signals waiting as it may have. */
@@ -397,18 +77,18 @@ static void signal_send(const struct notice *notice)
 /* Tells the program, once. May be called by any thread, without the lock. */
 void notice_send(struct notice *notice)
 {
-	if (notice->kind == SIGEV_THREAD)
-		thread_send(notice);
-	else if (notice->kind != SIGEV_NONE)
+	if (notice->kind == SIGEV_THREAD) {
+		notice_thread_send(notice->thread);
+		notice->thread = NULL;
+	} else if (notice->kind != SIGEV_NONE) {
 		signal_send(notice);
+	}
 }
 
 /* Frees what a notice owns that was not sent, or could not be. */
 void notice_drop(struct notice *notice)
 {
-	if (!notice->thread)
-		return;
-	thread_free(notice->thread);
+	if (notice->thread)
+		notice_thread_drop(notice->thread);
 	notice->thread = NULL;
-	notifier_put();
 }

@@ -26,6 +26,8 @@ pthread_mutex_t posix_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* By address of the block. A bucket that was never used is all zero. */
 static struct link table[BUCKETS];
+/* Ops that ended during exit(), and whose status was taken then. */
+static struct link told = LINK_INIT(told);
 
 static struct link *bucket_of(const struct aiocb *block)
 {
@@ -164,22 +166,24 @@ static void __block_keep(struct op *op, int error, ssize_t value)
 	op->value = value;
 }
 
-/* The program has asked for the block, so it is there. */
+/*
+ * The program has asked for the block, so it is there. In a handler perhaps, which must not
+ * free what may be half freed: the op stays, as the process does not.
+ */
 static void block_end_late(const struct aiocb *block)
 {
+	struct mask mask;
 	struct op *op;
 
-	/* In a handler of a signal that came while we had the lock: the next time. */
-	if (pthread_mutex_trylock(&posix_lock))
-		return;
+	signals_block(&mask);
+	lock();
 	op = __op_find(block);
-	if (op && op->late)
+	if (op && op->late) {
 		__block_end(op, op->error, op->value);
-	else
-		op = NULL;
+		link_add(&told, &op->link);
+	}
 	unlock();
-	if (op)
-		op_put(op);
+	signals_restore(&mask);
 }
 
 /*
@@ -242,6 +246,7 @@ void __op_forget_all(void)
 	 * to it, and each process has them from one parent only.
 	 */
 	memset(table, 0, sizeof(table));
+	link_init(&told);
 }
 
 static int block_status(const struct aiocb *block)

@@ -4,15 +4,18 @@
  *
  * Locking: there is one lock, posix_lock. It protects the table of what is in flight
  * (op.c), the files and their epochs and lanes (stream.c), the queues and threads of
- * the pools (pool.c), which ring is in use (device.c), and the notifier (notify.c). A
+ * the pools (pool.c), which ring is in use (device.c), and the notifier (notifier.c). A
  * field without a word about it below is under that lock; "fixed" means set before the op
  * can be found. Under it nothing waits: no command of the device but the look whether the
  * ring is still ours, no read, write or sync, no notification. Threads are created under
  * it, except those of notifications. It is held across fork(), so that the child can trust
  * what it finds (process.c).
  *
- * aio_error(), aio_return() and aio_suspend() may be called in a signal handler: they
- * never wait for it.
+ * aio_error(), aio_return(), aio_suspend() and fork(2) may be called in a signal handler,
+ * and what they wait for must not be the thread that the handler interrupts. So no handler
+ * runs in a thread that has the lock, or is about to move a request on: our own threads
+ * block all signals, the program's do during their calls of the library (signals.c),
+ * except where these wait for the end of a request.
  */
 #ifndef _AFSYNC_POSIX_H
 #define _AFSYNC_POSIX_H
@@ -209,6 +212,15 @@ bool engine_is_ours(void);
 bool engine_is_glibc(void);
 bool program_links_us(void);
 
+/* signals.c */
+struct mask {
+	sigset_t signals;
+	int cancel_state;
+};
+
+void signals_block(struct mask *mask);
+void signals_restore(const struct mask *mask);
+
 /* op.c */
 int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp);
 void op_put(struct op *op);
@@ -275,6 +287,11 @@ void __device_forget(void);
 int notice_copy(const struct sigevent *event, struct notice *notice);
 void notice_send(struct notice *notice);
 void notice_drop(struct notice *notice);
+
+/* notifier.c */
+int notice_thread_copy(const struct sigevent *event, struct notice_thread **threadp);
+void notice_thread_send(struct notice_thread *thread);
+void notice_thread_drop(struct notice_thread *thread);
 void __notifier_forget(void);
 
 /* suspend.c */
@@ -292,7 +309,7 @@ int cancel_fd(int fd, int *answer);
 
 /* list.c */
 int list_queue(int mode, struct aiocb *const list[], int count,
-	       const struct sigevent *event, bool wide);
+	       const struct sigevent *event, bool wide, const struct mask *mask);
 void group_get(struct group *group);
 void group_end(struct group *group, bool failed);
 

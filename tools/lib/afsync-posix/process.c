@@ -5,7 +5,7 @@
  * fork(2): what the parent has in flight stays with the parent. The child has its memory,
  * but none of its threads; so it forgets everything, closes the ring, which it shares
  * with the parent, and starts anew with its first request. The lock is held across the
- * fork, so that the child finds nothing half done.
+ * fork, so that the child finds nothing half done, with signals blocked.
  *
  * exit(3): nothing waits for what is in flight. But main() may have returned, and its
  * control blocks with it, while requests end in our threads: what was the block is then
@@ -22,10 +22,34 @@ bool leaving;
 
 static void leave(void)
 {
+	struct mask mask;
+
+	signals_block(&mask);
 	lock();
 	/* Release: not needed for what is behind the lock; block_error() reads it. */
 	__atomic_store_n(&leaving, true, __ATOMIC_RELEASE);
 	unlock();
+	signals_restore(&mask);
+}
+
+/* Of the thread that forks; under the lock, which is held so long. */
+static struct mask fork_mask;
+
+static void prepare(void)
+{
+	struct mask mask;
+
+	signals_block(&mask);
+	lock();
+	fork_mask = mask;
+}
+
+static void parent(void)
+{
+	struct mask mask = fork_mask;
+
+	unlock();
+	signals_restore(&mask);
 }
 
 static void child(void)
@@ -39,6 +63,7 @@ static void child(void)
 	__notifier_forget();
 	__device_forget();
 	posix_lock = fresh;
+	signals_restore(&fork_mask);
 }
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -46,7 +71,7 @@ static int fork_error;
 
 static void register_fork(void)
 {
-	fork_error = pthread_atfork(lock, unlock, child);
+	fork_error = pthread_atfork(prepare, parent, child);
 }
 
 /*

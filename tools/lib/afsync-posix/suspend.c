@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * aio_suspend, without the lock: it may be called in a signal handler, and a thread that
- * waits is a point where it can be cancelled.
+ * aio_suspend, without the lock, and with the program's signals open: it may be called in
+ * a signal handler, and a thread that waits is a point where it can be cancelled.
  *
  * There is an event word for each hash of a block's address, and one for all blocks.
  * Each end of a request counts both up, after the status is out, and wakes whoever waits
@@ -28,8 +28,6 @@
 
 #define EVENTS		256
 #define NS_PER_S	1000000000L
-/* How often a wait looks again when the process is at its end. */
-#define LOOK_NS		10000000L
 
 struct event {
 	uint32_t word;
@@ -148,26 +146,6 @@ static int wait_once(struct event *event, const struct aiocb *const list[], int 
 }
 
 /*
- * The same while exit() runs, when block_error() may have to try again (op.c) and nobody
- * wakes us for that: a look from time to time.
- */
-static int wait_leaving(struct event *event, const struct aiocb *const list[], int count,
-			const struct timespec *deadline)
-{
-	const struct timespec look = { .tv_nsec = LOOK_NS };
-	struct timespec soon;
-	int ret;
-
-	deadline_after(&look, &soon);
-	if (deadline && (deadline->tv_sec < soon.tv_sec ||
-			 (deadline->tv_sec == soon.tv_sec &&
-			  deadline->tv_nsec <= soon.tv_nsec)))
-		return wait_once(event, list, count, deadline);
-	ret = wait_once(event, list, count, &soon);
-	return ret == ETIMEDOUT ? 0 : ret;
-}
-
-/*
  * Waits until a request of the list has ended. EAGAIN when the time is up, EINTR when a
  * signal came; not if a request has ended by then, so that its result is not missed.
  */
@@ -189,10 +167,7 @@ int suspend(const struct aiocb *const list[], int count,
 	while ((event = event_of_list(list, count))) {
 		if (ret == EINTR || ret == ETIMEDOUT)
 			return ret == EINTR ? EINTR : EAGAIN;
-		if (__atomic_load_n(&leaving, __ATOMIC_ACQUIRE))
-			ret = wait_leaving(event, list, count, deadline);
-		else
-			ret = wait_once(event, list, count, deadline);
+		ret = wait_once(event, list, count, deadline);
 	}
 	return 0;
 }
