@@ -2,6 +2,14 @@
 /*
  * aio_cancel. What has not begun can be taken back; what runs goes on. A request that
  * was cancelled has the status ECANCELED when the call returns.
+ *
+ * All requests of a descriptor are cancelled in one step: none that was queued behind a
+ * cancelled one begins meanwhile. So all that only we know of is taken back under one
+ * lock, and ended when that has been done. Until then it counts as in flight, and a sync
+ * behind it is not started either. The device is asked for the syncs one by one, the
+ * youngest first: one that begins while we ask has none before it that was cancelled. (It
+ * could be asked for all of an open file at once, but that would be those of duplicates
+ * of the descriptor, too, and would not say which of them run.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,110 +27,151 @@ static int answer_of(enum fate fate)
 	return fate == CANCELLED ? AIO_CANCELED : AIO_ALLDONE;
 }
 
-/* Takes back what only we know of. Returns whether it did; then op_end() is due. */
-static bool __take_back(struct op *op)
+/*
+ * Takes an op out of reach of all others, if only we know of it. Returns what has to be
+ * done for it without the lock.
+ */
+static enum step __take_back(struct op *op)
 {
+	if (__atomic_load_n(&op->done, __ATOMIC_RELAXED))
+		return STEP_NONE;
 	switch (op->state) {
 	case OP_WAITING:
 		link_del(&op->link);
-		/* It was not the lane's turn: nobody is to follow it. */
-		op->lane = NULL;
-		return true;
+		break;
 	case OP_QUEUED:
 		__pool_del(op);
-		return true;
+		break;
 	case OP_HELD:
-		if (!op->elsewhere || !op->submitted)
-			return false;
+		if (!op->submitted)
+			return STEP_RUNS;
+		if (!op->elsewhere)
+			return STEP_ASK;
 		__stream_unhold(op);
-		return true;
+		break;
+	case OP_STARTED:
+		return op->submitted && !op->elsewhere ? STEP_ASK : STEP_RUNS;
+	case OP_ENDING:
+		return STEP_AWAIT;
 	default:
-		return false;
+		/* A call that is still going on has promised nothing yet. */
+		return STEP_RUNS;
 	}
+	op->state = OP_ENDING;
+	return STEP_END;
 }
 
-static void await_end(struct op *op)
+/*
+ * Asks the device to take a sync back; @fd is -1, or a descriptor whose open file must
+ * match. Returns what is left to do.
+ */
+static enum step ask(struct op *op, int fd)
 {
-	while (!__atomic_load_n(&op->done, __ATOMIC_ACQUIRE))
-		futex_wait(&op->done, 0, NULL);
-}
-
-/* Cancels what the device has; @fd is -1, or a descriptor whose open file must match. */
-static enum fate cancel_sync(struct op *op, int fd)
-{
-	bool ours;
+	enum step step = STEP_RUNS;
 
 	switch (device_cancel(op, fd)) {
 	case 0:
 		/* The reaper will have its completion in a moment. */
-		await_end(op);
-		return CANCELLED;
+		return STEP_AWAIT;
 	case EALREADY:
-		return RUNS;
+		return STEP_RUNS;
 	case ENODEV:
 		lock();
-		ours = op->state == OP_HELD;
-		if (ours)
+		if (op->state == OP_HELD) {
 			__stream_unhold(op);
+			op->state = OP_ENDING;
+			step = STEP_END;
+		}
 		unlock();
-		if (!ours)
-			return RUNS;
-		op_end(op, ECANCELED, -1);
-		return CANCELLED;
+		return step;
 	default:
 		/*
 		 * It is done, cancelled already, or for another open file. In the first
 		 * two cases its end is near, but may not be seen yet.
 		 */
-		if (fd < 0)
-			await_end(op);
-		return __atomic_load_n(&op->done, __ATOMIC_ACQUIRE) ? DONE : RUNS;
+		if (fd < 0 || __atomic_load_n(&op->done, __ATOMIC_ACQUIRE))
+			return STEP_AWAIT;
+		return STEP_RUNS;
 	}
 }
 
-/* Cancels one request that the caller has a reference on. */
-static enum fate cancel_op(struct op *op, int fd)
+static enum fate await_end(struct op *op)
 {
-	bool taken, device, done;
+	while (!__atomic_load_n(&op->done, __ATOMIC_ACQUIRE))
+		futex_wait(&op->done, 0, NULL);
+	return op->error == ECANCELED ? CANCELLED : DONE;
+}
 
-	lock();
-	done = __atomic_load_n(&op->done, __ATOMIC_RELAXED);
-	taken = !done && __take_back(op);
-	device = op_is_sync(op) && !op->elsewhere && op->submitted;
-	unlock();
-	if (done)
-		return DONE;
-	if (taken) {
-		op_end(op, ECANCELED, -1);
-		return CANCELLED;
+/* Does the step of one op, and drops the reference. */
+static enum fate finish(struct victim *victim)
+{
+	enum fate fate = DONE;
+
+	switch (victim->step) {
+	case STEP_END:
+		op_end(victim->op, ECANCELED, -1);
+		fate = CANCELLED;
+		break;
+	case STEP_AWAIT:
+		fate = await_end(victim->op);
+		break;
+	case STEP_RUNS:
+		fate = RUNS;
+		break;
+	default:
+		break;
 	}
-	/* A call that is still going on has promised nothing yet. */
-	return device ? cancel_sync(op, fd) : RUNS;
+	op_put(victim->op);
+	return fate;
+}
+
+static int younger_first(const void *a, const void *b)
+{
+	const struct op *x = ((const struct victim *)a)->op;
+	const struct op *y = ((const struct victim *)b)->op;
+
+	return x->call < y->call ? 1 : -1;
+}
+
+/* The rest of a cancel, when __take_back() has been done for all. Returns the answer. */
+static int cancel(struct victim *victims, size_t nr, int fd)
+{
+	enum fate fate, worst = DONE;
+	size_t i;
+
+	qsort(victims, nr, sizeof(*victims), younger_first);
+	for (i = 0; i < nr; i++)
+		if (victims[i].step == STEP_ASK)
+			victims[i].step = ask(victims[i].op, fd);
+	/* Now that nothing can begin: in the order of the calls. */
+	while (nr--) {
+		fate = finish(&victims[nr]);
+		if (fate > worst)
+			worst = fate;
+	}
+	return answer_of(worst);
 }
 
 int cancel_block(int fd, struct aiocb *block, int *answer)
 {
-	enum fate fate = DONE;
-	struct op *op;
+	struct victim victim;
 
 	if (fcntl(fd, F_GETFL) < 0)
 		return EBADF;
 	if (block->aio_fildes != fd)
 		return EINVAL;
 	lock();
-	op = __op_find(block);
-	if (op)
-		__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
-	unlock();
-	if (op) {
-		fate = cancel_op(op, -1);
-		op_put(op);
+	victim.op = __op_find(block);
+	if (victim.op) {
+		__atomic_add_fetch(&victim.op->refs, 1, __ATOMIC_RELAXED);
+		victim.step = __take_back(victim.op);
 	}
-	*answer = answer_of(fate);
+	unlock();
+	*answer = victim.op ? cancel(&victim, 1, -1) : AIO_ALLDONE;
 	return 0;
 }
 
-/* Whether a read or write that was queued for this number is for the file it has now. */
+/* Whether a request that was queued for this number is for the file it has now. */
 static bool is_for(const struct op *op, const struct identity *id)
 {
 	if (op_is_sync(op) && !op->elsewhere)
@@ -130,42 +179,46 @@ static bool is_for(const struct op *op, const struct identity *id)
 	return op->id.dev == id->dev && op->id.ino == id->ino;
 }
 
+/* Takes back all that is for @id, in one step; NULL if there is no memory for it. */
+static struct victim *take_back_all(int fd, const struct identity *id, size_t *nr)
+{
+	struct victim *victims = NULL, *more;
+	size_t i, found, room = 0;
+	struct op *op;
+
+	lock();
+	while (!victims || (found = __op_list(fd, NULL, 0)) > room) {
+		room = victims ? found : 16;
+		unlock();
+		more = realloc(victims, room * sizeof(*victims));
+		if (!more) {
+			free(victims);
+			return NULL;
+		}
+		victims = more;
+		lock();
+	}
+	__op_list(fd, victims, room);
+	for (i = 0; i < found; i++) {
+		op = victims[i].op;
+		victims[i].step = is_for(op, id) ? __take_back(op) : STEP_NONE;
+	}
+	unlock();
+	*nr = found;
+	return victims;
+}
+
 int cancel_fd(int fd, int *answer)
 {
-	enum fate fate, worst = DONE;
-	struct op **ops = NULL, **more;
-	size_t i, found, room = 0;
+	struct victim *victims;
 	struct identity id;
+	size_t nr;
 
 	if (fcntl(fd, F_GETFL) < 0 || identity_of(fd, &id))
 		return EBADF;
-	lock();
-	for (;;) {
-		found = __op_list(fd, NULL, 0);
-		if (found <= room)
-			break;
-		unlock();
-		room = found;
-		more = realloc(ops, room * sizeof(*ops));
-		if (!more) {
-			free(ops);
-			/* Not one has been cancelled, which is an answer there is. */
-			*answer = AIO_NOTCANCELED;
-			return 0;
-		}
-		ops = more;
-		lock();
-	}
-	found = __op_list(fd, ops, room);
-	unlock();
-
-	for (i = 0; i < found; i++) {
-		fate = is_for(ops[i], &id) ? cancel_op(ops[i], fd) : DONE;
-		if (fate > worst)
-			worst = fate;
-		op_put(ops[i]);
-	}
-	free(ops);
-	*answer = answer_of(worst);
+	victims = take_back_all(fd, &id, &nr);
+	/* Without memory: not one has been cancelled, which is an answer there is. */
+	*answer = victims ? cancel(victims, nr, fd) : AIO_NOTCANCELED;
+	free(victims);
 	return 0;
 }

@@ -28,6 +28,7 @@ pthread_mutex_t posix_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct link table[BUCKETS];
 /* Ops that ended during exit(), and whose status was taken then. */
 static struct link told = LINK_INIT(told);
+static uint64_t calls;
 
 static struct link *bucket_of(const struct aiocb *block)
 {
@@ -97,6 +98,7 @@ int __op_add(struct op *op)
 	block->__policy = MARK_QUEUED;
 	__atomic_store_n(&block->__error_code, EINPROGRESS, __ATOMIC_RELEASE);
 	link_add(bucket_of(block), &op->hash);
+	op->call = ++calls;
 	return 0;
 }
 
@@ -115,7 +117,7 @@ void __op_refuse(struct op *op)
  * Takes a reference on each op of the descriptor number, as many as fit. Returns how
  * many there are.
  */
-size_t __op_list(int fd, struct op **ops, size_t max)
+size_t __op_list(int fd, struct victim *victims, size_t max)
 {
 	size_t i, found = 0;
 	struct link *l;
@@ -128,7 +130,7 @@ size_t __op_list(int fd, struct op **ops, size_t max)
 				continue;
 			if (found < max) {
 				__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
-				ops[found] = op;
+				victims[found].op = op;
 			}
 			found++;
 		}
@@ -158,11 +160,10 @@ static void __block_end(struct op *op, int error, ssize_t value)
 }
 
 /* Keeps the status, as the block may be gone; see process.c. The op stays in the table. */
-static void __block_keep(struct op *op, int error, ssize_t value)
+static void __block_keep(struct op *op, ssize_t value)
 {
 	__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
 	op->late = true;
-	op->error = error;
 	op->value = value;
 }
 
@@ -204,6 +205,7 @@ void op_end(struct op *op, int error, ssize_t value)
 	lock();
 	if (!error && op->error)
 		error = op->error;
+	op->error = error;
 	file = op->file;
 	if (op->state == OP_HELD)
 		__stream_unhold(op);
@@ -212,7 +214,7 @@ void op_end(struct op *op, int error, ssize_t value)
 	__device_put(op);
 
 	if (leaving)
-		__block_keep(op, error, value);
+		__block_keep(op, value);
 	else
 		__block_end(op, error, value);
 	__atomic_store_n(&op->done, 1, __ATOMIC_RELEASE);

@@ -112,11 +112,14 @@ enum op_kind { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC };
  *	OP_RUNNING	with a thread of the pool	that thread
  *	OP_HELD		a sync, in its epoch		whoever ends the epoch (stream.c)
  *	OP_STARTED	a sync, with the device		the reaper (device.c)
+ *	OP_ENDING	nowhere				whoever put it into this state
  *
  * aio_cancel() takes back what is WAITING or QUEUED itself, and asks the device for
  * what is HELD or STARTED. op_end() ends an op in any state.
  */
-enum op_state { OP_NEW, OP_WAITING, OP_QUEUED, OP_RUNNING, OP_HELD, OP_STARTED };
+enum op_state {
+	OP_NEW, OP_WAITING, OP_QUEUED, OP_RUNNING, OP_HELD, OP_STARTED, OP_ENDING,
+};
 
 /*
  * A request, from the call to the end of its notification.
@@ -139,6 +142,7 @@ struct op {
 	struct notice notice;		/* fixed; sent by op_end() */
 	struct group *group;		/* fixed; of lio_listio(), or NULL */
 
+	uint64_t call;			/* counts the calls: who came first */
 	enum op_state state;
 	struct link link;		/* see enum op_state */
 	struct link hash;		/* in the table */
@@ -147,7 +151,9 @@ struct op {
 	struct lane *lane;		/* of a read or write that goes in order */
 	struct pool *pool;		/* whose queue it is, or will be, in */
 	struct device *device;		/* whose ring has a slot for it */
-	int error;			/* of a sync: of one that it waited for; or as late */
+	int error;			/* of a sync: of one that it waited for; at the end
+					 * that of the op
+					 */
 	bool held;			/* of a sync: counted as such by its device */
 	bool stranded;			/* of a sync: its ring was lost before its start */
 	bool submitted;			/* of a sync: the device, or we, took it */
@@ -164,6 +170,14 @@ struct op {
 	int old_error;
 	int old_mark;
 	ssize_t old_value;
+};
+
+/* One of the ops that an aio_cancel() is about, with a reference (cancel.c). */
+enum step { STEP_NONE, STEP_END, STEP_ASK, STEP_AWAIT, STEP_RUNS };
+
+struct victim {
+	struct op *op;
+	enum step step;
 };
 
 static inline bool op_is_sync(const struct op *op)
@@ -227,7 +241,7 @@ void op_put(struct op *op);
 int __op_add(struct op *op);
 void __op_refuse(struct op *op);
 struct op *__op_find(const struct aiocb *block);
-size_t __op_list(int fd, struct op **ops, size_t max);
+size_t __op_list(int fd, struct victim *victims, size_t max);
 void op_end(struct op *op, int error, ssize_t value);
 void __op_forget_all(void);
 int block_error(const struct aiocb *block);

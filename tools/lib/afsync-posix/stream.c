@@ -172,16 +172,16 @@ int __stream_hold(struct op *op)
 	return 0;
 }
 
-/* Takes a sync that is HELD out again. */
+/*
+ * Takes a sync that is HELD out again. Its epoch, or one before that, has something in
+ * flight or is being started, so there is nothing to start now.
+ */
 void __stream_unhold(struct op *op)
 {
-	struct file *file = op->file;
-
 	link_del(&op->link);
 	op->state = OP_NEW;
 	op->file = NULL;
 	op->epoch = NULL;
-	__stream_advance(file);
 }
 
 /*
