@@ -165,8 +165,10 @@ TEST_F(errors, error_of_a_later_transfer_does_not_show_in_a_sync_that_still_wait
 	ASSERT_EQ(0, read_queue(&read));
 	ASSERT_EQ(0, sync_queue(O_SYNC, &sync));
 	sim_fail(self->s.ctl, SIM_GATE_WRITE, ENOSPC, 1);
-	write = transfer_of(self->s.file, "x", 1, 0);
+	write = transfer_of(self->s.file, "x", 1, 1);
 	ASSERT_EQ(0, write_queue(&write));
+	EXPECT_EQ(ENOSPC, block_wait(&write));
+	EXPECT_EQ(EINPROGRESS, aio_error(&sync));
 	sim_wait_started(self->s.ctl, SIM_GATE_READ, 1);
 	sim_let_go(self->s.ctl, SIM_GATE_READ);
 	EXPECT_EQ(0, block_end(&sync));

@@ -226,7 +226,7 @@ TEST_F(order, later_write_does_not_delay_a_sync_that_waits_for_an_earlier_read)
 	sim_hold(self->s.ctl, SIM_GATE_READ);
 	sim_hold(self->s.ctl, SIM_GATE_WRITE);
 	read = transfer_of(self->s.file, &data, 1, 0);
-	write = transfer_of(self->s.file, "x", 1, 0);
+	write = transfer_of(self->s.file, "x", 1, 1);
 	ASSERT_EQ(0, read_queue(&read));
 	ASSERT_EQ(0, sync_queue(O_SYNC, &sync));
 	ASSERT_EQ(0, write_queue(&write));
@@ -272,7 +272,7 @@ TEST_F(order, two_syncs_with_a_write_between_them_wait_for_one_and_for_two)
 	syncs[0] = block_of(self->s.file);
 	syncs[1] = block_of(self->s.file);
 	read = transfer_of(self->s.file, &data, 1, 0);
-	write = transfer_of(self->s.file, "x", 1, 0);
+	write = transfer_of(self->s.file, "x", 1, 1);
 	sim_hold(self->s.ctl, SIM_GATE_READ);
 	sim_hold(self->s.ctl, SIM_GATE_WRITE);
 	ASSERT_EQ(0, read_queue(&read));
@@ -298,7 +298,7 @@ TEST_F(order, later_transfer_that_ends_first_lets_no_sync_go)
 	syncs[0] = block_of(self->s.file);
 	syncs[1] = block_of(self->s.file);
 	read = transfer_of(self->s.file, &data, 1, 0);
-	write = transfer_of(self->s.file, "x", 1, 0);
+	write = transfer_of(self->s.file, "x", 1, 1);
 	sim_hold(self->s.ctl, SIM_GATE_READ);
 	ASSERT_EQ(0, read_queue(&read));
 	ASSERT_EQ(0, sync_queue(O_SYNC, &syncs[0]));
@@ -401,6 +401,265 @@ TEST_F(order, every_sync_sees_all_the_writes_queued_before_it)
 			ASSERT_EQ(1, block_end(&writes[j]));
 	}
 	close(other);
+}
+
+/*
+ * The order of reads and writes among themselves. glibc runs all requests of a descriptor
+ * one after the other; here those of a file that overlap keep the order of their calls.
+ */
+TEST_F(order, overlapping_writes_are_done_in_the_order_of_their_calls)
+{
+	int others[2] = { dup(self->s.file), world_open(&self->s.world, "file", O_RDWR) };
+	char data[13] = "";
+	struct aiocb writes[5];
+	int i;
+
+	writes[0] = transfer_of(self->s.file, "aaaaaaaa", 8, 0);
+	writes[1] = transfer_of(others[0], "bbbb", 4, 6);
+	writes[2] = transfer_of(others[1], "cc", 2, 2);
+	writes[3] = transfer_of(self->s.file, "d", 1, 3);
+	/* Overlaps with none of them. */
+	writes[4] = transfer_of(self->s.file, "ee", 2, 10);
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(0, write_queue(&writes[i]));
+	sim_wait_started(self->s.ctl, SIM_GATE_WRITE, 2);
+	EXPECT_TRUE(block_stays(&writes[1], &self->s.ring, self->s.file));
+	EXPECT_EQ(2, sim_started(self->s.ctl, SIM_GATE_WRITE));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ((ssize_t)writes[i].aio_nbytes, block_end(&writes[i]));
+	EXPECT_EQ(12, pread(self->s.file, data, 12, 0));
+	EXPECT_STREQ("aacdaabbbbee", data);
+	close(others[0]);
+	close(others[1]);
+}
+
+TEST_F(order, read_sees_the_writes_called_before_it_and_not_those_after)
+{
+	struct aiocb first, read, second;
+	char data[5] = "";
+
+	need(pwrite(self->s.file, "0000", 4, 0) == 4);
+	first = transfer_of(self->s.file, "11", 2, 0);
+	read = transfer_of(self->s.file, data, 4, 0);
+	second = transfer_of(self->s.file, "22", 2, 2);
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	sim_hold(self->s.ctl, SIM_GATE_READ);
+	ASSERT_EQ(0, write_queue(&first));
+	ASSERT_EQ(0, read_queue(&read));
+	ASSERT_EQ(0, write_queue(&second));
+	sim_wait_started(self->s.ctl, SIM_GATE_WRITE, 2);
+	EXPECT_TRUE(block_stays(&read, &self->s.ring, self->s.file));
+	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_READ));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(2, block_end(&first));
+	sim_wait_started(self->s.ctl, SIM_GATE_READ, 1);
+	EXPECT_TRUE(block_stays(&second, &self->s.ring, self->s.file));
+	sim_let_go(self->s.ctl, SIM_GATE_READ);
+	EXPECT_EQ(4, block_end(&read));
+	EXPECT_STREQ("1100", data);
+	EXPECT_EQ(2, block_end(&second));
+}
+
+/* Neighbours, overlapping reads, and a write of size 0 all run at once. */
+TEST_F(order, requests_that_do_not_overlap_wait_for_nothing)
+{
+	struct aiocb writes[5], reads[3];
+	char data[3][4];
+	int i;
+
+	writes[0] = transfer_of(self->s.file, "aaaa", 4, 4);
+	writes[1] = transfer_of(self->s.file, "bbbb", 4, 0);
+	writes[2] = transfer_of(self->s.file, "cccc", 4, 8);
+	writes[3] = transfer_of(self->s.file, "", 0, 6);
+	writes[4] = transfer_of(self->s.file, "dddd", 4, 1 << 20);
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	sim_hold(self->s.ctl, SIM_GATE_READ);
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(0, write_queue(&writes[i]));
+	for (i = 0; i < 3; i++) {
+		reads[i] = transfer_of(self->s.file, data[i], 4, 100 + i);
+		ASSERT_EQ(0, read_queue(&reads[i]));
+	}
+	sim_wait_started(self->s.ctl, SIM_GATE_WRITE, 5);
+	sim_wait_started(self->s.ctl, SIM_GATE_READ, 3);
+	sim_let_go(self->s.ctl, SIM_GATE_READ);
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ((ssize_t)writes[i].aio_nbytes, block_end(&writes[i]));
+	for (i = 0; i < 3; i++)
+		EXPECT_LE(0, block_end(&reads[i]));
+}
+
+TEST_F(order, request_at_an_impossible_offset_fails_and_delays_nothing)
+{
+	struct aiocb write, bad[4];
+	char data[4];
+	int i;
+
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	write = transfer_of(self->s.file, "aaaa", 4, 0);
+	ASSERT_EQ(0, write_queue(&write));
+	bad[0] = transfer_of(self->s.file, "bbbb", 4, LLONG_MAX);
+	bad[1] = transfer_of(self->s.file, data, 4, LLONG_MAX - 1);
+	bad[2] = transfer_of(self->s.file, "bbbb", 4, -2);
+	bad[3] = transfer_of(self->s.file, data, 4, LLONG_MIN);
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, i % 2 ? read_queue(&bad[i]) : write_queue(&bad[i]));
+		EXPECT_GT(0, block_end(&bad[i]));
+	}
+	EXPECT_EQ(EINPROGRESS, aio_error(&write));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(4, block_end(&write));
+}
+
+/* The sum of offset and size overflows. */
+TEST_F(order, request_of_impossible_size_waits_for_the_write_it_overlaps)
+{
+	struct aiocb write, read;
+	static char data[8];
+
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	write = transfer_of(self->s.file, "aaaa", 4, 1000);
+	ASSERT_EQ(0, write_queue(&write));
+	sim_wait_started(self->s.ctl, SIM_GATE_WRITE, 1);
+	read = transfer_of(self->s.file, data, SIZE_MAX, 10);
+	ASSERT_EQ(0, read_queue(&read));
+	EXPECT_TRUE(block_stays(&read, &self->s.ring, self->s.file));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(4, block_end(&write));
+	EXPECT_GT(0, block_end(&read));
+}
+
+/* With one thread, which is busy, a queue by priority would reverse the order. */
+TEST_F(order, priority_does_not_change_the_order_of_overlapping_requests)
+{
+	const struct aioinit init = { .aio_threads = 1, .aio_num = 1 };
+	struct aiocb writes[4];
+	char data[3] = "";
+	int i;
+
+	aio_init(&init);
+	writes[0] = transfer_of(self->s.file, "x", 1, 100);
+	writes[1] = transfer_of(self->s.file, "aa", 2, 0);
+	writes[2] = transfer_of(self->s.file, "b", 1, 1);
+	writes[3] = transfer_of(self->s.file, "c", 1, 0);
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	for (i = 0; i < 4; i++) {
+		writes[i].aio_reqprio = i ? 20 - i : 0;
+		ASSERT_EQ(0, write_queue(&writes[i]));
+	}
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	for (i = 0; i < 4; i++)
+		EXPECT_LE(1, block_end(&writes[i]));
+	EXPECT_EQ(2, pread(self->s.file, data, 2, 0));
+	EXPECT_STREQ("cb", data);
+}
+
+/* It writes at the end that the file has once all earlier requests are done. */
+TEST_F(order, write_that_appends_comes_after_all_before_it_and_before_all_after_it)
+{
+	int file = world_open(&self->s.world, "file", O_WRONLY | O_APPEND);
+	struct aiocb first, append, second, read;
+	char data[9] = "";
+
+	need(pwrite(self->s.file, "0123", 4, 0) == 4);
+	first = transfer_of(self->s.file, "4567", 4, 4);
+	append = transfer_of(file, "A", 1, 0);
+	read = transfer_of(self->s.file, data, 2, 8);
+	second = transfer_of(self->s.file, "Z", 1, 8);
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	ASSERT_EQ(0, write_queue(&first));
+	ASSERT_EQ(0, write_queue(&append));
+	ASSERT_EQ(0, read_queue(&read));
+	ASSERT_EQ(0, write_queue(&second));
+	sim_wait_started(self->s.ctl, SIM_GATE_WRITE, 1);
+	EXPECT_TRUE(block_stays(&append, &self->s.ring, self->s.file));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(4, block_end(&first));
+	EXPECT_EQ(1, block_end(&append));
+	EXPECT_EQ(1, block_end(&read));
+	EXPECT_STREQ("A", data);
+	EXPECT_EQ(1, block_end(&second));
+	EXPECT_EQ(9, pread(self->s.file, data, 9, 0));
+	EXPECT_EQ(0, memcmp("01234567Z", data, 9));
+	close(file);
+}
+
+#define PLACES	64
+
+/* The contents of the file and what each read returns are compared with a model. */
+TEST_F_TIMEOUT(order, requests_at_random_places_give_the_same_result_as_one_by_one, LONG_TIMEOUT)
+{
+	char file[PLACES] = "", out[40][PLACES], in[40][PLACES], want[40][PLACES];
+	int fds[3] = { self->s.file, dup(self->s.file), -1 };
+	unsigned int i, j, n = rounds(400), from, size, random = 1, wrong = 0;
+	struct aiocb blocks[40];
+
+	fds[2] = world_open(&self->s.world, "file", O_RDWR);
+	need(pwrite(self->s.file, file, PLACES, 0) == PLACES);
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < 40; j++) {
+			random = random * 1103515245 + 12345;
+			from = random >> 16 & (PLACES - 1);
+			size = 1 + (random >> 22 & 15);
+			if (from + size > PLACES)
+				size = PLACES - from;
+			memset(out[j], i * 40 + j, size);
+			blocks[j] = transfer_of(fds[j % 3], random >> 26 & 1 ? in[j] : out[j],
+						size, from);
+			blocks[j].aio_reqprio = random >> 27 & 7;
+			blocks[j].aio_lio_opcode = random >> 26 & 1 ? LIO_READ : LIO_WRITE;
+			if (blocks[j].aio_lio_opcode == LIO_READ) {
+				memcpy(want[j], file + from, size);
+				need(read_queue(&blocks[j]) == 0);
+			} else {
+				memcpy(file + from, out[j], size);
+				need(write_queue(&blocks[j]) == 0);
+			}
+		}
+		for (j = 0; j < 40; j++) {
+			size = blocks[j].aio_nbytes;
+			if (block_end(&blocks[j]) != (ssize_t)size)
+				wrong++;
+			else if (blocks[j].aio_lio_opcode == LIO_READ)
+				wrong += !!memcmp(in[j], want[j], size);
+		}
+		need(pread(self->s.file, in[0], PLACES, 0) == PLACES);
+		wrong += !!memcmp(in[0], file, PLACES);
+		ASSERT_EQ(0, wrong) {
+			TH_LOG("round %u", i);
+		}
+	}
+	close(fds[1]);
+	close(fds[2]);
+}
+
+/* The parent's requests in flight do not delay the child's. */
+TEST_F(order, child_does_not_wait_for_requests_of_its_parent)
+{
+	struct aiocb writes[2], read;
+	char data[4];
+	pid_t pid;
+	int i;
+
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	for (i = 0; i < 2; i++) {
+		writes[i] = transfer_of(self->s.file, "aaaa", 4, 0);
+		ASSERT_EQ(0, write_queue(&writes[i]));
+	}
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		read = transfer_of(self->s.file, data, 4, 0);
+		_exit(read_queue(&read) || block_end(&read) != 0);
+	}
+	need(waitpid(pid, &i, 0) == pid);
+	EXPECT_EQ(0, i);
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(4, block_end(&writes[i]));
 }
 
 TEST_HARNESS_MAIN

@@ -29,7 +29,7 @@ FIXTURE_SETUP(suspend)
 	sim_hold(self->other, SIM_GATE_READ);
 	self->sync = block_of(self->s.file);
 	self->write = transfer_of(self->other, &self->data[0], 1, 0);
-	self->read = transfer_of(self->other, &self->data[1], 1, 0);
+	self->read = transfer_of(self->other, &self->data[1], 1, 1);
 	need(sync_queue(O_SYNC, &self->sync) == 0);
 	need(write_queue(&self->write) == 0);
 	need(read_queue(&self->read) == 0);

@@ -6,6 +6,7 @@
  *	sync.c		aio_fsync: to the device, which finds the errors
  *	transfer.c	aio_read, aio_write: to the threads of pool.c
  *	stream.c	a sync waits for the reads and writes queued before it
+ *	order.c, range.c	reads and writes that overlap keep their order
  *	op.c		requests in flight, their end, and the control blocks
  *	device.c	the ring and its reader
  *	list.c, suspend.c, cancel.c, notify.c, notifier.c	what their names say
@@ -22,10 +23,13 @@
  *	null block	aio_fsync() checks the operation and returns 0; with no control block
  *			there is no descriptor, so nothing is synced
  *	in flight	a block that is in flight is refused with EINVAL
+ *	order		reads and writes that overlap keep the order of their calls, by file,
+ *			not by descriptor and priority; others run at once
  *	aio_return	gives a result once, then EINVAL; -1 before the end, with no error
  *	close		does not cancel a sync, which is of the file of the call; a read or
  *			write whose descriptor was closed or reused is cancelled
- *	cancel		queued requests, syncs included, can be cancelled; what runs cannot
+ *	cancel		queued requests, syncs included, can be cancelled, those of a
+ *			descriptor in one step; what runs cannot
  *	fork		the child has nothing in flight, and a ring of its own
  *	exit, exec	end what is queued; nothing waits for it
  *	signals		of the notification only; our threads block all others

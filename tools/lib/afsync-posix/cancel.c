@@ -3,13 +3,13 @@
  * aio_cancel. What has not begun can be taken back; what runs goes on. A request that
  * was cancelled has the status ECANCELED when the call returns.
  *
- * All requests of a descriptor are cancelled in one step: none that was queued behind a
- * cancelled one begins meanwhile. So all that only we know of is taken back under one
- * lock, and ended when that has been done. Until then it counts as in flight, and a sync
- * behind it is not started either. The device is asked for the syncs one by one, the
- * youngest first: one that begins while we ask has none before it that was cancelled. (It
- * could be asked for all of an open file at once, but that would be those of duplicates
- * of the descriptor, too, and would not say which of them run.)
+ * All requests of a descriptor are cancelled in one step: no request begins that was
+ * queued behind a cancelled one. Requests that the device does not have are taken back
+ * under one lock, and ended afterwards. Until they end they count as in flight, so that
+ * the syncs behind them are not started either. Syncs that the device has are cancelled one
+ * by one, the youngest first: a sync that begins meanwhile is older than all cancelled
+ * ones. (One command could cancel all syncs of the open file. But it would include those of
+ * duplicates of the descriptor, and does not say which of them are running.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,8 +28,8 @@ static int answer_of(enum fate fate)
 }
 
 /*
- * Takes an op out of reach of all others, if only we know of it. Returns what has to be
- * done for it without the lock.
+ * Takes an op back if it has not begun and the device does not have it. Returns what is
+ * left to do without the lock.
  */
 static enum step __take_back(struct op *op)
 {
@@ -62,8 +62,8 @@ static enum step __take_back(struct op *op)
 }
 
 /*
- * Asks the device to take a sync back; @fd is -1, or a descriptor whose open file must
- * match. Returns what is left to do.
+ * Asks the device to cancel a sync; @fd is -1, or a descriptor whose open file must match.
+ * Returns what is left to do.
  */
 static enum step ask(struct op *op, int fd)
 {
@@ -143,7 +143,7 @@ static int cancel(struct victim *victims, size_t nr, int fd)
 	for (i = 0; i < nr; i++)
 		if (victims[i].step == STEP_ASK)
 			victims[i].step = ask(victims[i].op, fd);
-	/* Now that nothing can begin: in the order of the calls. */
+	/* None of them can begin any more: end them in the order of the calls. */
 	while (nr--) {
 		fate = finish(&victims[nr]);
 		if (fate > worst)
@@ -171,7 +171,7 @@ int cancel_block(int fd, struct aiocb *block, int *answer)
 	return 0;
 }
 
-/* Whether a request that was queued for this number is for the file it has now. */
+/* Whether a request of this descriptor number is for the file that the number has now. */
 static bool is_for(const struct op *op, const struct identity *id)
 {
 	if (op_is_sync(op) && !op->elsewhere)
@@ -179,7 +179,7 @@ static bool is_for(const struct op *op, const struct identity *id)
 	return op->id.dev == id->dev && op->id.ino == id->ino;
 }
 
-/* Takes back all that is for @id, in one step; NULL if there is no memory for it. */
+/* Takes back all requests for file @id in one step; NULL if there is no memory. */
 static struct victim *take_back_all(int fd, const struct identity *id, size_t *nr)
 {
 	struct victim *victims = NULL, *more;

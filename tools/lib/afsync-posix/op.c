@@ -61,6 +61,8 @@ int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp)
 	op->prio = block->aio_reqprio;
 	link_init(&op->link);
 	link_init(&op->hash);
+	link_init(&op->transfer);
+	link_init(&op->followers);
 	*opp = op;
 	return 0;
 }
@@ -187,17 +189,11 @@ static void block_end_late(const struct aiocb *block)
 	signals_restore(&mask);
 }
 
-/*
- * Ends a request: its status, the streams, those who wait, the notification. @error is
- * 0 with a @value, or what failed. A sync that succeeded takes the error of a request
- * that it waited for. Called without the lock, once for each op, by whoever moved it
- * out of reach of all others; takes over the reference of being in flight.
- */
-void op_end(struct op *op, int error, ssize_t value)
+/* Ends one op. Followers for which no thread can be made are moved to @refused. */
+static void op_end_one(struct op *op, int error, ssize_t value, struct link *refused)
 {
 	struct aiocb *block = op->block;
 	struct file *file;
-	struct op *next;
 
 	/* One that was cancelled; its file is let go of before anybody can see that. */
 	if (op->keeper)
@@ -220,24 +216,35 @@ void op_end(struct op *op, int error, ssize_t value)
 	__atomic_store_n(&op->done, 1, __ATOMIC_RELEASE);
 	count_end(op, error);
 
-	next = op->lane ? __lane_next(op) : NULL;
-	if (next && !__pool_add(next->pool, next))
-		next = NULL;
 	if (file && !op_is_sync(op))
-		__stream_leave(op);
+		__stream_leave(op, refused);
 	unlock();
 
-	/* No thread can be had for it, not even this one: a program that is so short of
-	 * them gets the error that it would have got at the call.
-	 */
-	if (next)
-		op_end(next, EAGAIN, -1);
 	futex_wake(&op->done);
 	suspend_wake(block);
 	notice_send(&op->notice);
 	if (op->group)
 		group_end(op->group, error);
 	op_put(op);
+}
+
+/*
+ * Ends a request: its status, the streams, those who wait, the notification. @error is
+ * 0 with a @value, or what failed. A sync that succeeded takes the error of a request
+ * that it waited for. Called without the lock, once for each op, by whoever moved it
+ * out of reach of all others; takes over the reference of being in flight.
+ */
+void op_end(struct op *op, int error, ssize_t value)
+{
+	struct link refused = LINK_INIT(refused);
+
+	op_end_one(op, error, value, &refused);
+	/* With so few threads left, their calls would have returned the same error. */
+	while (!link_empty(&refused)) {
+		op = element(refused.next, struct op, link);
+		link_del(&op->link);
+		op_end_one(op, EAGAIN, -1, &refused);
+	}
 }
 
 /* In the child of a fork: nothing of the parent's is in flight here. */

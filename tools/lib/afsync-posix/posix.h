@@ -3,7 +3,7 @@
  * What the files of libafsync-posix share. calls.c has the overview.
  *
  * Locking: there is one lock, posix_lock. It protects the table of what is in flight
- * (op.c), the files and their epochs and lanes (stream.c), the queues and threads of
+ * (op.c), the files, their epochs and order (stream.c, order.c), the queues and threads of
  * the pools (pool.c), which ring is in use (device.c), and the notifier (notifier.c). A
  * field without a word about it below is under that lock; "fixed" means set before the op
  * can be found. Under it nothing waits: no command of the device but the look whether the
@@ -107,12 +107,12 @@ enum op_kind { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC };
  *	state		where the op is, and its link	who moves it on
  *
  *	OP_NEW		nowhere				the caller
- *	OP_WAITING	behind others of its lane	whoever ends the one before it
+ *	OP_WAITING	a follower of another op	the end of that one (order.c)
  *	OP_QUEUED	in the queue of a pool		a thread of the pool
  *	OP_RUNNING	with a thread of the pool	that thread
  *	OP_HELD		a sync, in its epoch		whoever ends the epoch (stream.c)
  *	OP_STARTED	a sync, with the device		the reaper (device.c)
- *	OP_ENDING	nowhere				whoever put it into this state
+ *	OP_ENDING	nowhere				the thread that set this state
  *
  * aio_cancel() takes back what is WAITING or QUEUED itself, and asks the device for
  * what is HELD or STARTED. op_end() ends an op in any state.
@@ -142,18 +142,28 @@ struct op {
 	struct notice notice;		/* fixed; sent by op_end() */
 	struct group *group;		/* fixed; of lio_listio(), or NULL */
 
-	uint64_t call;			/* counts the calls: who came first */
+	uint64_t call;			/* number of the call, in their order */
 	enum op_state state;
 	struct link link;		/* see enum op_state */
 	struct link hash;		/* in the table */
 	struct file *file;		/* of what counts in a stream, else NULL */
 	struct epoch *epoch;		/* as file */
-	struct lane *lane;		/* of a read or write that goes in order */
+	/* Of a read or write, for its order (order.c): */
+	struct link transfer;		/* in the list of its file */
+	uint64_t from;			/* fixed; first byte of the range */
+	uint64_t to;			/* fixed; byte after the range */
+	bool placed;			/* fixed; the file is seekable, it has a range */
+	bool writes;			/* fixed */
+	struct op *left;		/* in the tree of the file, as the next (range.c) */
+	struct op *right;
+	uint64_t reach;
+	uint64_t reach_write;
+	uint32_t weight;
+	struct link followers;		/* ops, WAITING for this one */
+
 	struct pool *pool;		/* whose queue it is, or will be, in */
 	struct device *device;		/* whose ring has a slot for it */
-	int error;			/* of a sync: of one that it waited for; at the end
-					 * that of the op
-					 */
+	int error;			/* of a sync: of one that it waited for; then its own */
 	bool held;			/* of a sync: counted as such by its device */
 	bool stranded;			/* of a sync: its ring was lost before its start */
 	bool submitted;			/* of a sync: the device, or we, took it */
@@ -172,7 +182,13 @@ struct op {
 	ssize_t old_value;
 };
 
-/* One of the ops that an aio_cancel() is about, with a reference (cancel.c). */
+/* The reads and writes in flight of a file, by age; those with a range also in a tree. */
+struct order {
+	struct link transfers;
+	struct op *ranges;
+};
+
+/* An op that aio_cancel() is to cancel, with a reference, and what to do (cancel.c). */
 enum step { STEP_NONE, STEP_END, STEP_ASK, STEP_AWAIT, STEP_RUNS };
 
 struct victim {
@@ -262,15 +278,21 @@ void sync_restart(struct op *op);
 
 /* stream.c */
 bool stream_any(void);
-int __stream_join(struct op *op);
+int __stream_add(struct op *op);
 int __stream_hold(struct op *op);
 void __stream_unhold(struct op *op);
 void __stream_failed(struct op *op, int error);
-void __stream_leave(struct op *op);
-void __stream_advance(struct file *file);
-int __lane_add(struct op *op);
-struct op *__lane_next(struct op *op);
+void __stream_leave(struct op *op, struct link *refused);
 void __stream_forget_all(void);
+
+/* order.c */
+int __order_add(struct order *order, struct op *op);
+void __order_del(struct order *order, struct op *op, struct link *refused);
+
+/* range.c */
+struct op *__range_add(struct op *tree, struct op *op);
+struct op *__range_del(struct op *tree, const struct op *op);
+bool __range_conflicts(const struct op *tree, const struct op *op);
 
 /* pool.c */
 extern struct pool disk_pool, pipe_pool;

@@ -19,15 +19,12 @@
  * Files are found by device and inode number, not by descriptor: dup(2) and another
  * open() of the file are the same file.
  *
- * Reads and writes of regular files and block devices name their place, so they may run
- * in any order. All others, and writes with O_APPEND, are kept in order, one at a time,
- * in a lane for each file and direction.
+ * The order of reads and writes among themselves is kept by order.c.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "posix.h"
 
@@ -40,20 +37,13 @@ struct epoch {
 	bool starting;		/* its syncs were taken out to be started */
 };
 
-struct lane {
-	struct link link;	/* in file->lanes */
-	int fd;			/* -1 where all descriptors share the lane */
-	bool write;
-	struct link waiting;	/* ops, WAITING; one more is queued or runs */
-};
-
-/* Lives while it has epochs. A lane has an op in one of them. */
+/* Lives while it has epochs. Each of its transfers is in one of them. */
 struct file {
 	struct link link;	/* in the table */
 	uint64_t dev;
 	uint64_t ino;
 	struct link epochs;
-	struct link lanes;
+	struct order order;	/* of its transfers */
 	bool starting;
 };
 
@@ -92,7 +82,7 @@ static struct file *file_make(const struct identity *id)
 	file->dev = id->dev;
 	file->ino = id->ino;
 	link_init(&file->epochs);
-	link_init(&file->lanes);
+	link_init(&file->order.transfers);
 	link_add(bucket_of(id), &file->link);
 	__atomic_add_fetch(&files, 1, __ATOMIC_RELAXED);
 	return file;
@@ -133,25 +123,6 @@ static struct epoch *epoch_open(struct file *file, bool sync)
 	link_init(&epoch->syncs);
 	link_add(&file->epochs, &epoch->link);
 	return epoch;
-}
-
-/* Counts a read or write in the stream of its file. */
-int __stream_join(struct op *op)
-{
-	struct file *file = file_find(&op->id);
-
-	if (!file)
-		file = file_make(&op->id);
-	if (!file)
-		return EAGAIN;
-	op->epoch = epoch_open(file, false);
-	if (!op->epoch) {
-		file_drop_if_idle(file);
-		return EAGAIN;
-	}
-	op->file = file;
-	op->epoch->pending++;
-	return 0;
 }
 
 /* Puts a sync behind what its file has in flight; then it is HELD. */
@@ -208,17 +179,6 @@ void __stream_failed(struct op *op, int error)
 	}
 }
 
-/* A read or write has ended. Lets go of the lock for a while. */
-void __stream_leave(struct op *op)
-{
-	struct file *file = op->file;
-
-	op->epoch->pending--;
-	op->file = NULL;
-	op->epoch = NULL;
-	__stream_advance(file);
-}
-
 /*
  * Starts the syncs of an epoch that is done. They keep their order, and the epoch its
  * place, until all are with the device.
@@ -255,7 +215,7 @@ static void epoch_start(struct epoch *epoch)
 }
 
 /* Starts and drops what is done. Lets go of the lock for a while; @file may be gone. */
-void __stream_advance(struct file *file)
+static void advance(struct file *file)
 {
 	struct epoch *epoch;
 
@@ -275,61 +235,46 @@ void __stream_advance(struct file *file)
 	file_drop_if_idle(file);
 }
 
-/*
- * Queues a read or write that has to go in order: with its pool if it is the first of
- * its lane, else behind the others.
- */
-int __lane_add(struct op *op)
+/* A read or write does not count any more. Lets go of the lock for a while. */
+static void stream_leave(struct op *op)
 {
-	/* Descriptors of a pipe share what they read; devices may have one node for all. */
-	int fd = S_ISREG(op->id.mode) || S_ISFIFO(op->id.mode) ||
-		 S_ISSOCK(op->id.mode) ? -1 : op->fd;
-	bool write = op->kind == OP_WRITE;
-	struct lane *lane;
-	struct link *l;
-	int ret;
+	struct file *file = op->file;
 
-	for (l = op->file->lanes.next; l != &op->file->lanes; l = l->next) {
-		lane = element(l, struct lane, link);
-		if (lane->fd != fd || lane->write != write)
-			continue;
-		op->lane = lane;
-		op->state = OP_WAITING;
-		link_add(&lane->waiting, &op->link);
-		return 0;
-	}
-	lane = calloc(1, sizeof(*lane));
-	if (!lane)
-		return EAGAIN;
-	ret = __pool_add(op->pool, op);
-	if (ret) {
-		free(lane);
-		return ret;
-	}
-	lane->fd = fd;
-	lane->write = write;
-	link_init(&lane->waiting);
-	link_add(&op->file->lanes, &lane->link);
-	op->lane = lane;
-	return 0;
+	op->epoch->pending--;
+	op->file = NULL;
+	op->epoch = NULL;
+	advance(file);
 }
 
-/* Leaves the lane. Returns who is next, and has to be queued; NULL for nobody. */
-struct op *__lane_next(struct op *op)
+/* Takes a read or write into the stream of its file, and queues it. */
+int __stream_add(struct op *op)
 {
-	struct lane *lane = op->lane;
-	struct op *next;
+	struct file *file = file_find(&op->id);
+	int ret;
 
-	op->lane = NULL;
-	if (link_empty(&lane->waiting)) {
-		link_del(&lane->link);
-		free(lane);
-		return NULL;
+	if (!file)
+		file = file_make(&op->id);
+	if (!file)
+		return EAGAIN;
+	op->epoch = epoch_open(file, false);
+	if (!op->epoch) {
+		file_drop_if_idle(file);
+		return EAGAIN;
 	}
-	next = element(lane->waiting.next, struct op, link);
-	link_del(&next->link);
-	next->state = OP_NEW;
-	return next;
+	op->file = file;
+	op->epoch->pending++;
+	ret = __order_add(&file->order, op);
+	if (ret)
+		/* Starts nothing: the transfer did not hold up any sync. */
+		stream_leave(op);
+	return ret;
+}
+
+/* A read or write has ended; see __order_del(). Then lets go of the lock for a while. */
+void __stream_leave(struct op *op, struct link *refused)
+{
+	__order_del(&op->file->order, op, refused);
+	stream_leave(op);
 }
 
 /* In the child of a fork; see __op_forget_all(). */

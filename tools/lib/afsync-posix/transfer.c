@@ -89,38 +89,38 @@ void op_run(struct op *op)
 	op_end(op, error, value);
 }
 
-/* Whether the places of reads and writes are their own, so that the order is free. */
-static bool in_any_order(const struct op *op)
+/*
+ * Sets the range of a request for a seekable file. For a write that appends it is the
+ * whole file. A negative offset becomes one beyond all others, and so delays nothing; a
+ * size of 0 is an empty range.
+ */
+static void find_place(struct op *op)
 {
-	if (S_ISBLK(op->id.mode))
-		return true;
-	if (!S_ISREG(op->id.mode))
-		return false;
-	return op->kind == OP_READ || !(fcntl(op->fd, F_GETFL) & O_APPEND);
+	op->placed = S_ISREG(op->id.mode) || S_ISBLK(op->id.mode);
+	op->writes = op->kind == OP_WRITE;
+	op->from = op->offset;
+	if (__builtin_add_overflow(op->from, op->size, &op->to))
+		op->to = UINT64_MAX;
+	if (op->writes && fcntl(op->fd, F_GETFL) & O_APPEND) {
+		op->from = 0;
+		op->to = UINT64_MAX;
+	}
+	if (!op->size) {
+		op->from = 0;
+		op->to = 0;
+	}
 }
 
-static int transfer_add(struct op *op, bool in_order)
+static int transfer_add(struct op *op)
 {
 	int ret;
 
 	ret = __op_add(op);
 	if (ret)
 		return ret;
-	ret = __stream_join(op);
+	ret = __stream_add(op);
 	if (ret)
-		goto refuse;
-	ret = in_order ? __lane_add(op) : __pool_add(op->pool, op);
-	if (ret)
-		goto leave_stream;
-	return 0;
-
-leave_stream:
-	/* First out of the table: the lock is let go of for a while. */
-	__op_refuse(op);
-	__stream_leave(op);
-	return ret;
-refuse:
-	__op_refuse(op);
+		__op_refuse(op);
 	return ret;
 }
 
@@ -132,7 +132,6 @@ int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset,
 		   struct group *group)
 {
 	struct op *op;
-	bool in_order;
 	int ret;
 
 	if (block->aio_reqprio < 0 || block->aio_reqprio > PRIO_DELTA_MAX ||
@@ -147,7 +146,7 @@ int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset,
 	ret = identity_of(op->fd, &op->id);
 	if (ret)
 		goto put_op;
-	in_order = !in_any_order(op);
+	find_place(op);
 	/* One that waits for another process must not keep a disk's waiting. */
 	op->pool = S_ISREG(op->id.mode) || S_ISBLK(op->id.mode) ? &disk_pool : &pipe_pool;
 	if (group) {
@@ -156,7 +155,7 @@ int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset,
 	}
 
 	lock();
-	ret = transfer_add(op, in_order);
+	ret = transfer_add(op);
 	unlock();
 	if (ret) {
 		if (group)
