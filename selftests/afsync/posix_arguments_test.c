@@ -338,4 +338,35 @@ TEST_F(arguments, impossible_transfers_are_refused_as_posix_has_it)
 	close(output);
 }
 
+/* POSIX: EBADF may be detected at the call or asynchronously; glibc does the latter. */
+TEST_F(arguments, transfer_of_a_bad_descriptor_ends_with_ebadf_and_notifies)
+{
+	int closed = dup(self->s.file);
+	const int fds[] = { -1, INT_MIN, INT_MAX, 1 << 20, closed };
+	struct aiocb block, *list[1] = { &block };
+	siginfo_t info;
+	char data[8];
+	sigset_t set;
+	int i, ret;
+
+	close(closed);
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	need(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	for (i = 0; i < (int)ARRAY_SIZE(fds) * 3; i++) {
+		block = transfer_of(fds[i / 3], data, 8, 0);
+		block.aio_sigevent.sigev_notify = SIGEV_SIGNAL;
+		block.aio_sigevent.sigev_signo = SIGRTMIN;
+		block.aio_sigevent.sigev_value.sival_int = i;
+		block.aio_lio_opcode = LIO_READ;
+		ret = i % 3 == 0 ? read_queue(&block) :
+		      i % 3 == 1 ? write_queue(&block) :
+				   lio_listio(LIO_NOWAIT, list, 1, NULL);
+		ASSERT_EQ(0, ret);
+		EXPECT_EQ(-EBADF, block_end(&block));
+		need(sigwaitinfo(&set, &info) == SIGRTMIN);
+		EXPECT_EQ(i, info.si_value.sival_int);
+	}
+}
+
 TEST_HARNESS_MAIN

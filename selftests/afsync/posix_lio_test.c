@@ -116,7 +116,7 @@ TEST_F(lio, nowait_notifies_once_when_all_have_ended)
 	sim_hold(self->s.ctl, SIM_GATE_WRITE);
 	for (i = 0; i < 3; i++)
 		blocks[i] = listed(transfer_of(self->s.file, "x", 1, i), LIO_WRITE);
-	blocks[3] = listed(transfer_of(self->s.file, &data, 1, 0), LIO_READ);
+	blocks[3] = listed(transfer_of(self->s.file, &data, 1, 9), LIO_READ);
 	for (i = 0; i < 4; i++)
 		list[i] = &blocks[i];
 	ASSERT_EQ(0, lio_listio(LIO_NOWAIT, list, 4, &event));
@@ -275,6 +275,113 @@ TEST_F(lio, sync_waits_for_the_list_that_another_thread_waits_for)
 	EXPECT_EQ(0, (long)ret);
 	EXPECT_EQ(1, block_end(&blocks[0]));
 	EXPECT_EQ(1, block_end(&blocks[1]));
+}
+
+/* POSIX: such errors may be detected at the call or asynchronously. */
+TEST_F(lio, nowait_accepts_a_bad_element_and_notifies_for_it)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = SIGRTMIN + 2,
+		.sigev_value.sival_int = 41,
+	};
+	int closed = dup(self->s.file), i;
+	struct aiocb blocks[5], *list[5];
+	const struct timespec at_once = {};
+	siginfo_t info;
+	sigset_t set;
+
+	close(closed);
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	sigaddset(&set, SIGRTMIN + 2);
+	need(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	blocks[0] = listed(transfer_of(self->s.file, "x", 1, 0), LIO_WRITE);
+	blocks[1] = listed(transfer_of(-1, "x", 1, 0), LIO_WRITE);
+	blocks[2] = listed(transfer_of(closed, "x", 1, 0), LIO_READ);
+	blocks[3] = listed(transfer_of(self->s.file, "x", 1, 0), 77);
+	blocks[4] = listed(transfer_of(self->s.file, "y", 1, 1), LIO_WRITE);
+	for (i = 0; i < 5; i++) {
+		blocks[i].aio_sigevent.sigev_notify = SIGEV_SIGNAL;
+		blocks[i].aio_sigevent.sigev_signo = SIGRTMIN + 1;
+		list[i] = &blocks[i];
+	}
+	ASSERT_EQ(0, lio_listio(LIO_NOWAIT, list, 5, &event));
+	EXPECT_EQ(1, block_end(&blocks[0]));
+	EXPECT_EQ(-EBADF, block_end(&blocks[1]));
+	EXPECT_EQ(-EBADF, block_end(&blocks[2]));
+	EXPECT_EQ(-EINVAL, block_end(&blocks[3]));
+	EXPECT_EQ(1, block_end(&blocks[4]));
+	for (i = 0; i < 5; i++)
+		need(sigwaitinfo(&set, &info) == SIGRTMIN + 1);
+	need(sigwaitinfo(&set, &info) == SIGRTMIN + 2);
+	EXPECT_EQ(41, info.si_value.sival_int);
+	EXPECT_EQ(-1, sigtimedwait(&set, NULL, &at_once));
+}
+
+/* The second use of the block is refused; the first is not affected. */
+TEST_F(lio, block_that_is_twice_in_the_list_is_refused_once)
+{
+	struct aiocb block = listed(transfer_of(self->s.file, "x", 1, 0), LIO_WRITE);
+	struct aiocb *list[2] = { &block, &block };
+
+	errno = 0;
+	EXPECT_EQ(-1, lio_listio(LIO_WAIT, list, 2, NULL));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(0, aio_error(&block));
+	EXPECT_EQ(1, block_end(&block));
+	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_WRITE));
+}
+
+struct canceller {
+	int fd;
+	bool stop;
+};
+
+static void *cancel_thread(void *arg)
+{
+	struct canceller *canceller = arg;
+
+	while (!__atomic_load_n(&canceller->stop, __ATOMIC_ACQUIRE)) {
+		aio_cancel(canceller->fd, NULL);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* A list is queued in one step, so a cancel of the file comes before or after it. */
+TEST_F_TIMEOUT(lio, no_element_is_done_after_a_cancelled_one, LONG_TIMEOUT)
+{
+	unsigned int i, j, n = rounds(500), cancelled, holes = 0;
+	struct aiocb blocks[16], *list[16];
+	struct canceller canceller = {};
+	pthread_t thread;
+	int ends[2];
+	char data[16];
+
+	need(pipe(ends) == 0);
+	canceller.fd = ends[1];
+	thread = thread_start(cancel_thread, &canceller);
+	for (i = 0; i < n && !holes; i++) {
+		for (j = 0; j < 16; j++) {
+			blocks[j] = listed(transfer_of(ends[1], "x", 1, 0), LIO_WRITE);
+			list[j] = &blocks[j];
+		}
+		need(lio_listio(LIO_WAIT, list, 16, NULL) == 0 || errno == EIO);
+		for (cancelled = 0, j = 0; j < 16; j++) {
+			if (block_end(&blocks[j]) == -ECANCELED)
+				cancelled++;
+			else
+				holes += cancelled != 0;
+		}
+		if (cancelled < 16)
+			need(read(ends[0], data, 16) == (ssize_t)(16 - cancelled));
+	}
+	EXPECT_EQ(0, holes);
+	__atomic_store_n(&canceller.stop, true, __ATOMIC_RELEASE);
+	thread_join(thread);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 TEST_HARNESS_MAIN

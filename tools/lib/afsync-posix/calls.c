@@ -133,7 +133,7 @@ int public_read(struct aiocb *block)
 		return result(EINVAL, 0);
 	if (!call_begin(&call))
 		return glibc.read(block);
-	return call_end(&call, transfer_queue(block, OP_READ, block->aio_offset, NULL));
+	return call_end(&call, transfer_queue(block, OP_READ, block->aio_offset));
 }
 
 int public_read64(struct aiocb *block)
@@ -144,7 +144,7 @@ int public_read64(struct aiocb *block)
 		return result(EINVAL, 0);
 	if (!call_begin(&call))
 		return glibc.read64(block);
-	return call_end(&call, transfer_queue(block, OP_READ, wide_offset(block), NULL));
+	return call_end(&call, transfer_queue(block, OP_READ, wide_offset(block)));
 }
 
 int public_write(struct aiocb *block)
@@ -155,7 +155,7 @@ int public_write(struct aiocb *block)
 		return result(EINVAL, 0);
 	if (!call_begin(&call))
 		return glibc.write(block);
-	return call_end(&call, transfer_queue(block, OP_WRITE, block->aio_offset, NULL));
+	return call_end(&call, transfer_queue(block, OP_WRITE, block->aio_offset));
 }
 
 int public_write64(struct aiocb *block)
@@ -166,7 +166,7 @@ int public_write64(struct aiocb *block)
 		return result(EINVAL, 0);
 	if (!call_begin(&call))
 		return glibc.write64(block);
-	return call_end(&call, transfer_queue(block, OP_WRITE, wide_offset(block), NULL));
+	return call_end(&call, transfer_queue(block, OP_WRITE, wide_offset(block)));
 }
 
 int public_listio(int mode, struct aiocb *const list[], int count,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * lio_listio: several reads and writes, and one end for all of them. Each element that
- * cannot be queued has its error as its status, and the others go on without it.
+ * lio_listio: several reads and writes, and one end for all of them. They are queued in
+ * one step, so that an aio_cancel() of another thread comes before or after the whole list.
+ * Each element that cannot be queued has its error as its status, and the others go on
+ * without it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -51,41 +53,66 @@ void group_end(struct group *group, bool failed)
 	group_put(group);
 }
 
-static int element_queue(struct aiocb *block, struct group *group, bool wide)
+/* An element: its op, NULL if there is nothing to queue, and why it was refused. */
+struct item {
+	struct op *op;
+	int error;
+};
+
+static int item_make(struct item *item, struct aiocb *block, bool wide)
 {
 	off64_t offset = block->aio_offset;
+	enum op_kind kind = OP_READ;
+	int bad = 0;
 
 	/* The member of aiocb64 is at the same place, and may be longer. */
 	if (wide)
 		offset = ((struct aiocb64 *)block)->aio_offset;
 	switch (block->aio_lio_opcode) {
 	case LIO_READ:
-		return transfer_queue(block, OP_READ, offset, group);
+		break;
 	case LIO_WRITE:
-		return transfer_queue(block, OP_WRITE, offset, group);
+		kind = OP_WRITE;
+		break;
 	case LIO_NOP:
 		return 0;
 	default:
-		return EINVAL;
+		bad = EINVAL;
+		break;
 	}
+	return transfer_make(block, kind, offset, bad, &item->op);
 }
 
 /* Queues the elements. EAGAIN if one of them was short of room, EIO if one was refused. */
 static int elements_queue(struct aiocb *const list[], int count, struct group *group,
 			  bool wide)
 {
-	int i, ret, worst = 0;
+	struct item *items = calloc(count + 1UL, sizeof(*items));
+	int i, worst = 0;
 
+	if (!items)
+		return EAGAIN;
 	for (i = 0; i < count; i++) {
-		if (!list[i])
-			continue;
-		ret = element_queue(list[i], group, wide);
-		if (!ret)
-			continue;
-		block_refused(list[i], ret);
-		if (ret == EAGAIN || !worst)
-			worst = ret == EAGAIN ? EAGAIN : EIO;
+		if (list[i])
+			items[i].error = item_make(&items[i], list[i], wide);
+		if (items[i].op)
+			items[i].op->group = group;
 	}
+	lock();
+	for (i = 0; i < count; i++) {
+		if (items[i].op)
+			items[i].error = __transfer_add(items[i].op);
+		if (!items[i].error)
+			continue;
+		__block_refused(list[i], items[i].error);
+		if (items[i].error == EAGAIN || !worst)
+			worst = items[i].error == EAGAIN ? EAGAIN : EIO;
+	}
+	unlock();
+	for (i = 0; i < count; i++)
+		if (items[i].op)
+			transfer_added(items[i].op, items[i].error);
+	free(items);
 	return worst;
 }
 

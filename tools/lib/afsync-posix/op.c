@@ -293,14 +293,12 @@ int block_result(struct aiocb *block, ssize_t *value)
 }
 
 /* For lio_listio(), which has no other way to say what became of an element. */
-void block_refused(struct aiocb *block, int error)
+void __block_refused(struct aiocb *block, int error)
 {
-	lock();
 	/* Unless what is in flight is an earlier request with the same block. */
-	if (!__op_find(block)) {
-		block->__return_value = -1;
-		block->__policy = MARK_QUEUED;
-		__atomic_store_n(&block->__error_code, error, __ATOMIC_RELEASE);
-	}
-	unlock();
+	if (__op_find(block))
+		return;
+	block->__return_value = -1;
+	block->__policy = MARK_QUEUED;
+	__atomic_store_n(&block->__error_code, error, __ATOMIC_RELEASE);
 }

@@ -141,6 +141,7 @@ struct op {
 	off64_t offset;
 	struct notice notice;		/* fixed; sent by op_end() */
 	struct group *group;		/* fixed; of lio_listio(), or NULL */
+	int bad;			/* fixed; not begun, but ended with this error; or 0 */
 
 	uint64_t call;			/* number of the call, in their order */
 	enum op_state state;
@@ -262,13 +263,16 @@ void op_end(struct op *op, int error, ssize_t value);
 void __op_forget_all(void);
 int block_error(const struct aiocb *block);
 int block_result(struct aiocb *block, ssize_t *value);
-void block_refused(struct aiocb *block, int error);
+void __block_refused(struct aiocb *block, int error);
 
 /* transfer.c: reads and writes; what a thread of a pool does */
 int identity_of(int fd, struct identity *id);
 int same_file(const struct op *op);
-int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset,
-		   struct group *group);
+int transfer_make(struct aiocb *block, enum op_kind kind, off64_t offset, int bad,
+		  struct op **opp);
+int __transfer_add(struct op *op);
+void transfer_added(struct op *op, int refused);
+int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset);
 void op_run(struct op *op);
 
 /* sync.c */

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -111,61 +110,78 @@ static void find_place(struct op *op)
 	}
 }
 
-static int transfer_add(struct op *op)
+/*
+ * Makes the op of a read or write, with a second reference for the caller. A bad descriptor
+ * is not an error of the call, and neither is @bad: the op ends with it, and its
+ * notification is sent. POSIX allows both; glibc does the same.
+ */
+int transfer_make(struct aiocb *block, enum op_kind kind, off64_t offset, int bad,
+		  struct op **opp)
+{
+	struct op *op;
+	int ret;
+
+	if (block->aio_reqprio < 0 || block->aio_reqprio > PRIO_DELTA_MAX)
+		return EINVAL;
+	ret = op_alloc(block, kind, &op);
+	if (ret)
+		return ret;
+	op->refs = 2;
+	op->buffer = (void *)block->aio_buf;
+	op->size = block->aio_nbytes;
+	op->offset = offset;
+	op->bad = bad ? bad : identity_of(op->fd, &op->id);
+	find_place(op);
+	/* One that waits for another process must not keep a disk's waiting. */
+	op->pool = S_ISREG(op->id.mode) || S_ISBLK(op->id.mode) ? &disk_pool : &pipe_pool;
+	*opp = op;
+	return 0;
+}
+
+/* Queues an op from transfer_make(). It may end at any time from here on. */
+int __transfer_add(struct op *op)
 {
 	int ret;
 
 	ret = __op_add(op);
 	if (ret)
 		return ret;
-	ret = __stream_add(op);
+	if (op->bad)
+		op->state = OP_ENDING;
+	else
+		ret = __stream_add(op);
 	if (ret)
 		__op_refuse(op);
+	else if (op->group)
+		group_get(op->group);
 	return ret;
 }
 
-/*
- * Queues a read or write. What can be wrong with the arguments is found now, what can be
- * wrong with the file when it runs, except that there has to be one.
- */
-int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset,
-		   struct group *group)
+/* The rest of the call, without the lock; @refused is the error of __transfer_add(). */
+void transfer_added(struct op *op, int refused)
+{
+	if (refused)
+		op_put(op);
+	else if (op->bad)
+		op_end(op, op->bad, -1);
+	else
+		dropin_count(op->kind == OP_READ ? DROPIN_POSIX_READ :
+						   DROPIN_POSIX_WRITE, 1);
+	op_put(op);
+}
+
+/* A call for one read or write. */
+int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset)
 {
 	struct op *op;
 	int ret;
 
-	if (block->aio_reqprio < 0 || block->aio_reqprio > PRIO_DELTA_MAX ||
-	    block->aio_nbytes > SSIZE_MAX)
-		return EINVAL;
-	ret = op_alloc(block, kind, &op);
+	ret = transfer_make(block, kind, offset, 0, &op);
 	if (ret)
 		return ret;
-	op->buffer = (void *)block->aio_buf;
-	op->size = block->aio_nbytes;
-	op->offset = offset;
-	ret = identity_of(op->fd, &op->id);
-	if (ret)
-		goto put_op;
-	find_place(op);
-	/* One that waits for another process must not keep a disk's waiting. */
-	op->pool = S_ISREG(op->id.mode) || S_ISBLK(op->id.mode) ? &disk_pool : &pipe_pool;
-	if (group) {
-		op->group = group;
-		group_get(group);
-	}
-
 	lock();
-	ret = transfer_add(op);
+	ret = __transfer_add(op);
 	unlock();
-	if (ret) {
-		if (group)
-			group_end(group, true);
-		goto put_op;
-	}
-	dropin_count(kind == OP_READ ? DROPIN_POSIX_READ : DROPIN_POSIX_WRITE, 1);
-	return 0;
-
-put_op:
-	op_put(op);
+	transfer_added(op, ret);
 	return ret;
 }
