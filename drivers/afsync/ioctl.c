@@ -26,8 +26,8 @@ struct afsync_call {
 };
 
 /*
- * The contract, pinned: no holes, the same for 32-bit programs. The sizes are those
- * of the first version, below which a struct is refused.
+ * The contract, pinned: no holes, the same for 32-bit programs. What has grown since the
+ * first version has the size of that in the table of commands.
  */
 static_assert(sizeof(struct afsync_sqe) == 40);
 static_assert(sizeof(struct afsync_cqe) == 16);
@@ -36,9 +36,9 @@ static_assert(offsetof(struct afsync_ring_header, tail) == 64);
 static_assert(sizeof(struct afsync_info) == 32);
 static_assert(sizeof(struct afsync_setup) == 16);
 static_assert(sizeof(struct afsync_submit) == 56);
-static_assert(sizeof(struct afsync_wait) == 24);
+static_assert(sizeof(struct afsync_wait) == 32);
 static_assert(sizeof(struct afsync_cancel) == 24);
-static_assert(sizeof(struct afsync_eventfd) == 8);
+static_assert(sizeof(struct afsync_eventfd) == 12);
 static_assert(sizeof(struct afsync_start) == 16);
 static_assert(sizeof(struct afsync_attach) == 16);
 
@@ -128,6 +128,8 @@ static long ioctl_eventfd(struct file *file, struct afsync_call *call)
 		return -ENXIO;
 	if (call->args.eventfd.flags)
 		return -EINVAL;
+	if (!afsync_is_ring(ring, call->args.eventfd.ring))
+		return -ESTALE;
 	return afsync_ring_eventfd(ring, call->args.eventfd.fd);
 }
 
@@ -138,19 +140,21 @@ static long ioctl_start(struct file *file, struct afsync_call *call)
 	return ring ? afsync_start(ring, &call->args.start) : -ENXIO;
 }
 
+/* @min: bytes of the first version of the struct, below which it is refused */
 struct afsync_command {
 	unsigned int cmd;
+	unsigned int min;
 	long (*handle)(struct file *file, struct afsync_call *call);
 };
 
 static const struct afsync_command commands[] = {
-	{ AFSYNC_IOC_INFO,	ioctl_info },
-	{ AFSYNC_IOC_SETUP,	ioctl_setup },
-	{ AFSYNC_IOC_SUBMIT,	ioctl_submit },
-	{ AFSYNC_IOC_WAIT,	ioctl_wait },
-	{ AFSYNC_IOC_CANCEL,	ioctl_cancel },
-	{ AFSYNC_IOC_EVENTFD,	ioctl_eventfd },
-	{ AFSYNC_IOC_START,	ioctl_start },
+	{ AFSYNC_IOC_INFO,	32, ioctl_info },
+	{ AFSYNC_IOC_SETUP,	16, ioctl_setup },
+	{ AFSYNC_IOC_SUBMIT,	56, ioctl_submit },
+	{ AFSYNC_IOC_WAIT,	24, ioctl_wait },
+	{ AFSYNC_IOC_CANCEL,	24, ioctl_cancel },
+	{ AFSYNC_IOC_EVENTFD,	8, ioctl_eventfd },
+	{ AFSYNC_IOC_START,	16, ioctl_start },
 };
 
 /* A command is known by all but its size: that is how its struct may grow. */
@@ -165,13 +169,16 @@ static const struct afsync_command *find_command(unsigned int cmd)
 	return NULL;
 }
 
-/* What this kernel does not know of a longer struct is 0, in both directions. */
+/*
+ * What this kernel does not know of a longer struct is 0, in both directions. Of what a
+ * shorter one has no room for, nothing is written.
+ */
 static bool write_back(void __user *uargs, size_t usize, const union afsync_args *args,
 		       size_t size)
 {
-	if (copy_to_user(uargs, args, size))
+	if (copy_to_user(uargs, args, min(usize, size)))
 		return false;
-	return usize == size || !clear_user(uargs + size, usize - size);
+	return usize <= size || !clear_user(uargs + size, usize - size);
 }
 
 long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -187,7 +194,7 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (!command)
 		return -ENOTTY;
 	size = _IOC_SIZE(command->cmd);
-	if (usize < size)
+	if (usize < command->min)
 		return -EINVAL;
 
 	if (_IOC_DIR(cmd) & _IOC_WRITE) {

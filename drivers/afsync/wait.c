@@ -122,9 +122,9 @@ int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *
 		return -EINVAL;
 	if (wait->sigmask && !(wait->flags & AFSYNC_WAIT_SIGMASK))
 		return -EINVAL;
-	if (wait->min_complete > ring->entries)
+	if (wait->min_complete > ring->entries || wait->reserved)
 		return -EINVAL;
-	return 0;
+	return afsync_is_ring(ring, wait->ring) ? 0 : -ESTALE;
 }
 
 /**

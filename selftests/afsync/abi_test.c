@@ -44,11 +44,13 @@ LAYOUT(afsync_setup, 16);
 FIELD(afsync_setup, entries, 0);
 FIELD(afsync_setup, flags, 4);
 FIELD(afsync_setup, mmap_size, 8);
-LAYOUT(afsync_wait, 24);
+LAYOUT(afsync_wait, 32);
 FIELD(afsync_wait, min_complete, 0);
 FIELD(afsync_wait, flags, 4);
 FIELD(afsync_wait, timeout_ns, 8);
 FIELD(afsync_wait, sigmask, 16);
+FIELD(afsync_wait, ring, 24);
+FIELD(afsync_wait, reserved, 28);
 LAYOUT(afsync_submit, 56);
 FIELD(afsync_submit, sqes, 0);
 FIELD(afsync_submit, nr, 8);
@@ -67,9 +69,10 @@ FIELD(afsync_cancel, fd, 8);
 FIELD(afsync_cancel, match, 12);
 FIELD(afsync_cancel, running, 16);
 FIELD(afsync_cancel, ring, 20);
-LAYOUT(afsync_eventfd, 8);
+LAYOUT(afsync_eventfd, 12);
 FIELD(afsync_eventfd, fd, 0);
 FIELD(afsync_eventfd, flags, 4);
+FIELD(afsync_eventfd, ring, 8);
 LAYOUT(afsync_start, 16);
 FIELD(afsync_start, user_data, 0);
 FIELD(afsync_start, flags, 8);
@@ -82,29 +85,30 @@ FIELD(afsync_attach, ring, 12);
 _Static_assert(AFSYNC_IOC_INFO == 0x8020af40, "AFSYNC_IOC_INFO");
 _Static_assert(AFSYNC_IOC_SETUP == 0xc010af41, "AFSYNC_IOC_SETUP");
 _Static_assert(AFSYNC_IOC_SUBMIT == 0xc038af42, "AFSYNC_IOC_SUBMIT");
-_Static_assert(AFSYNC_IOC_WAIT == 0xc018af43, "AFSYNC_IOC_WAIT");
+_Static_assert(AFSYNC_IOC_WAIT == 0xc020af43, "AFSYNC_IOC_WAIT");
 _Static_assert(AFSYNC_IOC_CANCEL == 0xc018af44, "AFSYNC_IOC_CANCEL");
-_Static_assert(AFSYNC_IOC_EVENTFD == 0x4008af45, "AFSYNC_IOC_EVENTFD");
+_Static_assert(AFSYNC_IOC_EVENTFD == 0x400caf45, "AFSYNC_IOC_EVENTFD");
 _Static_assert(AFSYNC_IOC_START == 0x4010af46, "AFSYNC_IOC_START");
 
 /* A valid struct of each command, and what it returns. */
 struct abi_case {
 	const char *name;
 	unsigned int cmd;
-	unsigned int min;
+	unsigned int min;	/* size of the first version */
+	unsigned int size;	/* of this version */
 	bool in;		/* reads its struct */
 	bool ring;		/* needs a ring */
 	int ret;
 };
 
 static const struct abi_case cases[] = {
-	{ "info", AFSYNC_IOC_INFO, 32, false, false, 0 },
-	{ "setup", AFSYNC_IOC_SETUP, 16, true, false, 0 },
-	{ "submit", AFSYNC_IOC_SUBMIT, 56, true, true, 1 },
-	{ "wait", AFSYNC_IOC_WAIT, 24, true, true, 0 },
-	{ "cancel", AFSYNC_IOC_CANCEL, 24, true, true, -ENOENT },
-	{ "eventfd", AFSYNC_IOC_EVENTFD, 8, true, true, 0 },
-	{ "start", AFSYNC_IOC_START, 16, true, true, -ENOENT },
+	{ "info", AFSYNC_IOC_INFO, 32, 32, false, false, 0 },
+	{ "setup", AFSYNC_IOC_SETUP, 16, 16, true, false, 0 },
+	{ "submit", AFSYNC_IOC_SUBMIT, 56, 56, true, true, 1 },
+	{ "wait", AFSYNC_IOC_WAIT, 24, 32, true, true, 0 },
+	{ "cancel", AFSYNC_IOC_CANCEL, 24, 24, true, true, -ENOENT },
+	{ "eventfd", AFSYNC_IOC_EVENTFD, 8, 12, true, true, 0 },
+	{ "start", AFSYNC_IOC_START, 16, 16, true, true, -ENOENT },
 };
 
 /* What the pointers and descriptors in the structs mean. */
@@ -123,7 +127,7 @@ static void fill_valid(const struct abi_case *c, struct abi_env *env, void *to)
 
 	switch (c->cmd) {
 	case AFSYNC_IOC_INFO:
-		memset(to, POISON_BYTE, c->min);
+		memset(to, POISON_BYTE, c->size);
 		break;
 	case AFSYNC_IOC_SETUP:
 		memcpy(to, &setup, sizeof(setup));
@@ -141,7 +145,7 @@ static void fill_valid(const struct abi_case *c, struct abi_env *env, void *to)
 		memcpy(to, &event, sizeof(event));
 		break;
 	case AFSYNC_IOC_START:
-		memset(to, 0, c->min);
+		memset(to, 0, c->size);
 		break;
 	}
 }
@@ -175,14 +179,17 @@ static int call_with_size(const struct abi_case *c, unsigned int size, int tail,
 	}
 	memset(buffer, POISON_BYTE, sizeof(buffer));
 	fill_valid(c, &env, arg);
-	if (size > c->min)
-		memset(arg + c->min, tail, size - c->min);
+	/* What a shorter struct has no room for must not be looked at. */
+	if (size < c->size)
+		memset(arg + size, POISON_BYTE, c->size - size);
+	else
+		memset(arg + c->size, tail, size - c->size);
 	ret = command(fd, cmd_of_size(c->cmd, size), arg);
 
 	*tail_kept = true;
-	for (i = size > c->min ? size : c->min; arg + i < buffer + sizeof(buffer); i++)
+	for (i = size; arg + i < buffer + sizeof(buffer); i++)
 		*tail_kept &= arg[i] == POISON_BYTE;
-	for (i = c->min; i < size; i++)
+	for (i = c->size; i < size; i++)
 		*tail_kept &= arg[i] == 0 || ret == -E2BIG;
 	if (c->ring)
 		ring_close(&ring);
@@ -209,12 +216,14 @@ TEST(structs_grow_by_the_rules)
 			{ 1, 0, -EINVAL },
 			{ c->min - 1, 0, -EINVAL },
 			{ c->min, 0, c->ret },
-			{ c->min + 1, 0, c->ret },
-			{ c->min + 8, 0, c->ret },
+			{ (c->min + c->size) / 2, 0, c->ret },
+			{ c->size, 0, c->ret },
+			{ c->size + 1, 0, c->ret },
+			{ c->size + 8, 0, c->ret },
 			{ 4096, 0, c->ret },
 			{ 16383, 0, c->ret },
-			{ c->min + 1, 1, c->in ? -E2BIG : c->ret },
-			{ c->min + 8, 1, c->in ? -E2BIG : c->ret },
+			{ c->size + 1, 1, c->in ? -E2BIG : c->ret },
+			{ c->size + 8, 1, c->in ? -E2BIG : c->ret },
 			{ 16383, 1, c->in ? -E2BIG : c->ret },
 		};
 		unsigned int j;

@@ -497,7 +497,32 @@ TEST(wait_refuses_bad_arguments)
 	EXPECT_EQ(-EFAULT, command(ring.fd, AFSYNC_IOC_WAIT, NULL));
 	EXPECT_EQ(-EFAULT, command(ring.fd, AFSYNC_IOC_WAIT, nowhere()));
 	EXPECT_EQ(-EFAULT, command(ring.fd, AFSYNC_IOC_WAIT, readonly(&wait, sizeof(wait))));
+	wait.reserved = 1;
+	EXPECT_EQ(-EINVAL, command(ring.fd, AFSYNC_IOC_WAIT, &wait));
+	wait.reserved = 0x80000000;
+	EXPECT_EQ(-EINVAL, command(ring.fd, AFSYNC_IOC_WAIT, &wait));
 	ring_close(&ring);
+}
+
+TEST(wait_on_another_ring_than_it_names_is_ESTALE)
+{
+	struct afsync_wait wait = { .min_complete = 1 };
+	int file = memfd_create("afsync", MFD_CLOEXEC);
+	struct ring ring;
+
+	ring_open(&ring, 8);
+	/* It would wait for ever. */
+	wait.ring = ring.header->id + 1;
+	EXPECT_EQ(-ESTALE, command(ring.fd, AFSYNC_IOC_WAIT, &wait));
+	ASSERT_EQ(1, ring_queue(&ring, file, AFSYNC_OP_FSYNC, 1));
+	EXPECT_EQ(-ESTALE, command(ring.fd, AFSYNC_IOC_WAIT, &wait));
+	wait.ring = ring.header->id;
+	EXPECT_EQ(1, command(ring.fd, AFSYNC_IOC_WAIT, &wait));
+	/* The kernel has its own copy of the id. */
+	ring.header->id++;
+	EXPECT_EQ(1, command(ring.fd, AFSYNC_IOC_WAIT, &wait));
+	ring_close(&ring);
+	close(file);
 }
 
 TEST_F(request, cancel_refuses_bad_arguments_and_cancels_nothing)
@@ -547,6 +572,7 @@ TEST_F(request, cancel_refuses_bad_arguments_and_cancels_nothing)
 TEST(eventfd_refuses_bad_arguments)
 {
 	struct afsync_eventfd arg = { .fd = eventfd(0, EFD_CLOEXEC), .flags = 1 };
+	struct afsync_eventfd other;
 	struct ring ring;
 
 	ring_open(&ring, 8);
@@ -555,9 +581,18 @@ TEST(eventfd_refuses_bad_arguments)
 	EXPECT_EQ(-EINVAL, command(ring.fd, AFSYNC_IOC_EVENTFD, &arg));
 	EXPECT_EQ(-EFAULT, command(ring.fd, AFSYNC_IOC_EVENTFD, NULL));
 	EXPECT_EQ(-EFAULT, command(ring.fd, AFSYNC_IOC_EVENTFD, nowhere()));
-	EXPECT_EQ(-ENXIO, afsync_cmd_eventfd(ring.fd, -1));
 	arg.flags = 0;
+	arg.ring = ring.header->id + 1;
+	EXPECT_EQ(-ESTALE, command(ring.fd, AFSYNC_IOC_EVENTFD, &arg));
+	EXPECT_EQ(-ENXIO, afsync_cmd_eventfd(ring.fd, -1));
+	arg.ring = ring.header->id;
 	EXPECT_EQ(0, command(ring.fd, AFSYNC_IOC_EVENTFD, readonly(&arg, sizeof(arg))));
+	/* Nor is that of another ring taken away. */
+	other = (struct afsync_eventfd) { .fd = -1, .ring = arg.ring + 1 };
+	EXPECT_EQ(-ESTALE, command(ring.fd, AFSYNC_IOC_EVENTFD, &other));
+	EXPECT_EQ(-EBUSY, command(ring.fd, AFSYNC_IOC_EVENTFD, &arg));
+	other.ring = arg.ring;
+	EXPECT_EQ(0, command(ring.fd, AFSYNC_IOC_EVENTFD, &other));
 	ring_close(&ring);
 	close(arg.fd);
 }

@@ -48,7 +48,7 @@
 #include <linux/types.h>
 
 /* Version of this interface, as AFSYNC_IOC_INFO returns it. */
-#define AFSYNC_VERSION		3
+#define AFSYNC_VERSION		4
 
 /* The most entries that a ring can ever have. */
 #define AFSYNC_MAX_ENTRIES	32768
@@ -223,19 +223,25 @@ struct afsync_setup {
  *	wait, the rest of a relative timeout is written back, so that a restart goes
  *	on with what is left.
  * @sigmask: [in] see AFSYNC_WAIT_SIGMASK, else 0
+ * @ring: [in] 0, or the id of the ring that is meant; since version 4
+ * @reserved: [in] must be 0
  */
 struct afsync_wait {
 	__u32 min_complete;
 	__u32 flags;
 	__aligned_u64 timeout_ns;
 	__aligned_u64 sigmask;
+	__u32 ring;
+	__u32 reserved;
 };
 
 /*
  * A library cannot know what a program does with the descriptors that it has not opened
  * itself: closes them all, perhaps, and then opens another ring. So the commands that
- * change something have a field @ring: 0, or the id of the ring that is meant (from the
+ * need a ring have a field @ring: 0, or the id of the ring that is meant (from the
  * header of the mapping). A descriptor of another ring is then refused with ESTALE.
+ * AFSYNC_IOC_WAIT and AFSYNC_IOC_EVENTFD have it since version 4: a module before that
+ * says E2BIG to an id there.
  */
 
 /* Flag of a submit: wait as the wait_* fields say once all are queued. */
@@ -298,10 +304,12 @@ struct afsync_cancel {
  * struct afsync_eventfd - AFSYNC_IOC_EVENTFD: where to signal completions
  * @fd: [in] an eventfd to register, or -1 to unregister
  * @flags: [in] must be 0
+ * @ring: [in] 0, or the id of the ring that is meant; since version 4
  */
 struct afsync_eventfd {
 	__s32 fd;
 	__u32 flags;
+	__u32 ring;
 };
 
 /**

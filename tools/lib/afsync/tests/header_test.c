@@ -18,10 +18,13 @@ static void structures_have_their_sizes(void)
 	SIZE_IS(afsync_ring_header, 128);
 	SIZE_IS(afsync_info, 32);
 	SIZE_IS(afsync_setup, 16);
-	SIZE_IS(afsync_wait, 24);
+	SIZE_IS(afsync_wait, 32);
 	SIZE_IS(afsync_submit, 56);
 	SIZE_IS(afsync_cancel, 24);
-	SIZE_IS(afsync_eventfd, 8);
+	SIZE_IS(afsync_eventfd, 12);
+	SIZE_IS(afsync_start, 16);
+	/* On every machine, whatever its time_t. */
+	SIZE_IS(__kernel_timespec, 16);
 }
 
 int main(void)
