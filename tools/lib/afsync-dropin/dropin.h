@@ -25,6 +25,7 @@
 
 struct dropin_ring {
 	int fd;
+	__u32 wait_id;		/* for AFSYNC_IOC_WAIT: 0 if the module is too old for it */
 	__u32 entries;
 	size_t size;		/* of the mapping */
 	struct afsync_ring_header *header;

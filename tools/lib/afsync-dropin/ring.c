@@ -12,6 +12,9 @@
 
 #include "dropin.h"
 
+/* The version of the interface from which on a wait can name its ring. */
+#define SINCE_WAIT_RING	4
+
 /* Above what programs expect to get, and can be seen by select(). */
 #define FIRST_FD	512
 
@@ -48,6 +51,8 @@ static int ring_setup(struct dropin_ring *ring, __u32 entries)
 			    ring->fd, 0);
 	if (ring->header == MAP_FAILED)
 		return -errno;
+	if (info.version >= SINCE_WAIT_RING)
+		ring->wait_id = ring->header->id;
 	ring->cqes = (struct afsync_cqe *)((char *)ring->header +
 					   ring->header->cqes_offset);
 	return 0;

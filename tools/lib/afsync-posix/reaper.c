@@ -98,6 +98,7 @@ void *reaper(void *arg)
 			.min_complete = 1,
 			.flags = AFSYNC_WAIT_TIMEOUT,
 			.timeout_ns = held ? LOOK_NS : IDLE_NS,
+			.ring = device->ring.wait_id,
 		};
 		if (lost)
 			nanosleep(&nap, NULL);
