@@ -27,8 +27,8 @@
 	__ret;								\
 })
 
-static const struct timespec moment = { .tv_nsec = 1000000 };
-static const struct timespec ages = { .tv_sec = 3600 };
+static const struct __kernel_timespec moment = { .tv_nsec = 1000000 };
+static const struct __kernel_timespec ages = { .tv_sec = 3600 };
 
 static struct afsync_ring *new_ring(unsigned int entries)
 {
@@ -107,7 +107,25 @@ TEST(entries_are_rounded_up_to_a_power_of_two)
 	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(0, &ring, 0)));
 	EXPECT_EQ(NULL, ring);
 	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(max + 1, &ring, 0)));
-	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(8, &ring, 4)));
+	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(8, &ring, 8)));
+}
+
+TEST(more_entries_than_the_module_allows_are_clamped_when_asked_for)
+{
+	unsigned int max = parameter("max_entries");
+	const unsigned int table[][2] = {
+		{ 3, 4 }, { max, max }, { max + 1, max }, { UINT_MAX, max },
+	};
+	struct afsync_ring *ring;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		ASSERT_EQ(0, LIB(afsync_queue_init(table[i][0], &ring,
+						   AFSYNC_INIT_CLAMP)));
+		EXPECT_EQ(table[i][1], LIB(afsync_ring_entries(ring)));
+		afsync_queue_exit(ring);
+	}
+	EXPECT_EQ(-EINVAL, LIB(afsync_queue_init(0, &ring, AFSYNC_INIT_CLAMP)));
 }
 
 TEST(descriptor_is_closed_on_exec_unless_asked_for)
@@ -126,13 +144,33 @@ TEST(info_is_that_of_the_module)
 	struct afsync_info info;
 
 	memset(&info, POISON_BYTE, sizeof(info));
-	ASSERT_EQ(0, LIB(afsync_get_info(&info)));
+	ASSERT_EQ(0, LIB(afsync_get_info(&info, sizeof(info))));
 	EXPECT_EQ(AFSYNC_VERSION, info.version);
 	EXPECT_EQ(7, info.ops);
 	EXPECT_EQ(parameter("max_entries"), info.max_entries);
 	EXPECT_EQ(parameter("max_user_requests"), info.max_user_requests);
 	EXPECT_EQ(parameter("workers_per_fs"), info.workers_per_fs);
 	EXPECT_NE(NULL, strchr(LIB(afsync_version()), '.'));
+}
+
+/* A program of another version has a struct of another size. */
+TEST(info_fills_the_callers_struct_and_no_more)
+{
+	unsigned char bytes[sizeof(struct afsync_info) + 16];
+	struct afsync_info info;
+	size_t size, i;
+
+	ASSERT_EQ(0, LIB(afsync_get_info(&info, sizeof(info))));
+	for (size = 0; size <= sizeof(bytes); size++) {
+		memset(bytes, POISON_BYTE, sizeof(bytes));
+		ASSERT_EQ(0, LIB(afsync_get_info((void *)bytes, size)));
+		EXPECT_EQ(0, memcmp(bytes, &info,
+				    size < sizeof(info) ? size : sizeof(info)));
+		for (i = sizeof(info); i < size; i++)
+			EXPECT_EQ(0, bytes[i]);
+		for (i = size; i < sizeof(bytes); i++)
+			EXPECT_EQ(POISON_BYTE, bytes[i]);
+	}
 }
 
 static int count_fds(void)
@@ -157,7 +195,7 @@ static void expect_no_device(struct __test_metadata *_metadata, int want)
 	memset(&poison, POISON_BYTE, sizeof(poison));
 	EXPECT_EQ(want, LIB(afsync_queue_init(8, &ring, 0)));
 	EXPECT_EQ(NULL, ring);
-	EXPECT_EQ(want, LIB(afsync_get_info(&info)));
+	EXPECT_EQ(want, LIB(afsync_get_info(&info, sizeof(info))));
 	EXPECT_EQ(0, memcmp(&info, &poison, sizeof(info)));
 }
 
@@ -412,7 +450,7 @@ TEST_F(lib, refused_request_stops_the_rest_until_it_is_dropped)
 		EXPECT_EQ(table[i].error, LIB(afsync_submit(self->ring)));
 		EXPECT_EQ(table[i].error, LIB(afsync_submit(self->ring)));
 		EXPECT_EQ(2, LIB(afsync_sq_ready(self->ring)));
-		EXPECT_EQ(0, LIB(afsync_sq_drop(self->ring, &dropped)));
+		EXPECT_EQ(0, LIB(afsync_sq_drop(self->ring, &dropped, sizeof(dropped))));
 		EXPECT_EQ(3, dropped.user_data);
 		EXPECT_EQ(table[i].fd, dropped.fd);
 		EXPECT_EQ(1, LIB(afsync_submit(self->ring)));
@@ -422,7 +460,7 @@ TEST_F(lib, refused_request_stops_the_rest_until_it_is_dropped)
 		EXPECT_EQ(4, next_cqe(self->ring).user_data);
 		EXPECT_EQ(0, afsync_cq_ready(self->ring));
 	}
-	EXPECT_EQ(-ENOENT, LIB(afsync_sq_drop(self->ring, &dropped)));
+	EXPECT_EQ(-ENOENT, LIB(afsync_sq_drop(self->ring, &dropped, sizeof(dropped))));
 	close(readonly);
 	close(path);
 }
@@ -493,14 +531,19 @@ TEST_F(lib, waits_end_when_the_time_is_over)
 	EXPECT_EQ(-ETIME, LIB(afsync_wait_cqes(self->ring, NULL, 1, &moment, NULL)));
 	EXPECT_EQ(-ETIME, LIB(afsync_submit_and_wait_timeout(self->ring, &cqe, 1,
 							     &moment, NULL)));
+	EXPECT_EQ(-ETIME, LIB(afsync_sq_wait_result(self->ring)));
 	EXPECT_EQ(-EINVAL, LIB(afsync_wait_cqes(self->ring, &cqe, 9, NULL, NULL)));
 
-	/* What was queued counts, and the missing completion tells the rest. */
+	/* What was queued counts, and the result of the wait is beside it. */
 	prepare(self->ring, self->fd, 1);
 	EXPECT_EQ(1, LIB(afsync_submit_and_wait_timeout(self->ring, &cqe, 1,
 							&moment, NULL)));
 	EXPECT_EQ(NULL, cqe);
 	EXPECT_EQ(0, LIB(afsync_cq_ready(self->ring)));
+	EXPECT_EQ(-ETIME, LIB(afsync_sq_wait_result(self->ring)));
+	/* That of the last submit, whether it waited or not. */
+	EXPECT_EQ(0, LIB(afsync_submit(self->ring)));
+	EXPECT_EQ(0, LIB(afsync_sq_wait_result(self->ring)));
 
 	sim_let_go(self->fd, SIM_GATE_FSYNC);
 	EXPECT_EQ(0, LIB(afsync_wait_cqe_timeout(self->ring, &cqe, &ages)));
@@ -510,7 +553,74 @@ TEST_F(lib, waits_end_when_the_time_is_over)
 							&ages, NULL)));
 	EXPECT_EQ(1, cqe->user_data);
 	EXPECT_EQ(2, LIB(afsync_cq_ready(self->ring)));
+	EXPECT_EQ(0, LIB(afsync_sq_wait_result(self->ring)));
 	EXPECT_EQ(0, LIB(afsync_wait_cqes(self->ring, &cqe, 2, NULL, NULL)));
+}
+
+static struct __kernel_timespec monotonic(void)
+{
+	struct timespec now;
+
+	need(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+	return (struct __kernel_timespec) { now.tv_sec, now.tv_nsec };
+}
+
+/* After @ns more. */
+static struct __kernel_timespec monotonic_in(long ns)
+{
+	struct __kernel_timespec ts = monotonic();
+
+	ts.tv_nsec += ns;
+	ts.tv_sec += ts.tv_nsec / 1000000000;
+	ts.tv_nsec %= 1000000000;
+	return ts;
+}
+
+static bool has_come(const struct __kernel_timespec *ts)
+{
+	struct __kernel_timespec now = monotonic();
+
+	return now.tv_sec > ts->tv_sec ||
+	       (now.tv_sec == ts->tv_sec && now.tv_nsec >= ts->tv_nsec);
+}
+
+TEST_F(lib, waits_end_at_a_time_of_the_clock_and_not_before)
+{
+	struct __kernel_timespec until, past = { .tv_nsec = 1 };
+	struct afsync_cqe *cqe = (void *)POISON64;
+
+	sim_hold(self->fd, SIM_GATE_FSYNC);
+	EXPECT_EQ(-ETIME, LIB(afsync_wait_cqes_until(self->ring, &cqe, 1, &past, NULL)));
+	EXPECT_EQ(NULL, cqe);
+	until = monotonic_in(20000000);
+	EXPECT_EQ(-ETIME, LIB(afsync_wait_cqes_until(self->ring, &cqe, 1, &until, NULL)));
+	EXPECT_TRUE(has_come(&until));
+	until = monotonic_in(20000000);
+	EXPECT_EQ(-ETIME, LIB(afsync_submit_and_wait_until(self->ring, &cqe, 1, &until,
+							   NULL)));
+	EXPECT_TRUE(has_come(&until));
+	EXPECT_EQ(-ETIME, LIB(afsync_sq_wait_result(self->ring)));
+	prepare(self->ring, self->fd, 1);
+	until = monotonic_in(20000000);
+	EXPECT_EQ(1, LIB(afsync_submit_and_wait_until(self->ring, &cqe, 1, &until, NULL)));
+	EXPECT_TRUE(has_come(&until));
+	EXPECT_EQ(NULL, cqe);
+	EXPECT_EQ(-ETIME, LIB(afsync_sq_wait_result(self->ring)));
+	EXPECT_EQ(-EINVAL, LIB(afsync_wait_cqes_until(self->ring, &cqe, 9, NULL, NULL)));
+	EXPECT_EQ(-EAGAIN, LIB(afsync_wait_cqes_until(self->ring, &cqe, 0, NULL, NULL)));
+
+	sim_let_go(self->fd, SIM_GATE_FSYNC);
+	until = monotonic();
+	until.tv_sec += 3600;
+	EXPECT_EQ(0, LIB(afsync_wait_cqes_until(self->ring, &cqe, 1, &until, NULL)));
+	EXPECT_EQ(1, cqe->user_data);
+	prepare(self->ring, self->fd, 2);
+	EXPECT_EQ(1, LIB(afsync_submit_and_wait_until(self->ring, &cqe, 2, &until, NULL)));
+	EXPECT_EQ(2, LIB(afsync_cq_ready(self->ring)));
+	EXPECT_EQ(0, LIB(afsync_sq_wait_result(self->ring)));
+	prepare(self->ring, self->fd, 3);
+	EXPECT_EQ(1, LIB(afsync_submit_and_wait_until(self->ring, &cqe, 3, NULL, NULL)));
+	EXPECT_EQ(3, LIB(afsync_cq_ready(self->ring)));
 }
 
 static volatile sig_atomic_t handled;
@@ -581,6 +691,7 @@ TEST_F(lib, signal_handler_ends_a_wait)
 	EXPECT_EQ(1, LIB(afsync_submit_and_wait(self->ring, 1)));
 	thread_join(thread);
 	EXPECT_EQ(0, LIB(afsync_cq_ready(self->ring)));
+	EXPECT_EQ(-EINTR, LIB(afsync_sq_wait_result(self->ring)));
 }
 
 TEST_F(lib, restarting_handler_does_not_end_a_wait)
@@ -731,6 +842,65 @@ TEST_F(lib, cancel_takes_back_what_is_queued_and_says_what_runs)
 	close(other);
 }
 
+TEST_F(lib, cancel_of_what_matches_both_counts_those_that_run)
+{
+	const unsigned int both = AFSYNC_CANCEL_USER_DATA | AFSYNC_CANCEL_FD;
+	int other = world_open(&self->world, "other", O_RDWR);
+	unsigned int i, bit, running = POISON32;
+
+	sim_hold(self->fd, SIM_GATE_FSYNC);
+	sim_hold(other, SIM_GATE_FSYNC);
+	prepare(self->ring, self->fd, 1);
+	prepare(self->ring, other, 1);
+	need(afsync_submit(self->ring) == 2);
+	sim_wait_started(self->fd, SIM_GATE_FSYNC, 1);
+	sim_wait_started(other, SIM_GATE_FSYNC, 1);
+	prepare(self->ring, self->fd, 1);
+	prepare(self->ring, self->fd, 2);
+	prepare(self->ring, other, 1);
+	prepare(self->ring, other, 2);
+	need(afsync_submit(self->ring) == 4);
+
+	EXPECT_EQ(1, LIB(afsync_cancel_match(self->ring, both, 1, self->fd, &running)));
+	EXPECT_EQ(1, running);
+	EXPECT_EQ(1, next_cqe(self->ring).user_data);
+	EXPECT_EQ(-EALREADY, LIB(afsync_cancel_match(self->ring, both, 1, self->fd,
+						     &running)));
+	EXPECT_EQ(1, running);
+	EXPECT_EQ(1, LIB(afsync_cancel_match(self->ring, both, 2, self->fd, &running)));
+	EXPECT_EQ(0, running);
+	EXPECT_EQ(2, next_cqe(self->ring).user_data);
+	running = POISON32;
+	EXPECT_EQ(-ENOENT, LIB(afsync_cancel_match(self->ring, both, 2, self->fd,
+						   &running)));
+	EXPECT_EQ(0, running);
+
+	/* What is not asked for is not looked at. */
+	EXPECT_EQ(1, LIB(afsync_cancel_match(self->ring, AFSYNC_CANCEL_USER_DATA, 1, -1,
+					     &running)));
+	EXPECT_EQ(2, running);
+	EXPECT_EQ(1, next_cqe(self->ring).user_data);
+	EXPECT_EQ(1, LIB(afsync_cancel_match(self->ring, AFSYNC_CANCEL_FD, 99, other, NULL)));
+	EXPECT_EQ(2, next_cqe(self->ring).user_data);
+	EXPECT_EQ(-EALREADY, LIB(afsync_cancel_match(self->ring, AFSYNC_CANCEL_ALL, 99, -1,
+						     &running)));
+	EXPECT_EQ(2, running);
+
+	EXPECT_EQ(-EBADF, LIB(afsync_cancel_match(self->ring, both, 1, -1, &running)));
+	EXPECT_EQ(0, running);
+	EXPECT_EQ(-EINVAL, LIB(afsync_cancel_match(self->ring, 0, 0, 0, NULL)));
+	EXPECT_EQ(-EINVAL, LIB(afsync_cancel_match(self->ring, AFSYNC_CANCEL_ALL | both,
+						   0, 0, NULL)));
+	for (bit = 3; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, LIB(afsync_cancel_match(self->ring, 1U << bit, 0, 0,
+							   NULL)));
+	sim_let_go(self->fd, SIM_GATE_FSYNC);
+	sim_let_go(other, SIM_GATE_FSYNC);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, next_cqe(self->ring).res);
+	close(other);
+}
+
 /* --- event loops --- */
 
 TEST_F(lib, held_request_runs_when_it_is_started)
@@ -866,8 +1036,9 @@ TEST_F(lib, attach_refuses_what_is_no_sound_ring)
 {
 	struct afsync_ring *ring = (void *)POISON64;
 	struct rlimit tight = { 1, RLIM_INFINITY };
-	int fd, ret;
 	struct ring raw;
+	int fd, ret;
+	__u32 id;
 
 	EXPECT_EQ(-EBADF, LIB(afsync_queue_attach(9999, &ring)));
 	EXPECT_EQ(NULL, ring);
@@ -896,7 +1067,113 @@ TEST_F(lib, attach_refuses_what_is_no_sound_ring)
 	raw.header->entries = 8;
 	raw.header->cqes_offset = 0;
 	EXPECT_EQ(-EINVAL, LIB(afsync_queue_attach(raw.fd, &ring)));
+	raw.header->cqes_offset = sizeof(*raw.header);
+	/* With another number, of another ring even, every command would be refused. */
+	id = raw.header->id;
+	raw.header->id = id + 1;
+	EXPECT_EQ(-EINVAL, LIB(afsync_queue_attach(raw.fd, &ring)));
+	raw.header->id = 0;
+	EXPECT_EQ(-EINVAL, LIB(afsync_queue_attach(raw.fd, &ring)));
+	EXPECT_EQ(NULL, ring);
+	raw.header->id = id;
+	ASSERT_EQ(0, LIB(afsync_queue_attach(dup(raw.fd), &ring)));
+	/* From now on it does not matter what is written there. */
+	raw.header->id = id + 1;
+	prepare(ring, self->fd, 1);
+	EXPECT_EQ(1, LIB(afsync_submit_and_wait(ring, 1)));
+	afsync_queue_exit(ring);
 	ring_close(&raw);
+}
+
+/* --- a descriptor that the program has closed --- */
+
+/* Nothing is done by a ring whose descriptor is lost. */
+static void expect_lost(struct __test_metadata *_metadata, struct afsync_ring *ring, int file,
+			int event, int error)
+{
+	unsigned int running = POISON32;
+	struct afsync_cqe *cqe;
+
+	prepare(ring, file, 0xaaaa);
+	EXPECT_EQ(error, LIB(afsync_submit(ring)));
+	EXPECT_EQ(error, LIB(afsync_submit_and_wait(ring, 1)));
+	EXPECT_EQ(1, LIB(afsync_sq_ready(ring)));
+	EXPECT_EQ(0, LIB(afsync_sq_drop(ring, NULL, 0)));
+	EXPECT_EQ(error, LIB(afsync_submit_and_wait(ring, 1)));
+	EXPECT_EQ(error, LIB(afsync_wait_cqe(ring, &cqe)));
+	EXPECT_EQ(error, LIB(afsync_wait_cqes_until(ring, &cqe, 1, NULL, NULL)));
+	EXPECT_EQ(error, LIB(afsync_cancel(ring, 1)));
+	EXPECT_EQ(error, LIB(afsync_cancel_fd(ring, file)));
+	EXPECT_EQ(error, LIB(afsync_cancel_all(ring)));
+	EXPECT_EQ(error, LIB(afsync_cancel_match(ring, AFSYNC_CANCEL_ALL, 0, 0, &running)));
+	EXPECT_EQ(0, running);
+	EXPECT_EQ(error, LIB(afsync_start(ring, 1)));
+	EXPECT_EQ(error, LIB(afsync_register_eventfd(ring, event)));
+	EXPECT_EQ(error, LIB(afsync_unregister_eventfd(ring)));
+}
+
+TEST_F(lib, ring_whose_descriptor_is_another_rings_does_nothing_to_that)
+{
+	struct afsync_ring *lost = self->ring, *other;
+	int fd = afsync_ring_fd(lost);
+	struct afsync_sqe *sqe;
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	need(close(fd) == 0);
+	other = new_ring(8);
+	need(afsync_ring_fd(other) == fd);
+	need(event >= 0 && afsync_register_eventfd(other, event) == 0);
+	/* To cancel and to start. */
+	sqe = prepare(other, self->fd, 1);
+	afsync_sqe_set_flags(sqe, AFSYNC_SQE_HOLD);
+	need(afsync_submit(other) == 1);
+
+	expect_lost(_metadata, lost, self->fd, event, -ESTALE);
+	errno = 4711;
+	afsync_queue_exit(lost);
+	EXPECT_EQ(4711, errno);
+	self->ring = NULL;
+
+	EXPECT_EQ(0, LIB(afsync_cq_ready(other)));
+	EXPECT_EQ(1, LIB(afsync_start(other, 1)));
+	EXPECT_EQ(1, next_cqe(other).user_data);
+	EXPECT_EQ(0, LIB(afsync_unregister_eventfd(other)));
+	EXPECT_NE(-1, fcntl(fd, F_GETFD));
+	afsync_queue_exit(other);
+	EXPECT_EQ(-1, fcntl(fd, F_GETFD));
+	close(event);
+}
+
+TEST_F(lib, ring_whose_descriptor_is_another_files_leaves_that_alone)
+{
+	int files[] = {
+		memfd_create("afsync", MFD_CLOEXEC), device_open(), -1,
+	};
+	const int errors[] = { -ENOTTY, -ENXIO, -EBADF };
+	int event = eventfd(0, EFD_CLOEXEC);
+	long long before = counter("in_flight");
+	struct afsync_ring *ring;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		ring = new_ring(8);
+		fd = afsync_ring_fd(ring);
+		prepare(ring, self->fd, 7)->flags = AFSYNC_SQE_HOLD;
+		need(afsync_submit(ring) == 1);
+		if (files[i] >= 0)
+			need(dup2(files[i], fd) == fd);
+		else
+			need(close(fd) == 0);
+		expect_lost(_metadata, ring, self->fd, event, errors[i]);
+		afsync_queue_exit(ring);
+		/* The mapping was the last of the ring. */
+		EXPECT_EQ(before, counter("in_flight"));
+		EXPECT_EQ(files[i] < 0 ? -1 : 0, close(fd));
+		if (files[i] >= 0)
+			close(files[i]);
+	}
+	close(event);
 }
 
 TEST_F(lib, exit_of_the_last_holder_ends_the_ring)

@@ -167,7 +167,7 @@ int info_main(int argc, char **argv)
 		options_try_help();
 		return STATUS_USAGE;
 	}
-	ret = afsync_get_info(&info);
+	ret = afsync_get_info(&info, sizeof(info));
 	if (ret) {
 		complain(DEVICE ": %s", strerror(-ret));
 		return STATUS_FAILED;

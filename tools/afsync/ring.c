@@ -94,7 +94,7 @@ static void wait_some(struct ring_engine *r, unsigned int nr)
 {
 	struct session *s = r->engine.session;
 	int ms = progress_timeout_ms(&s->progress);
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+	struct __kernel_timespec ts = { ms / 1000, ms % 1000 * 1000000L };
 	struct afsync_cqe *cqe;
 
 	if (s->opt->stats || nr == 0)
@@ -108,7 +108,7 @@ static void wait_some(struct ring_engine *r, unsigned int nr)
 /* Takes the request in front out, which is number @at of the batch. */
 static void forget(struct ring_engine *r, unsigned int at)
 {
-	afsync_sq_drop(r->ring, NULL);
+	afsync_sq_drop(r->ring, NULL, 0);
 	close(r->requests[r->batch[at]].fd);
 	drop_request(r, r->batch[at]);
 }
@@ -269,7 +269,6 @@ static unsigned int batch_size(int ring_fd, unsigned int entries)
 struct engine *ring_engine(struct session *s, int *error)
 {
 	struct ring_engine *r = calloc(1, sizeof(*r));
-	unsigned int entries = ENTRIES;
 	unsigned int i;
 	int ret;
 
@@ -277,11 +276,7 @@ struct engine *ring_engine(struct session *s, int *error)
 		*error = ENOMEM;
 		return NULL;
 	}
-	/* EINVAL: more than this machine allows. */
-	do {
-		ret = afsync_queue_init(entries, &r->ring, 0);
-		entries /= 2;
-	} while (ret == -EINVAL && entries);
+	ret = afsync_queue_init(ENTRIES, &r->ring, AFSYNC_INIT_CLAMP);
 	if (ret) {
 		free(r);
 		*error = -ret;

@@ -57,7 +57,7 @@ static unsigned int reap(struct afsync_ring *ring)
 /* Queue what is prepared. What the kernel does not queue is synced here. */
 static unsigned int submit(struct afsync_ring *ring)
 {
-	struct afsync_sqe refused;
+	struct afsync_sqe lost;
 	unsigned int queued = 0;
 	int ret;
 
@@ -65,8 +65,8 @@ static unsigned int submit(struct afsync_ring *ring)
 		ret = afsync_submit(ring);
 		if (ret > 0)
 			queued += ret;
-		else if (!afsync_sq_drop(ring, &refused) && fsync(refused.fd))
-			complain((char *)(uintptr_t)refused.user_data, errno);
+		else if (!afsync_sq_drop(ring, &lost, sizeof(lost)) && fsync(lost.fd))
+			complain((char *)(uintptr_t)lost.user_data, errno);
 	}
 	return queued;
 }

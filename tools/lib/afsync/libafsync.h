@@ -23,6 +23,22 @@
  *	can return. A ring pointer that is not from this library, or is used after
  *	afsync_queue_exit(), and a NULL where none is allowed, are bugs of the
  *	caller and are not looked for.
+ *	The descriptor of a ring belongs to the ring. A program that closes it all the same,
+ *	with all descriptors that it does not know, perhaps, harms no other file: each
+ *	function that needs a system call then fails with -EBADF (nothing is open), -ENOTTY
+ *	(the number is another file's), -ENXIO (the device's, without a ring) or -ESTALE
+ *	(another ring's), and nothing is done. Below this is: the descriptor is lost. Before
+ *	version 4 of the interface waiting and the eventfd functions do not tell another ring
+ *	from this one.
+ *
+ * Structs
+ *	A struct that the library fills comes with its size, sizeof(*p), as in
+ *	sched_getattr(2). A program and a library of different versions agree so: what is
+ *	longer in the library is cut off, what is longer in the program is zeroed.
+ *
+ * Times
+ *	struct __kernel_timespec of <linux/time_types.h>, with 64-bit seconds on every
+ *	machine, as in liburing. Its nanoseconds are 0 to 999,999,999.
  *
  * Threads
  *	A ring has two sides, and each function belongs to one of them:
@@ -56,9 +72,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/select.h>		/* sigset_t, which <signal.h> hides with -std=c99 */
-#include <time.h>
 
 #include <linux/afsync.h>
+#include <linux/time_types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -69,7 +85,7 @@ extern "C" {
 
 /* Version of this header; afsync_version() is that of the library. */
 #define LIBAFSYNC_VERSION_MAJOR	1
-#define LIBAFSYNC_VERSION_MINOR	2
+#define LIBAFSYNC_VERSION_MINOR	3
 #define LIBAFSYNC_VERSION_PATCH	0
 
 /*
@@ -81,15 +97,15 @@ extern "C" {
  *			in flight or unread. That is faster; signals are then seen
  *			when the sync has ended. For a ring that one thread uses. See
  *			AFSYNC_SETUP_INLINE in <linux/afsync.h>. Since 1.2.
+ * AFSYNC_INIT_CLAMP	more entries than the module allows are not refused: the ring has as
+ *			many as it allows then, see afsync_ring_entries(). Since 1.3.
  */
 #define AFSYNC_INIT_NO_CLOEXEC	(1U << 0)
 #define AFSYNC_INIT_INLINE	(1U << 1)
+#define AFSYNC_INIT_CLAMP	(1U << 2)
 
 /* A ring; only the library looks inside. */
 struct afsync_ring;
-
-/* <time.h> hides it with -std=c99. */
-struct timespec;
 
 /*
  * Setting up and ending
@@ -109,8 +125,9 @@ struct timespec;
  * Threads: any. Blocking: short.
  *
  * Return: 0, or
- *	-EINVAL	@entries is 0 or above the limit, or a flag is unknown, to the library or
- *		(AFSYNC_INIT_INLINE, before interface version 3) to the module
+ *	-EINVAL	@entries is 0, or above the limit without AFSYNC_INIT_CLAMP; or a flag is
+ *		unknown, to the library or (AFSYNC_INIT_INLINE, before interface version 3)
+ *		to the module
  *	-ENOENT	there is no /dev/afsync: the module is not loaded
  *	-ENODEV, -ENXIO	/dev/afsync is there, but no module behind it
  *	-EACCES	no permission to open /dev/afsync
@@ -151,7 +168,8 @@ int afsync_queue_attach(int fd, struct afsync_ring **ringp);
  * @ring: the ring; NULL is allowed and does nothing
  *
  * Unmaps the ring, closes its descriptor and frees everything; every pointer that
- * the ring handed out dies with it. Where this was the last descriptor and mapping
+ * the ring handed out dies with it. A descriptor that is lost, or cannot be asked whose it
+ * is (seccomp(2)), is left alone. Where this was the last descriptor and mapping
  * of the ring in any process, requests still queued are cancelled and running
  * ones waited for; nobody sees their completions.
  *
@@ -301,6 +319,8 @@ void afsync_sqe_set_ioprio(struct afsync_sqe *sqe, unsigned int ioprio);
  *	-EPERM	realtime priority without CAP_SYS_NICE or CAP_SYS_ADMIN
  *	-EOPNOTSUPP	AFSYNC_SQE_DRAIN on a file whose direct I/O the kernel
  *		cannot see
+ * or, and nothing was queued,
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_submit(struct afsync_ring *ring);
 
@@ -314,7 +334,7 @@ int afsync_submit(struct afsync_ring *ring);
  * system call where @wait_nr completions are in the ring already.
  *
  * A signal handler ends the wait. If requests were queued, the count is
- * returned; afsync_cq_ready() then tells whether @wait_nr was reached. With nothing
+ * returned; afsync_sq_wait_result() then tells how the wait ended. With nothing
  * prepared the rules of afsync_wait_cqe() hold.
  *
  * Threads: submitter. Blocking: until @wait_nr completions are unread, for ever
@@ -337,7 +357,7 @@ int afsync_submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr);
  *	in ppoll(2); NULL leaves the mask alone
  *
  * If requests were queued, the count is returned however the wait ended;
- * afsync_cq_ready() then tells whether @wait_nr was reached.
+ * afsync_sq_wait_result() then tells.
  *
  * Threads: submitter and reader; submitter with NULL for @cqe_ptr. Blocking: until
  * @wait_nr completions are unread, @ts is over or a signal handler ran.
@@ -351,8 +371,49 @@ int afsync_submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr);
 int afsync_submit_and_wait_timeout(struct afsync_ring *ring,
 				   struct afsync_cqe **cqe_ptr,
 				   unsigned int wait_nr,
-				   const struct timespec *ts,
+				   const struct __kernel_timespec *ts,
 				   const sigset_t *sigmask);
+
+/**
+ * afsync_submit_and_wait_until() - the same with a time at which it ends
+ * @ring: the ring
+ * @cqe_ptr: as in afsync_submit_and_wait_timeout()
+ * @wait_nr: as in afsync_submit_and_wait()
+ * @until: time of CLOCK_MONOTONIC at which to give up, in the time namespace of the
+ *	caller; NULL for never. One that has passed only looks.
+ * @sigmask: as in afsync_submit_and_wait_timeout()
+ *
+ * For a wait that is begun again, after a signal or for want of completions, and is to
+ * end at the same time. Since 1.3.
+ *
+ * Threads, blocking: as afsync_submit_and_wait_timeout(), with @until for @ts.
+ *
+ * Return: number of requests queued, or the errors of afsync_submit() and
+ *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @until is
+ *		negative or has 1,000,000,000 nanoseconds or more; nothing queued
+ *	-ETIME	nothing was prepared, and @until has come
+ *	-EINTR	nothing was prepared, and a signal handler ran
+ */
+int afsync_submit_and_wait_until(struct afsync_ring *ring,
+				 struct afsync_cqe **cqe_ptr,
+				 unsigned int wait_nr,
+				 const struct __kernel_timespec *until,
+				 const sigset_t *sigmask);
+
+/**
+ * afsync_sq_wait_result() - how the wait of the last submit ended
+ * @ring: the ring
+ *
+ * Of the last call of afsync_submit() or another function whose name begins so. If
+ * nothing was prepared, this is what that returned. Since 1.3.
+ *
+ * Threads: submitter. Never blocks.
+ *
+ * Return: 0 if the completions were there, or it did not wait, or
+ *	-ETIME	the time was over
+ *	-EINTR	a signal handler ran
+ */
+int afsync_sq_wait_result(const struct afsync_ring *ring);
 
 /**
  * afsync_sq_ready() - number of prepared requests that are not queued yet
@@ -366,6 +427,7 @@ unsigned int afsync_sq_ready(const struct afsync_ring *ring);
  * afsync_sq_drop() - take out the prepared request in front
  * @ring: the ring
  * @sqe: [out] copy of the request that was taken out; may be NULL
+ * @size: sizeof(*@sqe), see above under "Structs"; not looked at if @sqe is NULL
  *
  * For a request that afsync_submit() refuses. Moves the others up; pointers from
  * afsync_get_sqe() are no longer good.
@@ -374,7 +436,8 @@ unsigned int afsync_sq_ready(const struct afsync_ring *ring);
  *
  * Return: 0, or -ENOENT if none is prepared
  */
-int afsync_sq_drop(struct afsync_ring *ring, struct afsync_sqe *sqe);
+int afsync_sq_drop(struct afsync_ring *ring, struct afsync_sqe *sqe,
+		   size_t size);
 
 /*
  * Reading completions. A completion stays in the ring, and takes up one of its
@@ -415,7 +478,7 @@ unsigned int afsync_peek_batch_cqe(struct afsync_ring *ring,
  * No system call if a completion is there already.
  *
  * A thread that is not the reader may wait too if it passes NULL for @cqe_ptr,
- * here and in the next two functions.
+ * here and in the next three functions.
  *
  * A signal whose handler was installed with SA_RESTART does not end the
  * wait.
@@ -423,7 +486,9 @@ unsigned int afsync_peek_batch_cqe(struct afsync_ring *ring,
  * Threads: reader; any with NULL for @cqe_ptr. Blocking: until a completion is
  * there, for ever if nothing is in flight.
  *
- * Return: 0, or -EINTR if a signal handler ran
+ * Return: 0, or
+ *	-EINTR	a signal handler ran
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_wait_cqe(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr);
 
@@ -442,10 +507,11 @@ int afsync_wait_cqe(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr);
  *	-ETIME	@ts is over
  *	-EINTR	a signal handler ran
  *	-EINVAL	@ts is negative or has 1,000,000,000 nanoseconds or more
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_wait_cqe_timeout(struct afsync_ring *ring,
 			    struct afsync_cqe **cqe_ptr,
-			    const struct timespec *ts);
+			    const struct __kernel_timespec *ts);
 
 /**
  * afsync_wait_cqes() - wait for several completions
@@ -469,10 +535,37 @@ int afsync_wait_cqe_timeout(struct afsync_ring *ring,
  *	-EINTR	a signal handler ran
  *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @ts is
  *		negative or has 1,000,000,000 nanoseconds or more
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_wait_cqes(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
-		     unsigned int wait_nr, const struct timespec *ts,
+		     unsigned int wait_nr, const struct __kernel_timespec *ts,
 		     const sigset_t *sigmask);
+
+/**
+ * afsync_wait_cqes_until() - wait for several completions until a time
+ * @ring: the ring
+ * @cqe_ptr: as in afsync_wait_cqes()
+ * @wait_nr: as in afsync_wait_cqes()
+ * @until: time of CLOCK_MONOTONIC at which to give up, in the time namespace of the
+ *	caller; NULL for never. One that has passed only looks.
+ * @sigmask: as in afsync_wait_cqes()
+ *
+ * As afsync_wait_cqes(). Since 1.3.
+ *
+ * Threads, blocking: as afsync_wait_cqes(), with @until for @ts.
+ *
+ * Return: 0, or
+ *	-EAGAIN	@wait_nr is 0 and no completion is there
+ *	-ETIME	@until has come
+ *	-EINTR	a signal handler ran
+ *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @until is
+ *		negative or has 1,000,000,000 nanoseconds or more
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
+ */
+int afsync_wait_cqes_until(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
+			   unsigned int wait_nr,
+			   const struct __kernel_timespec *until,
+			   const sigset_t *sigmask);
 
 /**
  * afsync_cqe_seen() - give back one completion
@@ -574,6 +667,7 @@ void *afsync_cqe_get_data(const struct afsync_cqe *cqe);
  * Return: number of requests cancelled, 1 or more, or
  *	-EALREADY	all that match run already
  *	-ENOENT		none matches: never submitted, or completed
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_cancel(struct afsync_ring *ring, uint64_t user_data);
 
@@ -599,6 +693,27 @@ int afsync_cancel_fd(struct afsync_ring *ring, int fd);
  */
 int afsync_cancel_all(struct afsync_ring *ring);
 
+/**
+ * afsync_cancel_match() - cancel the requests that match, and count those that run
+ * @ring: the ring
+ * @match: AFSYNC_CANCEL_USER_DATA, AFSYNC_CANCEL_FD, both, for the requests that match
+ *	both, or AFSYNC_CANCEL_ALL alone
+ * @user_data: as in afsync_cancel(); not looked at without AFSYNC_CANCEL_USER_DATA
+ * @fd: as in afsync_cancel_fd(); not looked at without AFSYNC_CANCEL_FD
+ * @running: [out] how many match and run already; 0 on a failure other than -EALREADY;
+ *	may be NULL
+ *
+ * Since 1.3.
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: as afsync_cancel(), and
+ *	-EBADF		@fd is not an open descriptor, or opened with O_PATH
+ *	-EINVAL		@match is 0, has an unknown bit, or AFSYNC_CANCEL_ALL and another
+ */
+int afsync_cancel_match(struct afsync_ring *ring, unsigned int match,
+			uint64_t user_data, int fd, unsigned int *running);
+
 /*
  * Held requests: submitted with AFSYNC_SQE_HOLD, so taken with every error, but queued
  * only by this.
@@ -616,6 +731,7 @@ int afsync_cancel_all(struct afsync_ring *ring);
  * Return: number of requests queued, 1 or more, or
  *	-ENOENT		no held request has it
  *	-ENOTTY		the module is older than this function
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_start(struct afsync_ring *ring, uint64_t user_data);
 
@@ -637,6 +753,7 @@ int afsync_start(struct afsync_ring *ring, uint64_t user_data);
  *	-EBUSY	an eventfd is registered already
  *	-EBADF	@fd is not an open descriptor
  *	-EINVAL	@fd is not an eventfd
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_register_eventfd(struct afsync_ring *ring, int fd);
 
@@ -648,6 +765,7 @@ int afsync_register_eventfd(struct afsync_ring *ring, int fd);
  *
  * Return: 0, or
  *	-ENXIO	none is registered
+ *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_unregister_eventfd(struct afsync_ring *ring);
 
@@ -678,6 +796,7 @@ unsigned int afsync_ring_entries(const struct afsync_ring *ring);
 /**
  * afsync_get_info() - what the module can do
  * @info: [out] see struct afsync_info; untouched on failure
+ * @size: sizeof(*@info), see above under "Structs"
  *
  * Opens /dev/afsync, asks, and closes it; no ring is needed.
  *
@@ -686,7 +805,7 @@ unsigned int afsync_ring_entries(const struct afsync_ring *ring);
  * Return: 0, or -ENOENT, -ENODEV, -ENXIO, -EACCES, -EPERM, -EMFILE, -ENFILE,
  * -ENOTTY as afsync_queue_init()
  */
-int afsync_get_info(struct afsync_info *info);
+int afsync_get_info(struct afsync_info *info, size_t size);
 
 /**
  * afsync_version() - version of the library

@@ -103,18 +103,20 @@ static uint64_t sigmask_to_bits(const sigset_t *sigmask)
 }
 
 /* What does not fit is longer than any machine runs. */
-static uint64_t timespec_to_ns(const struct timespec *ts)
+static uint64_t timespec_to_ns(const struct __kernel_timespec *ts)
 {
-	int64_t sec = ts->tv_sec;
-
-	if (sec >= INT64_MAX / NSEC_PER_SEC)
+	if (ts->tv_sec >= INT64_MAX / NSEC_PER_SEC)
 		return INT64_MAX;
-	return (uint64_t)sec * NSEC_PER_SEC + ts->tv_nsec;
+	return (uint64_t)ts->tv_sec * NSEC_PER_SEC + (uint64_t)ts->tv_nsec;
 }
 
-/* Translate the arguments of a wait into those of the kernel. */
+/*
+ * Translate the arguments of a wait into those of the kernel. @ts_flags is 0, or
+ * AFSYNC_WAIT_ABSTIME if @ts is a time of the clock.
+ */
 int afsync_wait_args(struct afsync_wait *wait, unsigned int wait_nr,
-		     const struct timespec *ts, const sigset_t *sigmask)
+		     const struct __kernel_timespec *ts, unsigned int ts_flags,
+		     const sigset_t *sigmask)
 {
 	memset(wait, 0, sizeof(*wait));
 	wait->min_complete = wait_nr;
@@ -122,7 +124,7 @@ int afsync_wait_args(struct afsync_wait *wait, unsigned int wait_nr,
 		if (ts->tv_sec < 0 || ts->tv_nsec < 0 ||
 		    ts->tv_nsec >= NSEC_PER_SEC)
 			return -EINVAL;
-		wait->flags |= AFSYNC_WAIT_TIMEOUT;
+		wait->flags |= AFSYNC_WAIT_TIMEOUT | ts_flags;
 		wait->timeout_ns = timespec_to_ns(ts);
 	}
 	if (sigmask) {
@@ -139,14 +141,14 @@ int afsync_ring_wait(struct afsync_ring *ring, struct afsync_wait *wait)
 
 	if (afsync_cq_ready(ring) >= wait->min_complete)
 		return 0;
+	wait->ring = ring->wait_id;
 	ret = afsync_sys_ioctl(ring->fd, AFSYNC_IOC_WAIT, wait);
 	return ret < 0 ? ret : 0;
 }
 
-AFSYNC_API int afsync_wait_cqes(struct afsync_ring *ring,
-				struct afsync_cqe **cqe_ptr,
-				unsigned int wait_nr, const struct timespec *ts,
-				const sigset_t *sigmask)
+static int wait_cqes(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
+		     unsigned int wait_nr, const struct __kernel_timespec *ts,
+		     unsigned int ts_flags, const sigset_t *sigmask)
 {
 	struct afsync_wait wait;
 	int ret;
@@ -155,7 +157,7 @@ AFSYNC_API int afsync_wait_cqes(struct afsync_ring *ring,
 		*cqe_ptr = NULL;
 	if (wait_nr > ring->entries)
 		return -EINVAL;
-	ret = afsync_wait_args(&wait, wait_nr, ts, sigmask);
+	ret = afsync_wait_args(&wait, wait_nr, ts, ts_flags, sigmask);
 	if (ret)
 		return ret;
 	ret = afsync_ring_wait(ring, &wait);
@@ -166,15 +168,34 @@ AFSYNC_API int afsync_wait_cqes(struct afsync_ring *ring,
 	return wait_nr || afsync_cq_ready(ring) ? 0 : -EAGAIN;
 }
 
+AFSYNC_API int afsync_wait_cqes(struct afsync_ring *ring,
+				struct afsync_cqe **cqe_ptr,
+				unsigned int wait_nr,
+				const struct __kernel_timespec *ts,
+				const sigset_t *sigmask)
+{
+	return wait_cqes(ring, cqe_ptr, wait_nr, ts, 0, sigmask);
+}
+
+AFSYNC_API int afsync_wait_cqes_until(struct afsync_ring *ring,
+				      struct afsync_cqe **cqe_ptr,
+				      unsigned int wait_nr,
+				      const struct __kernel_timespec *until,
+				      const sigset_t *sigmask)
+{
+	return wait_cqes(ring, cqe_ptr, wait_nr, until, AFSYNC_WAIT_ABSTIME,
+			 sigmask);
+}
+
 AFSYNC_API int afsync_wait_cqe_timeout(struct afsync_ring *ring,
 				       struct afsync_cqe **cqe_ptr,
-				       const struct timespec *ts)
+				       const struct __kernel_timespec *ts)
 {
-	return afsync_wait_cqes(ring, cqe_ptr, 1, ts, NULL);
+	return wait_cqes(ring, cqe_ptr, 1, ts, 0, NULL);
 }
 
 AFSYNC_API int afsync_wait_cqe(struct afsync_ring *ring,
 			       struct afsync_cqe **cqe_ptr)
 {
-	return afsync_wait_cqes(ring, cqe_ptr, 1, NULL, NULL);
+	return wait_cqes(ring, cqe_ptr, 1, NULL, 0, NULL);
 }

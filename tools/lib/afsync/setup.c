@@ -5,13 +5,22 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
 
 #define STR(x)		#x
 #define VERSION(a, b, c) STR(a) "." STR(b) "." STR(c)
+
+#define INIT_FLAGS	(AFSYNC_INIT_NO_CLOEXEC | AFSYNC_INIT_INLINE | \
+			 AFSYNC_INIT_CLAMP)
+
+/* Versions of the interface: from then on ... */
+#define SINCE_RING_ID	3	/* every ring has an id */
+#define SINCE_WAIT_RING	4	/* a wait and an eventfd can name their ring */
 
 /*
  * Check what the header of a mapped ring says before we rely on it: that of a ring
@@ -65,6 +74,8 @@ int afsync_ring_alloc(int fd, struct afsync_ring_header *hdr, size_t map_size,
 	ring->fd = fd;
 	ring->entries = entries;
 	ring->mask = entries - 1;
+	/* Volatile: as in header_extent(). */
+	ring->id = ((const volatile struct afsync_ring_header *)hdr)->id;
 	ring->hdr = hdr;
 	ring->cqes = (struct afsync_cqe *)((char *)hdr + offset);
 	ring->map_size = map_size;
@@ -88,7 +99,21 @@ void afsync_ring_free(struct afsync_ring *ring)
 	errno = saved;
 }
 
-static int ring_map(int fd, size_t size, struct afsync_ring **ringp)
+/*
+ * Fills a struct of the caller's, whose size may be that of another version: what it has
+ * no room for is left out, what we do not know of it is zero.
+ */
+void afsync_copy_out(void *to, size_t to_size, const void *from, size_t from_size)
+{
+	size_t size = to_size < from_size ? to_size : from_size;
+
+	memcpy(to, from, size);
+	memset((char *)to + size, 0, to_size - size);
+}
+
+/* @version: that of the module. */
+static int ring_map(int fd, size_t size, uint32_t version,
+		    struct afsync_ring **ringp)
 {
 	void *map;
 	int ret;
@@ -97,9 +122,22 @@ static int ring_map(int fd, size_t size, struct afsync_ring **ringp)
 	if (ret)
 		return ret;
 	ret = afsync_ring_alloc(fd, map, size, ringp);
-	if (ret)
+	if (ret) {
 		afsync_sys_unmap(map, size);
-	return ret;
+		return ret;
+	}
+	if (version >= SINCE_WAIT_RING)
+		(*ringp)->wait_id = (*ringp)->id;
+	return 0;
+}
+
+/* Is the descriptor still that of the ring? See struct afsync_ring. */
+static bool ring_is_ours(const struct afsync_ring *ring)
+{
+	/* Queues nothing and waits for nothing. */
+	struct afsync_submit nothing = { .ring = ring->id };
+
+	return !afsync_sys_ioctl(ring->fd, AFSYNC_IOC_SUBMIT, &nothing);
 }
 
 AFSYNC_API int afsync_queue_init(unsigned int entries,
@@ -109,20 +147,26 @@ AFSYNC_API int afsync_queue_init(unsigned int entries,
 		.entries = entries,
 		.flags = flags & AFSYNC_INIT_INLINE ? AFSYNC_SETUP_INLINE : 0,
 	};
+	struct afsync_info info;
 	int fd, ret;
 
 	*ringp = NULL;
-	if (flags & ~(AFSYNC_INIT_NO_CLOEXEC | AFSYNC_INIT_INLINE))
+	if (flags & ~INIT_FLAGS)
 		return -EINVAL;
 
 	fd = afsync_sys_open(O_RDWR |
 			     (flags & AFSYNC_INIT_NO_CLOEXEC ? 0 : O_CLOEXEC));
 	if (fd < 0)
 		return fd;
+	ret = afsync_sys_ioctl(fd, AFSYNC_IOC_INFO, &info);
+	if (ret < 0)
+		goto close_fd;
+	if (flags & AFSYNC_INIT_CLAMP && entries > info.max_entries)
+		setup.entries = info.max_entries;
 	ret = afsync_sys_ioctl(fd, AFSYNC_IOC_SETUP, &setup);
 	if (ret < 0)
 		goto close_fd;
-	ret = ring_map(fd, setup.mmap_size, ringp);
+	ret = ring_map(fd, setup.mmap_size, info.version, ringp);
 	if (ret)
 		goto close_fd;
 	return 0;
@@ -135,6 +179,7 @@ close_fd:
 AFSYNC_API int afsync_queue_attach(int fd, struct afsync_ring **ringp)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
+	struct afsync_ring *ring;
 	struct afsync_info info;
 	uint32_t entries, offset;
 	size_t need;
@@ -143,7 +188,7 @@ AFSYNC_API int afsync_queue_attach(int fd, struct afsync_ring **ringp)
 
 	*ringp = NULL;
 
-	/* Only for -ENOTTY: what another device maps must not be taken for a ring. */
+	/* First, for -ENOTTY: what another device maps must not be taken for a ring. */
 	ret = afsync_sys_ioctl(fd, AFSYNC_IOC_INFO, &info);
 	if (ret < 0)
 		return ret;
@@ -156,15 +201,29 @@ AFSYNC_API int afsync_queue_attach(int fd, struct afsync_ring **ringp)
 	afsync_sys_unmap(map, page);
 	if (!need)
 		return -EINVAL;
-	return ring_map(fd, (need + page - 1) & ~(page - 1), ringp);
+	ret = ring_map(fd, (need + page - 1) & ~(page - 1), info.version, &ring);
+	if (ret)
+		return ret;
+	/* With an id that somebody wrote there, all would be said to be another ring's. */
+	if (!ring_is_ours(ring) || (!ring->id && info.version >= SINCE_RING_ID)) {
+		afsync_sys_unmap(ring->hdr, ring->map_size);
+		afsync_ring_free(ring);
+		return -EINVAL;
+	}
+	*ringp = ring;
+	return 0;
 }
 
 AFSYNC_API void afsync_queue_exit(struct afsync_ring *ring)
 {
+	bool ours;
+
 	if (!ring)
 		return;
+	ours = ring_is_ours(ring);
 	afsync_sys_unmap(ring->hdr, ring->map_size);
-	afsync_sys_close(ring->fd);
+	if (ours)
+		afsync_sys_close(ring->fd);
 	afsync_ring_free(ring);
 }
 
@@ -180,7 +239,7 @@ AFSYNC_API unsigned int afsync_ring_entries(const struct afsync_ring *ring)
 
 AFSYNC_API int afsync_register_eventfd(struct afsync_ring *ring, int fd)
 {
-	struct afsync_eventfd arg = { .fd = fd };
+	struct afsync_eventfd arg = { .fd = fd, .ring = ring->wait_id };
 
 	/* To the kernel a -1 means unregister. */
 	if (fd < 0)
@@ -190,12 +249,12 @@ AFSYNC_API int afsync_register_eventfd(struct afsync_ring *ring, int fd)
 
 AFSYNC_API int afsync_unregister_eventfd(struct afsync_ring *ring)
 {
-	struct afsync_eventfd arg = { .fd = -1 };
+	struct afsync_eventfd arg = { .fd = -1, .ring = ring->wait_id };
 
 	return afsync_sys_ioctl(ring->fd, AFSYNC_IOC_EVENTFD, &arg);
 }
 
-AFSYNC_API int afsync_get_info(struct afsync_info *info)
+AFSYNC_API int afsync_get_info(struct afsync_info *info, size_t size)
 {
 	struct afsync_info answer = { 0 };
 	int fd, ret;
@@ -207,7 +266,7 @@ AFSYNC_API int afsync_get_info(struct afsync_info *info)
 	afsync_sys_close(fd);
 	if (ret < 0)
 		return ret;
-	*info = answer;
+	afsync_copy_out(info, size, &answer, sizeof(answer));
 	return 0;
 }
 

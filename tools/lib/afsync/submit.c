@@ -94,19 +94,20 @@ AFSYNC_API unsigned int afsync_sq_ready(const struct afsync_ring *ring)
 	return ring->nr_sqes;
 }
 
-AFSYNC_API int afsync_sq_drop(struct afsync_ring *ring, struct afsync_sqe *sqe)
+AFSYNC_API int afsync_sq_drop(struct afsync_ring *ring, struct afsync_sqe *sqe,
+			      size_t size)
 {
 	if (!ring->nr_sqes)
 		return -ENOENT;
 	if (sqe)
-		*sqe = ring->sqes[0];
+		afsync_copy_out(sqe, size, &ring->sqes[0], sizeof(ring->sqes[0]));
 	sq_remove(ring, 1);
 	return 0;
 }
 
 /*
- * How the wait ended is not looked at: the requests are queued, and that is what the
- * caller has to know. afsync_cq_ready() tells the rest.
+ * How the wait ended is not returned: the requests are queued, and that is what the
+ * caller has to know first.
  */
 static int submit(struct afsync_ring *ring, const struct afsync_wait *wait)
 {
@@ -114,6 +115,7 @@ static int submit(struct afsync_ring *ring, const struct afsync_wait *wait)
 		.sqes = (uintptr_t)ring->sqes,
 		.nr = ring->nr_sqes,
 		.sqe_size = sizeof(*ring->sqes),
+		.ring = ring->id,
 	};
 	int ret;
 
@@ -125,45 +127,50 @@ static int submit(struct afsync_ring *ring, const struct afsync_wait *wait)
 		arg.sigmask = wait->sigmask;
 	}
 	ret = afsync_sys_ioctl(ring->fd, AFSYNC_IOC_SUBMIT, &arg);
-	if (ret > 0)
+	if (ret > 0) {
 		sq_remove(ring, ret);
+		ring->wait_result = arg.wait_result;
+	}
 	return ret;
 }
 
 static int submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr,
-			   const struct timespec *ts, const sigset_t *sigmask)
+			   const struct __kernel_timespec *ts,
+			   unsigned int ts_flags, const sigset_t *sigmask)
 {
 	struct afsync_wait wait;
 	int ret;
 
+	ring->wait_result = 0;
 	if (wait_nr > ring->entries)
 		return -EINVAL;
-	ret = afsync_wait_args(&wait, wait_nr, ts, sigmask);
+	ret = afsync_wait_args(&wait, wait_nr, ts, ts_flags, sigmask);
 	if (ret)
 		return ret;
 	if (ring->nr_sqes)
 		return submit(ring, &wait);
-	return afsync_ring_wait(ring, &wait);
+	ret = afsync_ring_wait(ring, &wait);
+	ring->wait_result = ret;
+	return ret;
 }
 
 AFSYNC_API int afsync_submit(struct afsync_ring *ring)
 {
-	return submit_and_wait(ring, 0, NULL, NULL);
+	return submit_and_wait(ring, 0, NULL, 0, NULL);
 }
 
 AFSYNC_API int afsync_submit_and_wait(struct afsync_ring *ring,
 				      unsigned int wait_nr)
 {
-	return submit_and_wait(ring, wait_nr, NULL, NULL);
+	return submit_and_wait(ring, wait_nr, NULL, 0, NULL);
 }
 
-AFSYNC_API int afsync_submit_and_wait_timeout(struct afsync_ring *ring,
-					      struct afsync_cqe **cqe_ptr,
-					      unsigned int wait_nr,
-					      const struct timespec *ts,
-					      const sigset_t *sigmask)
+static int submit_and_peek(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
+			   unsigned int wait_nr,
+			   const struct __kernel_timespec *ts,
+			   unsigned int ts_flags, const sigset_t *sigmask)
 {
-	int ret = submit_and_wait(ring, wait_nr, ts, sigmask);
+	int ret = submit_and_wait(ring, wait_nr, ts, ts_flags, sigmask);
 
 	/* Also on failure: completions of earlier requests may be there. */
 	if (cqe_ptr)
@@ -171,37 +178,67 @@ AFSYNC_API int afsync_submit_and_wait_timeout(struct afsync_ring *ring,
 	return ret;
 }
 
-static int cancel(struct afsync_ring *ring, struct afsync_cancel arg)
+AFSYNC_API int afsync_submit_and_wait_timeout(struct afsync_ring *ring,
+					      struct afsync_cqe **cqe_ptr,
+					      unsigned int wait_nr,
+					      const struct __kernel_timespec *ts,
+					      const sigset_t *sigmask)
 {
-	return afsync_sys_ioctl(ring->fd, AFSYNC_IOC_CANCEL, &arg);
+	return submit_and_peek(ring, cqe_ptr, wait_nr, ts, 0, sigmask);
+}
+
+AFSYNC_API int afsync_submit_and_wait_until(struct afsync_ring *ring,
+					    struct afsync_cqe **cqe_ptr,
+					    unsigned int wait_nr,
+					    const struct __kernel_timespec *until,
+					    const sigset_t *sigmask)
+{
+	return submit_and_peek(ring, cqe_ptr, wait_nr, until,
+			       AFSYNC_WAIT_ABSTIME, sigmask);
+}
+
+AFSYNC_API int afsync_sq_wait_result(const struct afsync_ring *ring)
+{
+	return ring->wait_result;
+}
+
+AFSYNC_API int afsync_cancel_match(struct afsync_ring *ring, unsigned int match,
+				   uint64_t user_data, int fd,
+				   unsigned int *running)
+{
+	struct afsync_cancel arg = { .match = match, .ring = ring->id };
+	int ret;
+
+	/* The kernel refuses a value that nothing is compared with. */
+	if (match & AFSYNC_CANCEL_USER_DATA)
+		arg.user_data = user_data;
+	if (match & AFSYNC_CANCEL_FD)
+		arg.fd = fd;
+	ret = afsync_sys_ioctl(ring->fd, AFSYNC_IOC_CANCEL, &arg);
+	if (running)
+		*running = arg.running;
+	return ret;
 }
 
 AFSYNC_API int afsync_cancel(struct afsync_ring *ring, uint64_t user_data)
 {
-	return cancel(ring, (struct afsync_cancel) {
-		.match = AFSYNC_CANCEL_USER_DATA,
-		.user_data = user_data,
-	});
+	return afsync_cancel_match(ring, AFSYNC_CANCEL_USER_DATA, user_data, 0,
+				   NULL);
 }
 
 AFSYNC_API int afsync_cancel_fd(struct afsync_ring *ring, int fd)
 {
-	return cancel(ring, (struct afsync_cancel) {
-		.match = AFSYNC_CANCEL_FD,
-		.fd = fd,
-	});
+	return afsync_cancel_match(ring, AFSYNC_CANCEL_FD, 0, fd, NULL);
 }
 
 AFSYNC_API int afsync_cancel_all(struct afsync_ring *ring)
 {
-	return cancel(ring, (struct afsync_cancel) {
-		.match = AFSYNC_CANCEL_ALL,
-	});
+	return afsync_cancel_match(ring, AFSYNC_CANCEL_ALL, 0, 0, NULL);
 }
 
 AFSYNC_API int afsync_start(struct afsync_ring *ring, uint64_t user_data)
 {
-	struct afsync_start arg = { .user_data = user_data };
+	struct afsync_start arg = { .user_data = user_data, .ring = ring->id };
 
 	return afsync_sys_ioctl(ring->fd, AFSYNC_IOC_START, &arg);
 }

@@ -45,4 +45,16 @@ static inline void fake_ring_post(struct fake_ring *fake, uint64_t user_data,
 	store_release(&fake->hdr.tail, tail + 1);
 }
 
+/*
+ * Byte @i of what a function must make of a caller's struct of @size bytes, which was full
+ * of 0xcc, with what it knows, @from.
+ */
+static inline unsigned char filled_byte(size_t i, size_t size, const void *from,
+					size_t from_size)
+{
+	if (i >= size)
+		return 0xcc;
+	return i < from_size ? ((const unsigned char *)from)[i] : 0;
+}
+
 #endif /* AFSYNC_FAKE_RING_H */

@@ -84,7 +84,7 @@ TEST_F(reap, seen_without_a_completion_gives_nothing_back)
 
 TEST_F(reap, waiting_for_what_is_there_needs_no_system_call)
 {
-	struct timespec second = { .tv_sec = 1 };
+	struct __kernel_timespec second = { .tv_sec = 1 };
 	struct afsync_cqe *cqe;
 	sigset_t set;
 
@@ -102,6 +102,12 @@ TEST_F(reap, waiting_for_what_is_there_needs_no_system_call)
 	EXPECT_EQ(0, afsync_submit_and_wait(self->ring, 2));
 	EXPECT_EQ(0, afsync_submit_and_wait_timeout(self->ring, &cqe, 2,
 						    &second, &set));
+	EXPECT_EQ(1, cqe->user_data);
+
+	EXPECT_EQ(0, afsync_wait_cqes_until(self->ring, &cqe, 2, &second, &set));
+	EXPECT_EQ(1, cqe->user_data);
+	EXPECT_EQ(0, afsync_submit_and_wait_until(self->ring, &cqe, 2, &second,
+						  &set));
 	EXPECT_EQ(1, cqe->user_data);
 
 	/* What is not there needs one, and this descriptor is bad. */
@@ -122,7 +128,7 @@ TEST_F(reap, waiting_for_none_only_looks)
 
 TEST_F(reap, bad_times_and_counts_are_refused_although_completions_are_there)
 {
-	static const struct timespec bad[] = {
+	static const struct __kernel_timespec bad[] = {
 		{ .tv_sec = -1 },
 		{ .tv_nsec = -1 },
 		{ .tv_nsec = 1000000000 },
@@ -140,6 +146,14 @@ TEST_F(reap, bad_times_and_counts_are_refused_although_completions_are_there)
 			  afsync_submit_and_wait_timeout(self->ring, &cqe, 1,
 							 &bad[i], NULL));
 		EXPECT_EQ(&self->fake.cqes[variant->start & 7], cqe);
+		EXPECT_EQ(-EINVAL, afsync_wait_cqes_until(self->ring, &cqe, 1,
+							  &bad[i], NULL));
+		EXPECT_EQ(NULL, cqe);
+		EXPECT_EQ(-EINVAL,
+			  afsync_submit_and_wait_until(self->ring, &cqe, 1,
+						       &bad[i], NULL));
+		EXPECT_EQ(&self->fake.cqes[variant->start & 7], cqe);
+		EXPECT_EQ(0, afsync_sq_wait_result(self->ring));
 	}
 	EXPECT_EQ(-EINVAL, afsync_wait_cqes(self->ring, &cqe, FAKE_ENTRIES + 1,
 					    NULL, NULL));
@@ -309,7 +323,7 @@ static uint64_t mask_of(int sig)
 
 	sigemptyset(&set);
 	sigaddset(&set, sig);
-	if (afsync_wait_args(&wait, 1, NULL, &set))
+	if (afsync_wait_args(&wait, 1, NULL, 0, &set))
 		return 0;
 	return wait.sigmask;
 }
@@ -326,7 +340,7 @@ TEST(signal_mask_has_bit_n_minus_1_for_signal_n)
 
 	sigfillset(&set);
 	sigdelset(&set, SIGUSR2);
-	ASSERT_EQ(0, afsync_wait_args(&wait, 1, NULL, &set));
+	ASSERT_EQ(0, afsync_wait_args(&wait, 1, NULL, 0, &set));
 	EXPECT_EQ(AFSYNC_WAIT_SIGMASK, wait.flags);
 	EXPECT_EQ(0, wait.sigmask & 1ULL << (SIGUSR2 - 1));
 	EXPECT_NE(0, wait.sigmask & 1ULL << (SIGUSR1 - 1));
@@ -335,7 +349,7 @@ TEST(signal_mask_has_bit_n_minus_1_for_signal_n)
 TEST(times_become_nanoseconds_and_never_overflow)
 {
 	static const struct {
-		struct timespec ts;
+		struct __kernel_timespec ts;
 		uint64_t ns;
 	} table[] = {
 		{ { 0, 0 }, 0 },
@@ -350,17 +364,19 @@ TEST(times_become_nanoseconds_and_never_overflow)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(table); i++) {
-		/* Where time_t has 32 bits, the later rows do not exist. */
-		if (sizeof(time_t) == 4 && i > 2)
-			break;
 		memset(&wait, 0xcc, sizeof(wait));
-		ASSERT_EQ(0, afsync_wait_args(&wait, 7, &table[i].ts, NULL));
+		ASSERT_EQ(0, afsync_wait_args(&wait, 7, &table[i].ts, 0, NULL));
 		EXPECT_EQ(AFSYNC_WAIT_TIMEOUT, wait.flags);
 		EXPECT_EQ(table[i].ns, wait.timeout_ns);
 		EXPECT_EQ(7, wait.min_complete);
 		EXPECT_EQ(0, wait.sigmask);
 	}
-	ASSERT_EQ(0, afsync_wait_args(&wait, 0, NULL, NULL));
+	ASSERT_EQ(0, afsync_wait_args(&wait, 7, &table[2].ts, AFSYNC_WAIT_ABSTIME,
+				      NULL));
+	EXPECT_EQ(AFSYNC_WAIT_TIMEOUT | AFSYNC_WAIT_ABSTIME, wait.flags);
+	EXPECT_EQ(table[2].ns, wait.timeout_ns);
+	/* No time is no limit, relative or not. */
+	ASSERT_EQ(0, afsync_wait_args(&wait, 0, NULL, AFSYNC_WAIT_ABSTIME, NULL));
 	EXPECT_EQ(0, wait.flags);
 	EXPECT_EQ(0, wait.timeout_ns);
 }

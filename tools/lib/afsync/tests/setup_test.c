@@ -24,7 +24,7 @@ TEST(without_a_device_setup_and_info_say_enoent)
 	errno = 4711;
 	EXPECT_EQ(-ENOENT, afsync_queue_init(8, &ring, 0));
 	EXPECT_EQ(NULL, ring);
-	EXPECT_EQ(-ENOENT, afsync_get_info(&info));
+	EXPECT_EQ(-ENOENT, afsync_get_info(&info, sizeof(info)));
 	EXPECT_EQ(0, memcmp(&info, &poison, sizeof(info)));
 	EXPECT_EQ(4711, errno);
 }
@@ -34,7 +34,7 @@ TEST(unknown_setup_flags_are_refused)
 	struct afsync_ring *ring = (void *)0xcc;
 	int bit;
 
-	for (bit = 2; bit < 32; bit++) {
+	for (bit = 3; bit < 32; bit++) {
 		EXPECT_EQ(-EINVAL, afsync_queue_init(8, &ring, 1U << bit));
 		EXPECT_EQ(NULL, ring);
 	}

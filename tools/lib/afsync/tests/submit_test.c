@@ -106,7 +106,7 @@ TEST_F(submit, prep_sets_operation_file_and_range_only)
 
 TEST_F(submit, failed_submit_keeps_every_request)
 {
-	struct timespec ts = { .tv_sec = 1 };
+	struct __kernel_timespec ts = { .tv_sec = 1 };
 	struct afsync_cqe *cqe = (void *)0xcc;
 	struct afsync_sqe sqe;
 	int i;
@@ -121,15 +121,15 @@ TEST_F(submit, failed_submit_keeps_every_request)
 	EXPECT_EQ(3, afsync_sq_ready(self->ring));
 
 	for (i = 0; i < 3; i++) {
-		EXPECT_EQ(0, afsync_sq_drop(self->ring, &sqe));
+		EXPECT_EQ(0, afsync_sq_drop(self->ring, &sqe, sizeof(sqe)));
 		EXPECT_EQ(i, sqe.user_data);
 	}
-	EXPECT_EQ(-ENOENT, afsync_sq_drop(self->ring, &sqe));
+	EXPECT_EQ(-ENOENT, afsync_sq_drop(self->ring, &sqe, sizeof(sqe)));
 }
 
 TEST_F(submit, refused_arguments_keep_every_request)
 {
-	struct timespec bad = { .tv_nsec = 1000000000 };
+	struct __kernel_timespec bad = { .tv_nsec = 1000000000 };
 
 	afsync_get_sqe(self->ring);
 	EXPECT_EQ(-EINVAL, afsync_submit_and_wait(self->ring,
@@ -146,14 +146,32 @@ TEST_F(submit, drop_takes_only_the_front_and_makes_room)
 
 	for (i = 0; i < FAKE_ENTRIES; i++)
 		afsync_sqe_set_data64(afsync_get_sqe(self->ring), i);
-	EXPECT_EQ(0, afsync_sq_drop(self->ring, NULL));
+	EXPECT_EQ(0, afsync_sq_drop(self->ring, NULL, 0));
 	afsync_sqe_set_data64(afsync_get_sqe(self->ring), FAKE_ENTRIES);
 	EXPECT_EQ(NULL, afsync_get_sqe(self->ring));
 	for (i = 1; i <= FAKE_ENTRIES; i++) {
-		ASSERT_EQ(0, afsync_sq_drop(self->ring, &sqe));
+		ASSERT_EQ(0, afsync_sq_drop(self->ring, &sqe, sizeof(sqe)));
 		EXPECT_EQ(i, sqe.user_data);
 	}
 	EXPECT_EQ(0, afsync_sq_ready(self->ring));
+}
+
+/* A program of another version has a struct of another size. */
+TEST_F(submit, drop_fills_the_callers_struct_and_no_more)
+{
+	unsigned char bytes[sizeof(struct afsync_sqe) + 16];
+	struct afsync_sqe want;
+	size_t size, i;
+
+	memset(&want, 0x5a, sizeof(want));
+	for (size = 0; size <= sizeof(want) + 8; size++) {
+		*afsync_get_sqe(self->ring) = want;
+		memset(bytes, 0xcc, sizeof(bytes));
+		ASSERT_EQ(0, afsync_sq_drop(self->ring, (void *)bytes, size));
+		for (i = 0; i < sizeof(bytes); i++)
+			ASSERT_EQ(filled_byte(i, size, &want, sizeof(want)),
+				  bytes[i]);
+	}
 }
 
 TEST_F(submit, submit_of_nothing_is_zero_without_a_system_call)
@@ -165,9 +183,14 @@ TEST_F(submit, submit_of_nothing_is_zero_without_a_system_call)
 
 TEST_F(submit, calls_on_a_dead_descriptor_say_so)
 {
+	unsigned int running = 4711;
+
 	EXPECT_EQ(-EBADF, afsync_cancel(self->ring, 1));
 	EXPECT_EQ(-EBADF, afsync_cancel_fd(self->ring, 0));
 	EXPECT_EQ(-EBADF, afsync_cancel_all(self->ring));
+	EXPECT_EQ(-EBADF, afsync_cancel_match(self->ring, AFSYNC_CANCEL_ALL, 0, 0,
+					      &running));
+	EXPECT_EQ(0, running);
 	EXPECT_EQ(-EBADF, afsync_start(self->ring, 1));
 	EXPECT_EQ(-EBADF, afsync_register_eventfd(self->ring, 0));
 	EXPECT_EQ(-EBADF, afsync_unregister_eventfd(self->ring));
