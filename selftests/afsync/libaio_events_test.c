@@ -14,6 +14,21 @@
 
 #define MAX	16
 
+/* Calls of functions of the C library that a program may replace, as libfaketime does. */
+static unsigned int replaced_calls;	/* atomic */
+
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	__atomic_add_fetch(&replaced_calls, 1, __ATOMIC_RELAXED);
+	return syscall(SYS_clock_gettime, clock, ts);
+}
+
+int nanosleep(const struct timespec *time, struct timespec *left)
+{
+	__atomic_add_fetch(&replaced_calls, 1, __ATOMIC_RELAXED);
+	return syscall(SYS_nanosleep, time, left);
+}
+
 FIXTURE(events) {
 	struct aio_stage s;
 	struct iocb iocbs[MAX];
@@ -78,6 +93,29 @@ static void waiter_start(struct waiter *w)
 static bool waiter_done(struct waiter *w)
 {
 	return __atomic_load_n(&w->done, __ATOMIC_ACQUIRE);
+}
+
+/* The call in which it waits for events. */
+static long waiter_call(const struct waiter *w)
+{
+	return w->mask ? SYS_io_pgetevents : SYS_io_getevents;
+}
+
+/* Does the thread sleep in that system call? It may have ended, too. */
+static bool thread_is_in(pid_t tid, long nr)
+{
+	char path[64], start[32], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
+	snprintf(start, sizeof(start), "%ld ", nr);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return !strncmp(text, start, strlen(start));
 }
 
 /* Minimum and maximum */
@@ -273,6 +311,41 @@ TEST_F(events, io_pgetevents_lets_through_the_signals_of_its_mask_only)
 	EXPECT_EQ(1, w.ret);
 	EXPECT_EQ(&self->iocbs[0], w.events[0].obj);
 	EXPECT_EQ(2, handled);
+}
+
+/* Exits with 0 if the wait ends with the sync, else with what it ended with. */
+static void wait_without_a_mask(int file)
+{
+	struct io_event event;
+	io_context_t ctx = NULL;
+	struct iocb iocb;
+	int ret;
+
+	need(io_setup(1, &ctx) == 0);
+	need(submit_sync(ctx, &iocb, file, false) == 1);
+	ret = io_pgetevents(ctx, 1, 1, &event, NULL, NULL);
+	_exit(ret == 1 && event.obj == &iocb && !event.res ? 0 : 64 - ret);
+}
+
+/* The kernel has io_getevents() end with EINTR then, and io_pgetevents() wait on. */
+TEST_F(events, io_pgetevents_waits_on_when_the_process_is_stopped_and_continued)
+{
+	int status;
+	pid_t pid;
+
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	pid = fork();
+	need(pid >= 0);
+	if (!pid)
+		wait_without_a_mask(self->s.file);
+	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
+	thread_wait_asleep(pid);
+	need(kill(pid, SIGSTOP) == 0);
+	need(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+	need(kill(pid, SIGCONT) == 0);
+	need(waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status));
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, child_wait(pid));
 }
 
 TEST_F(events, io_pgetevents_without_a_mask_is_io_getevents)
@@ -526,6 +599,139 @@ TEST_F(waiting, signal_interrupts_the_wait_for_a_sync_that_waits)
 	lane_go(&self->l, 0);
 	events_wait(self->l.ctx, events, 2);
 	EXPECT_EQ(&self->syncs[0], events[1].obj);
+}
+
+/* Events of a new context that were there so far, whether somebody has taken them or not. */
+static unsigned int events_came(io_context_t ctx)
+{
+	return __atomic_load_n(&((const struct aio_ring *)ctx)->tail, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Has the signal ended the wait? The handler has run, so the call is over; if the thread
+ * waits again, the signal was swallowed, and another one ends the test's wait for it.
+ */
+static bool waiter_ended_by_signal(struct waiter *w)
+{
+	while (!handled)
+		sched_yield();
+	while (!waiter_done(w)) {
+		if (thread_is_in(w->tid, waiter_call(w))) {
+			pthread_kill(w->thread, SIGUSR1);
+			thread_join(w->thread);
+			return false;
+		}
+		sched_yield();
+	}
+	thread_join(w->thread);
+	return true;
+}
+
+FIXTURE(signals) {
+	struct aio_lanes l;
+	struct iocb iocbs[3];
+	struct io_event events[3];
+	sigset_t none, usr1;
+};
+
+FIXTURE_VARIANT(signals) {
+	bool mask;	/* the signal is let through by io_pgetevents() alone */
+};
+
+FIXTURE_VARIANT_ADD(signals, io_getevents) { .mask = false };
+FIXTURE_VARIANT_ADD(signals, io_pgetevents) { .mask = true };
+
+FIXTURE_SETUP(signals)
+{
+	AIO_LANES_SETUP(&self->l, FS_NONE);
+	handle_usr1();
+	sigemptyset(&self->none);
+	sigemptyset(&self->usr1);
+	sigaddset(&self->usr1, SIGUSR1);
+	if (variant->mask)
+		need(pthread_sigmask(SIG_BLOCK, &self->usr1, NULL) == 0);
+}
+
+FIXTURE_TEARDOWN(signals)
+{
+	lanes_close(&self->l);
+}
+
+/* A write, a sync that waits for it, and a write that waits for neither. */
+static void three_submit(FIXTURE_DATA(signals) *self)
+{
+	lane_stop(&self->l, 0);
+	lane_stop(&self->l, 1);
+	write_begin(&self->l, &self->iocbs[0], LANE(0));
+	need(submit_sync(self->l.ctx, &self->iocbs[1], self->l.direct, false) == 1);
+	write_begin(&self->l, &self->iocbs[2], LANE(1));
+}
+
+static struct waiter waiter_of(FIXTURE_DATA(signals) *self, bool mask)
+{
+	struct waiter w = {
+		.ctx = self->l.ctx,
+		.min = 12,
+		.max = MAX,
+		.mask = mask ? &self->none : NULL,
+	};
+
+	return w;
+}
+
+TEST_F(signals, one_signal_ends_the_wait_with_the_events_that_came)
+{
+	struct waiter w = waiter_of(self, variant->mask);
+
+	three_submit(self);
+	waiter_start(&w);
+	lane_go(&self->l, 0);
+	WAIT_UNTIL(events_came(self->l.ctx) == 2);
+	lane_go(&self->l, 1);
+	WAIT_UNTIL(events_came(self->l.ctx) == 3);
+	thread_wait_in(w.tid, waiter_call(&w));
+	need(pthread_kill(w.thread, SIGUSR1) == 0);
+	EXPECT_TRUE(waiter_ended_by_signal(&w));
+	EXPECT_EQ(3, w.ret);
+}
+
+TEST_F(signals, signal_that_comes_with_an_event_ends_the_wait)
+{
+	struct waiter w;
+	int i, got;
+
+	for (i = 0; i < (int)rounds(20); i++) {
+		w = waiter_of(self, variant->mask);
+		handled = 0;
+		three_submit(self);
+		waiter_start(&w);
+		thread_wait_in(w.tid, waiter_call(&w));
+		lane_go(&self->l, i % 2);
+		need(pthread_kill(w.thread, SIGUSR1) == 0);
+		ASSERT_TRUE(waiter_ended_by_signal(&w)) {
+			TH_LOG("round %d", i);
+		}
+		got = w.ret == -EINTR ? 0 : w.ret;
+		ASSERT_LE(0, got);
+		lane_go(&self->l, !(i % 2));
+		events_wait(self->l.ctx, self->events, 3 - got);
+	}
+}
+
+/* A deadline of a replaced clock that the kernel is given would end sometime, or never. */
+TEST_F(waiting, clock_that_the_program_has_replaced_is_not_asked)
+{
+	struct timespec timeout = { 0, 1000 * 1000 };
+	struct io_event events[2];
+
+	lane_stop(&self->l, 0);
+	write_and_sync(self, 0, -1);
+	__atomic_store_n(&replaced_calls, 0, __ATOMIC_RELAXED);
+	EXPECT_EQ(0, io_getevents(self->l.ctx, 2, 2, events, &timeout));
+	lane_go(&self->l, 0);
+	/* The watcher starts the sync. */
+	EXPECT_EQ(2, io_getevents(self->l.ctx, 2, 2, events, NULL));
+	EXPECT_EQ(0, __atomic_load_n(&replaced_calls, __ATOMIC_RELAXED));
 }
 
 TEST_HARNESS_MAIN

@@ -127,19 +127,19 @@ int aio_cancel_0_1(struct io_context *ctx, struct iocb *iocb)
 int aio_getevents(struct io_context *ctx, long min_nr, long nr, struct io_event *events,
 		  struct timespec *timeout)
 {
-	return events_reap(id_of(ctx), min_nr, nr, events, timeout, NULL);
+	return events_get(id_of(ctx), min_nr, nr, events, timeout);
 }
 
 int aio_getevents_0_1(struct io_context *ctx, long nr, struct io_event *events,
 		      const struct timespec *timeout)
 {
-	return events_reap(id_of(ctx), 1, nr, events, timeout, NULL);
+	return events_get(id_of(ctx), 1, nr, events, timeout);
 }
 
 int aio_pgetevents(struct io_context *ctx, long min_nr, long nr, struct io_event *events,
 		   struct timespec *timeout, sigset_t *sigmask)
 {
-	return events_reap(id_of(ctx), min_nr, nr, events, timeout, sigmask);
+	return events_pget(id_of(ctx), min_nr, nr, events, timeout, sigmask);
 }
 
 int aio_queue_init(int maxevents, struct io_context **ctxp)
@@ -174,5 +174,5 @@ int aio_queue_wait(struct io_context *ctx, struct timespec *timeout)
 
 int aio_queue_wait_0_1(struct io_context *ctx, const struct timespec *timeout)
 {
-	return events_reap(id_of(ctx), 0, 0, NULL, timeout, NULL);
+	return events_get(id_of(ctx), 0, 0, NULL, timeout);
 }

@@ -95,6 +95,11 @@ long sys_io_getevents(aio_context_t id, long min_nr, long nr, struct io_event *e
 long sys_io_pgetevents(aio_context_t id, long min_nr, long nr, struct io_event *events,
 		       const struct timespec *timeout, const sigset_t *sigmask);
 long sys_ioctl(int fd, unsigned long command, void *arg);
+/*
+ * Sleeps for less than a second. Not by a function of the C library, which a program may
+ * have replaced by one with a time of its own: all waits of this library are the kernel's.
+ */
+void nap(long ns);
 void mask_signals(struct lock_mask *mask);
 void unmask_signals(const struct lock_mask *mask);
 
@@ -193,9 +198,14 @@ void events_look(struct context *ctx);
 
 long context_submit(struct context *ctx, long nr, struct iocb **iocbs);
 
-/* reap.c: io_getevents() and io_pgetevents(), of any context; @sigmask may be NULL */
+/*
+ * reap.c: io_getevents() and io_pgetevents(), of any context. With no mask they still
+ * differ: the kernel lets a process that is stopped and continued wait on in the second.
+ */
 
-long events_reap(aio_context_t id, long min_nr, long nr, struct io_event *events,
+long events_get(aio_context_t id, long min_nr, long nr, struct io_event *events,
+		const struct timespec *timeout);
+long events_pget(aio_context_t id, long min_nr, long nr, struct io_event *events,
 		 const struct timespec *timeout, const sigset_t *sigmask);
 
 /* watch.c */

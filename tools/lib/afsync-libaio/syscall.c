@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/time_types.h>
 
 #include "internal.h"
 
@@ -79,6 +80,15 @@ long sys_ioctl(int fd, unsigned long command, void *arg)
 	int saved = errno;
 
 	return result(syscall(SYS_ioctl, fd, command, arg), saved);
+}
+
+void nap(long ns)
+{
+	struct __kernel_old_timespec ts = { 0, ns };
+	int saved = errno;
+
+	syscall(SYS_nanosleep, &ts, NULL);
+	errno = saved;
 }
 
 /*

@@ -4,14 +4,13 @@
  * do not call us when a write ends, because they take events from the kernel's ring
  * themselves, wait on an eventfd, or for more events at once than there are. Nothing tells
  * us of an event without taking it, so it looks again and again, with naps that get longer
- * while nothing is to be done. It ends when there has been no held sync for a while,
- * and the next one starts it again.
+ * while nothing is to be done: a nap is a fifth of the time that the sync has been held, so
+ * what the sync begins late is little beside what it waited for. The watcher ends when there
+ * has been no held sync for a while, and the next one starts it again.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <time.h>
-
 #include "internal.h"
 
 #define SHORTEST_NAP_NS	20000L
@@ -58,19 +57,19 @@ static bool may_end(void)
 
 static void *watch(void *unused)
 {
-	struct timespec nap = { 0, SHORTEST_NAP_NS };
 	unsigned int idle = 0, seen = 0, now;
+	long ns = SHORTEST_NAP_NS;
 
 	(void)unused;
 	do {
-		nanosleep(&nap, NULL);
+		nap(ns);
 		contexts_look();
 		idle = watch_any() ? 0 : idle + 1;
 		now = __atomic_load_n(&changes, __ATOMIC_RELAXED);
 		if (now != seen)
-			nap.tv_nsec = SHORTEST_NAP_NS;
-		else if (nap.tv_nsec < LONGEST_NAP_NS)
-			nap.tv_nsec *= 2;
+			ns = SHORTEST_NAP_NS;
+		else if (ns < LONGEST_NAP_NS)
+			ns += ns / 4;
 		seen = now;
 	} while (idle < IDLE_NAPS || !may_end());
 	return NULL;
