@@ -32,13 +32,19 @@ $(O)/%.o: $(SRC)/%.c $(RULES)
 $(O)/dropin-%.o: $(DROPIN)/%.c $(RULES)
 	$(call compile,$(LIB_CFLAGS))
 
+# link SONAME: the recipe of the library.
 # Never unloaded: its threads and what it has registered for forks cannot go. All symbols
 # are looked up at once: a handler of signals or forks can be the first to call.
+define link
+$(say) LD $(@F)
+@mkdir -p $(@D)
+$(Q)$(CC) -shared -pthread -Wl,-soname,$(1) -Wl,-z,defs -Wl,-z,nodelete \
+	-Wl,-z,now -Wl,--version-script=$(SRC)/$(NAME).map \
+	$(CFLAGS) $(LDFLAGS) -o $@ $(OBJS)
+endef
+
 $(O)/$(SONAME): $(OBJS) $(SRC)/$(NAME).map
-	$(say) LD $(@F)
-	$(Q)$(CC) -shared -pthread -Wl,-soname,$(SONAME) -Wl,-z,defs -Wl,-z,nodelete \
-		-Wl,-z,now -Wl,--version-script=$(SRC)/$(NAME).map \
-		$(CFLAGS) $(LDFLAGS) -o $@ $(OBJS)
+	$(call link,$(SONAME))
 
 $(O)/$(NAME).so: $(O)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@

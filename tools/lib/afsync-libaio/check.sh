@@ -48,6 +48,12 @@ check_versions_inherit_as_in_libaio()
 	diff <(versions "$libaio") <(versions "$lib")
 }
 
+check_uninstall_undoes_install()
+{
+	uninstall_undoes_install "lib/$name.so" "lib/$name.so.1" lib/afsync/libaio.so.1 \
+		"share/man/man7/$name.7"
+}
+
 check_needs_only_the_c_library()
 {
 	needs_only libc libpthread
@@ -114,6 +120,78 @@ check_says_that_there_is_no_device_only_if_asked()
 	[ ! -s "$tmp/quiet" ] || { cat "$tmp/quiet"; return 1; }
 	[ "$(wc -l < "$tmp/verbose")" = 1 ]
 	grep -q '^libafsync-libaio: no /dev/afsync (.*): ' "$tmp/verbose"
+}
+
+# The one that afsync exec preloads.
+check_preloaded_library_is_the_same_but_for_its_name()
+{
+	local other=$out/afsync/libaio.so.1
+
+	readelf -d "$other" | grep -q 'soname: \[libaio.so.1\]'
+	diff <(functions "$lib") <(functions "$other")
+	diff <(versions "$lib") <(versions "$other")
+}
+
+# A program that has libaio by dlopen() alone, as bindings of other languages have it. It
+# prints where the functions are that it gets.
+dlopen_program()
+{
+	cat > "$tmp/dlopen.c" <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	static const char * const names[][2] = {
+		{ "io_submit", "LIBAIO_0.1" }, { "io_cancel", "LIBAIO_0.1" },
+		{ "io_cancel", "LIBAIO_0.4" }, { "io_getevents", "LIBAIO_0.1" },
+		{ "io_getevents", "LIBAIO_0.4" }, { "io_pgetevents", "LIBAIO_0.5" },
+	};
+	void *library = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_DEEPBIND) : NULL;
+	void *functions[2];
+	Dl_info info;
+	unsigned int i, j;
+
+	if (!library)
+		return 1;
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		functions[0] = dlsym(library, names[i][0]);
+		functions[1] = dlvsym(library, names[i][0], names[i][1]);
+		for (j = 0; j < 2; j++) {
+			if (!functions[j] || !dladdr(functions[j], &info))
+				return 2;
+			puts(info.dli_fname);
+		}
+	}
+	return 0;
+}
+END
+	$cc -Wall -Wextra -Werror -o "$tmp/dlopen" "$tmp/dlopen.c" -ldl
+}
+
+check_preloaded_library_is_what_dlopen_of_libaio_finds()
+{
+	local other=$out/afsync/libaio.so.1
+
+	dlopen_program
+	LD_PRELOAD=$other "$tmp/dlopen" libaio.so.1 | sort -u > "$tmp/found"
+	[ "$(cat "$tmp/found")" = "$other" ] || { cat "$tmp/found"; return 1; }
+	# one that is named by its path is that one
+	LD_PRELOAD=$other "$tmp/dlopen" "$libaio" | sort -u > "$tmp/found"
+	[ "$(cat "$tmp/found")" = "$libaio" ] || { cat "$tmp/found"; return 1; }
+}
+
+check_preloaded_library_answers_for_a_linked_libaio()
+{
+	program -laio
+	LD_PRELOAD=$out/afsync/libaio.so.1 LD_DEBUG=files "$tmp/program" 2> "$tmp/files"
+	if grep 'calling init' "$tmp/files" | grep -F "$(basename "$libaio")" |
+			grep -v "$out/afsync/"; then
+		return 1
+	fi
+	# with both names of the library as well
+	program -Wl,--no-as-needed -L"$out" -lafsync-libaio -laio
+	LD_LIBRARY_PATH=$out LD_PRELOAD=$out/afsync/libaio.so.1 "$tmp/program"
 }
 
 # The tests that the page names, by file: "libaio_x_test.c: one_test, another_test".
