@@ -44,14 +44,28 @@ static const char * const places[] = {
 	LIBDIR,
 };
 
+/*
+ * What a library is called there. The first is that of libaio under its own name: a program
+ * that opens libaio.so.1 by dlopen() then gets ours.
+ */
+static const char * const files[] = {
+	"%s/afsync/%s.so.1",
+	"%s/libafsync-%s.so.1",
+};
+
 static bool try_place(char *path, const char *dir, const char *name)
 {
 	char file[PATH_MAX];
+	size_t i;
 
-	if (snprintf(file, sizeof(file), "%s/libafsync-%s.so.1", dir, name) >= PATH_MAX)
-		return false;
-	/* Absolute: the program may go to another directory before it starts others. */
-	return realpath(file, path) && !access(path, R_OK);
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		if (snprintf(file, sizeof(file), files[i], dir, name) >= PATH_MAX)
+			continue;
+		/* Absolute: the program may go to another directory before it starts others. */
+		if (realpath(file, path) && !access(path, R_OK))
+			return true;
+	}
+	return false;
 }
 
 /* @path has room for PATH_MAX bytes. Complains if there is no such library. */

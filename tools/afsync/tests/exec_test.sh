@@ -111,6 +111,15 @@ layout() {
 found_in_the_build() { layout tools/afsync tools/lib/afsync-posix tools/lib/afsync-libaio; }
 found_beside_the_installation() { layout bin lib lib; }
 
+# As libaio.so.1: then a program that opens libaio by dlopen() gets it, too.
+libaio_under_its_own_name() {
+	mkdir -p both/afsync
+	cp "$posix" "$libaio" both
+	cp "$libaio" both/afsync/libaio.so.1
+	AFSYNC_LIBDIR=both run printenv LD_PRELOAD &&
+		[[ $(<out) == "$dir/both/libafsync-posix.so.1:$dir/both/afsync/libaio.so.1" ]]
+}
+
 relative_folder() {
 	AFSYNC_LIBDIR=$(realpath --relative-to=. "$libs") run printenv LD_PRELOAD &&
 		[[ $(<out) == "$posix:$libaio" ]]
@@ -253,6 +262,7 @@ claim "nothing_is_said_unless_asked_for" silent_unless_asked
 claim "the_libraries_go_before_others" goes_first
 claim "the_libraries_are_found_in_the_build" found_in_the_build
 claim "the_libraries_are_found_in_the_installation" found_beside_the_installation
+claim "libaio_is_preloaded_under_its_own_name" libaio_under_its_own_name
 claim "a_relative_folder_becomes_absolute" relative_folder
 claim "missing_libraries_are_told_with_what_to_do" missing_libraries
 claim "a_path_that_cannot_be_preloaded_is_refused" path_with_space
