@@ -35,6 +35,7 @@ static const struct counter_label {
 	{ DROPIN_LIBAIO_FDSYNC,		"libaio fdsync:" },
 	{ DROPIN_LIBAIO_OTHER,		"libaio other:" },
 	{ DROPIN_LIBAIO_CANCELLED,	"libaio cancelled:" },
+	{ DROPIN_LIBAIO_PAST,		"libaio past:" },
 	{ DROPIN_ELSEWHERE,		"elsewhere:" },
 };
 

@@ -152,7 +152,7 @@ stats_on_standard_error() {
 	run --stats echo hello && [[ $status == 0 && $(<out) == hello ]] || return 1
 	for label in "posix fsync:1" "posix fdatasync:0" "posix read:0" "posix write:0" \
 		"posix merged:0" "posix cancelled:0" "posix failed:0" "libaio fsync:0" \
-		"libaio fdsync:2" "libaio other:0" "libaio cancelled:0" "elsewhere:0"; do
+		"libaio fdsync:2" "libaio other:0" "libaio cancelled:0" "libaio past:0" "elsewhere:0"; do
 		[[ $(counted err "${label%:*}") == "${label#*:}" ]] || return 1
 	done
 	grep -Eq '^elapsed: *[0-9]+\.[0-9]{3} ms$' err || return 1

@@ -73,6 +73,8 @@ enum dropin_counter {
 	DROPIN_LIBAIO_CANCELLED,
 	/* syncs that went to glibc or to kernel AIO for want of the device */
 	DROPIN_ELSEWHERE,
+	/* processes that loaded another libaio while they ran */
+	DROPIN_LIBAIO_PAST,
 	DROPIN_NR
 };
 
