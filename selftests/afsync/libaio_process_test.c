@@ -10,6 +10,7 @@
 #include "aio_common.h"
 
 #include <dirent.h>
+#include <sys/ptrace.h>
 
 FIXTURE(process) {
 	struct aio_stage s;
@@ -773,6 +774,118 @@ TEST_F_TIMEOUT(waiting, syncs_that_wait_in_many_contexts_all_end, LONG_TIMEOUT)
 	close(event);
 	free(ctxs);
 	free(iocbs);
+}
+
+/* A process in which one thread is stopped on its way through io_setup() */
+
+static struct turn setup_turn, call_turn;
+static int tid_pipe[2];
+
+static void tid_tell(void)
+{
+	pid_t tid = thread_id();
+
+	need(write(tid_pipe[1], &tid, sizeof(tid)) == sizeof(tid));
+}
+
+static pid_t tid_hear(void)
+{
+	pid_t tid;
+
+	need(read(tid_pipe[0], &tid, sizeof(tid)) == sizeof(tid));
+	return tid;
+}
+
+static void *call_setup(void *arg)
+{
+	io_context_t ctx = NULL;
+
+	(void)arg;
+	tid_tell();
+	turn_wait(&setup_turn, 1);
+	need(io_setup(1, &ctx) == 0);
+	return NULL;
+}
+
+/* Looks for a context, as each call does. */
+static void *call_submit(void *arg)
+{
+	struct iocb iocb, *list[] = { &iocb };
+
+	(void)arg;
+	tid_tell();
+	need(io_submit(NULL, 1, list) == -EINVAL);
+	return NULL;
+}
+
+static void __attribute__((noreturn)) setup_and_others(void)
+{
+	thread_start(call_setup, NULL);
+	for (;;) {
+		turn_wait(&call_turn, 1);
+		thread_start(call_submit, NULL);
+	}
+}
+
+/* Does the thread sleep, or has it ended, before it has used a second of its CPU? */
+static bool thread_rests(pid_t pid, pid_t tid)
+{
+	unsigned long user, system;
+	char path[64], text[512], *at;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	for (;; sched_yield()) {
+		memset(text, 0, sizeof(text));
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return true;
+		at = read(fd, text, sizeof(text) - 1) > 0 ? strrchr(text, ')') : NULL;
+		close(fd);
+		if (!at || strchr("SZX", at[2]))
+			return true;
+		need(sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			    &user, &system) == 2);
+		if (user + system > (unsigned long)sysconf(_SC_CLK_TCK))
+			return false;
+	}
+}
+
+/* One that spins keeps the stopped one from its CPU, if it has a real-time policy. */
+TEST(thread_that_is_stopped_anywhere_in_io_setup_makes_no_other_spin)
+{
+	int status, stops = 0;
+	pid_t pid, tid;
+
+	turn_init(&setup_turn);
+	turn_init(&call_turn);
+	need(pipe2(tid_pipe, O_CLOEXEC) == 0);
+	pid = fork();
+	need(pid >= 0);
+	if (!pid)
+		setup_and_others();
+	tid = tid_hear();
+	need(ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD) == 0);
+	need(ptrace(PTRACE_INTERRUPT, tid, 0, 0) == 0);
+	turn_post(&setup_turn);
+	/* Before and after each of its system calls. */
+	while (waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status)) {
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+			stops++;
+			turn_post(&call_turn);
+			if (!thread_rests(pid, tid_hear()))
+				break;
+		}
+		need(ptrace(PTRACE_SYSCALL, tid, 0, 0) == 0);
+	}
+	EXPECT_LT(10, stops);
+	EXPECT_TRUE(WIFEXITED(status)) {
+		TH_LOG("after %d stops", stops);
+	}
+	need(kill(pid, SIGKILL) == 0);
+	/* The process and, if it is still traced, the thread. */
+	while (waitpid(-1, &status, __WALL) > 0)
+		;
 }
 
 TEST_HARNESS_MAIN

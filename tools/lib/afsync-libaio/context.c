@@ -5,8 +5,9 @@
  * business.
  *
  * Every call looks one up, in signal handlers too, so that takes no lock: sequence is odd
- * while the table changes, and a reader that saw a change begins anew. What it follows
- * meanwhile is at any rate a struct context, since those are never unmapped.
+ * while the table changes, and a reader that saw a change waits for its end and begins
+ * anew. What it follows meanwhile is at any rate a struct context, since those are never
+ * unmapped.
  *
  * Destroying: the context leaves the table and is marked dead under its lock, so that from
  * then on nobody looks at the kernel's ring, which io_destroy(2) unmaps. Only then may the
@@ -19,7 +20,6 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -112,13 +112,28 @@ static bool try_get(struct context *ctx)
 	return refs;
 }
 
+/*
+ * Until the change is done. Asleep: this may be a thread with a real-time policy, for which
+ * the one that changes the table has to give way. It is not this very thread, interrupted,
+ * as that one has its signals blocked.
+ */
+static void wait_for_change(void)
+{
+	struct lock_mask mask;
+
+	mask_signals(&mask);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	unmask_signals(&mask);
+}
+
 static unsigned int read_begin(void)
 {
 	unsigned int seen;
 
 	/* Pairs with the release in change_end(). */
 	while ((seen = __atomic_load_n(&sequence, __ATOMIC_ACQUIRE)) & 1)
-		sched_yield();
+		wait_for_change();
 	return seen;
 }
 
