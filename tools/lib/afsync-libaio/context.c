@@ -93,12 +93,10 @@ void context_put(struct context *ctx)
 	if (__atomic_sub_fetch(&ctx->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	munmap(ctx->order, order_size(ctx->nr));
-	mask_signals(&mask);
-	pthread_mutex_lock(&lock);
-	ctx->chain = unused;
+	masked_lock(&lock, &mask);
+	__atomic_store_n(&ctx->chain, unused, __ATOMIC_RELAXED);
 	unused = ctx;
-	pthread_mutex_unlock(&lock);
-	unmask_signals(&mask);
+	masked_unlock(&lock, &mask);
 }
 
 /* Not for one that has had its last reference. */
@@ -112,28 +110,20 @@ static bool try_get(struct context *ctx)
 	return refs;
 }
 
-/*
- * Until the change is done. Asleep: this may be a thread with a real-time policy, for which
- * the one that changes the table has to give way. It is not this very thread, interrupted,
- * as that one has its signals blocked.
- */
-static void wait_for_change(void)
-{
-	struct lock_mask mask;
-
-	mask_signals(&mask);
-	pthread_mutex_lock(&lock);
-	pthread_mutex_unlock(&lock);
-	unmask_signals(&mask);
-}
-
 static unsigned int read_begin(void)
 {
+	struct lock_mask mask;
 	unsigned int seen;
 
 	/* Pairs with the release in change_end(). */
-	while ((seen = __atomic_load_n(&sequence, __ATOMIC_ACQUIRE)) & 1)
-		wait_for_change();
+	while ((seen = __atomic_load_n(&sequence, __ATOMIC_ACQUIRE)) & 1) {
+		/*
+		 * Asleep: if this is a real-time thread the other may need its CPU. It is
+		 * another thread, as one that makes a change has its signals blocked.
+		 */
+		masked_lock(&lock, &mask);
+		masked_unlock(&lock, &mask);
+	}
 	return seen;
 }
 
@@ -152,7 +142,8 @@ struct context *context_get(aio_context_t id)
 	for (;;) {
 		seen = read_begin();
 		ctx = __atomic_load_n(&table[bucket(id)], __ATOMIC_RELAXED);
-		while (ctx && ctx->id != id && !read_changed(seen))
+		while (ctx && __atomic_load_n(&ctx->id, __ATOMIC_RELAXED) != id &&
+		       !read_changed(seen))
 			ctx = __atomic_load_n(&ctx->chain, __ATOMIC_RELAXED);
 		if (ctx && !try_get(ctx))
 			continue;
@@ -167,8 +158,7 @@ struct context *context_get(aio_context_t id)
 
 static void change_begin(struct lock_mask *mask)
 {
-	mask_signals(mask);
-	pthread_mutex_lock(&lock);
+	masked_lock(&lock, mask);
 	__atomic_store_n(&sequence, sequence + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
@@ -176,8 +166,7 @@ static void change_begin(struct lock_mask *mask)
 static void change_end(const struct lock_mask *mask)
 {
 	__atomic_store_n(&sequence, sequence + 1, __ATOMIC_RELEASE);
-	pthread_mutex_unlock(&lock);
-	unmask_signals(mask);
+	masked_unlock(&lock, mask);
 }
 
 /*
@@ -231,7 +220,7 @@ static struct context *make(aio_context_t id, void *order)
 
 	if (!ctx)
 		return NULL;
-	ctx->id = id;
+	__atomic_store_n(&ctx->id, id, __ATOMIC_RELAXED);
 	ctx->ring = ring;
 	ctx->nr = ring->nr;
 	ctx->order = order_make(order, ring->nr);

@@ -67,12 +67,10 @@ bool device_ready(void)
 	struct lock_mask mask;
 
 	if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == UNTRIED) {
-		mask_signals(&mask);
-		pthread_mutex_lock(&lock);
+		masked_lock(&lock, &mask);
 		if (state == UNTRIED)
 			open_ring();
-		pthread_mutex_unlock(&lock);
-		unmask_signals(&mask);
+		masked_unlock(&lock, &mask);
 	}
 	return __atomic_load_n(&state, __ATOMIC_ACQUIRE) == READY;
 }

@@ -62,7 +62,7 @@ struct order;
  * for context_get(), which comes with no lock.
  */
 struct context {
-	aio_context_t id;	/* constant while there are references */
+	aio_context_t id;	/* constant while there are references; else atomic */
 	const struct aio_ring *ring;	/* same; mapped until dead */
 	__u32 nr;		/* same; events of the ring */
 	struct order *order;	/* same; order.c */
@@ -100,8 +100,8 @@ long sys_ioctl(int fd, unsigned long command, void *arg);
  * have replaced by one with a time of its own: all waits of this library are the kernel's.
  */
 void nap(long ns);
-void mask_signals(struct lock_mask *mask);
-void unmask_signals(const struct lock_mask *mask);
+void masked_lock(pthread_mutex_t *mutex, struct lock_mask *mask);
+void masked_unlock(pthread_mutex_t *mutex, const struct lock_mask *mask);
 
 /*
  * Copies between our memory and what the program calls its memory, element by element,
@@ -118,7 +118,7 @@ long memory_write(void *const *to, const void *from, size_t size, long nr);
 bool context_mapped(aio_context_t id);
 /* Sets up what the kernel made; without memory for it, or the device, it stays unknown. */
 void context_add(aio_context_t id);
-/* Returns a reference, or NULL for a context that is not ours. Takes no lock. */
+/* A reference, or NULL for a context that is not ours. Waits at most for a change's end. */
 struct context *context_get(aio_context_t id);
 void context_put(struct context *ctx);
 /* Forgets it, before the kernel destroys it. */
@@ -130,14 +130,12 @@ void contexts_look(void);
 
 static inline void context_lock(struct context *ctx, struct lock_mask *mask)
 {
-	mask_signals(mask);
-	pthread_mutex_lock(&ctx->lock);
+	masked_lock(&ctx->lock, mask);
 }
 
 static inline void context_unlock(struct context *ctx, const struct lock_mask *mask)
 {
-	pthread_mutex_unlock(&ctx->lock);
-	unmask_signals(mask);
+	masked_unlock(&ctx->lock, mask);
 }
 
 /* device.c */

@@ -95,17 +95,19 @@ void nap(long ns)
  * Cancelling a thread is a signal that stays, and with the asynchronous kind of it any place
  * is one to end.
  */
-void mask_signals(struct lock_mask *mask)
+void masked_lock(pthread_mutex_t *mutex, struct lock_mask *mask)
 {
 	sigset_t all;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mask->cancel_state);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &mask->signals);
+	pthread_mutex_lock(mutex);
 }
 
-void unmask_signals(const struct lock_mask *mask)
+void masked_unlock(pthread_mutex_t *mutex, const struct lock_mask *mask)
 {
+	pthread_mutex_unlock(mutex);
 	pthread_sigmask(SIG_SETMASK, &mask->signals, NULL);
 	pthread_setcancelstate(mask->cancel_state, NULL);
 }
