@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-posix: aio_cancel of a sync by its control block and by the descriptor, with
- * all three answers.
+ * libafsync-posix: aio_cancel by a control block and by the descriptor, with all three
+ * answers; by the descriptor in one step.
  *
  * Needs afsync_sim.
  */
@@ -266,6 +266,257 @@ TEST_F_TIMEOUT(cancel, race_with_the_end_gives_the_answer_that_holds, LONG_TIMEO
 	/* Both other answers say that it has ended. */
 	EXPECT_EQ(0, early);
 	EXPECT_EQ(0, wrong);
+}
+
+#define WRITES	200
+
+/* The pipe contains the writes before the first cancelled one, and nothing else. */
+TEST_F_TIMEOUT(cancel, no_write_is_done_after_a_cancelled_one, LONG_TIMEOUT)
+{
+	unsigned int i, j, n = rounds(200), cancelled, holes = 0, wrong = 0;
+	char out[WRITES], in[WRITES];
+	struct aiocb writes[WRITES];
+	int ends[2], ret, end;
+	ssize_t got;
+
+	for (i = 0; i < WRITES; i++)
+		out[i] = i;
+	for (i = 0; i < n; i++) {
+		need(pipe(ends) == 0);
+		for (j = 0; j < WRITES; j++) {
+			writes[j] = transfer_of(ends[1], out + j, 1, 0);
+			need(write_queue(&writes[j]) == 0);
+		}
+		ret = aio_cancel(ends[1], NULL);
+		for (cancelled = 0, j = 0; j < WRITES; j++) {
+			/* Both other answers say that all have ended. */
+			wrong += ret != AIO_NOTCANCELED &&
+				 aio_error(&writes[j]) == EINPROGRESS;
+			end = block_end(&writes[j]);
+			holes += cancelled && end != -ECANCELED;
+			cancelled += end == -ECANCELED;
+		}
+		if (ret == AIO_ALLDONE ? cancelled : ret == AIO_CANCELED && !cancelled)
+			wrong++;
+		need(close(ends[1]) == 0);
+		got = read(ends[0], in, WRITES);
+		need(close(ends[0]) == 0);
+		holes += got != (ssize_t)(WRITES - cancelled) || memcmp(in, out, got);
+		ASSERT_EQ(0, holes) {
+			TH_LOG("round %u", i);
+		}
+		ASSERT_EQ(0, wrong) {
+			TH_LOG("round %u", i);
+		}
+	}
+}
+
+/* Leaves one thread, which is busy with a write, so that no later request begins. */
+static void busy_thread(struct aiocb *write, int file)
+{
+	const struct aioinit init = { .aio_threads = 1, .aio_num = 1 };
+
+	aio_init(&init);
+	sim_hold(file, SIM_GATE_WRITE);
+	*write = transfer_of(file, "x", 1, 0);
+	need(write_queue(write) == 0);
+	sim_wait_started(file, SIM_GATE_WRITE, 1);
+}
+
+/*
+ * The addresses of the blocks may decide which request is cancelled first: the syncs are
+ * behind all writes there.
+ */
+TEST_F(cancel, cancelling_writes_does_not_start_the_syncs_behind_them)
+{
+	int other = world_open(&self->s.world, "other", O_RDWR);
+	unsigned int i, j, n = rounds(30), syncs;
+	struct aiocb busy, blocks[200], *first;
+
+	busy_thread(&busy, self->s.file);
+	for (i = 0; i < n; i++) {
+		first = &blocks[i * 7 % 100];
+		for (syncs = 0, j = 0; j < 70; j++) {
+			first[j] = transfer_of(other, "x", 1, j);
+			need(write_queue(&first[j]) == 0);
+			if (j % 5 != 4)
+				continue;
+			first[70 + syncs] = block_of(other);
+			need(sync_queue(O_SYNC, &first[70 + syncs]) == 0);
+			syncs++;
+		}
+		ASSERT_EQ(AIO_CANCELED, aio_cancel(other, NULL)) {
+			TH_LOG("round %u", i);
+		}
+		for (j = 0; j < 70 + syncs; j++) {
+			ASSERT_EQ(ECANCELED, aio_error(&first[j])) {
+				TH_LOG("round %u, request %u", i, j);
+			}
+			ASSERT_EQ(-1, aio_return(&first[j]));
+		}
+		ASSERT_EQ(AIO_ALLDONE, aio_cancel(other, NULL));
+	}
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(1, block_end(&busy));
+	/* Each sync of a file comes after those that were queued before. */
+	EXPECT_EQ(0, sync_now(O_SYNC, other));
+	EXPECT_EQ(1, sim_started(other, SIM_GATE_FSYNC));
+	EXPECT_EQ(0, sim_started(other, SIM_GATE_WRITE));
+	close(other);
+}
+
+/* The device goes on starting syncs during the call. */
+TEST_F_TIMEOUT(cancel, no_sync_is_done_after_a_cancelled_one, LONG_TIMEOUT)
+{
+	unsigned int i, j, n = rounds(300), cancelled, holes = 0;
+	struct aiocb syncs[12];
+
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < 12; j++) {
+			syncs[j] = block_of(self->s.file);
+			need(sync_queue(j % 2 ? O_SYNC : O_DSYNC, &syncs[j]) == 0);
+		}
+		if (i % 2)
+			sched_yield();
+		aio_cancel(self->s.file, NULL);
+		for (cancelled = 0, j = 0; j < 12; j++) {
+			if (block_end(&syncs[j]) == -ECANCELED)
+				cancelled++;
+			else
+				holes += cancelled != 0;
+		}
+		ASSERT_EQ(0, holes) {
+			TH_LOG("round %u", i);
+		}
+	}
+}
+
+TEST_F(cancel, waiting_write_is_cancelled_and_the_next_goes_on_waiting)
+{
+	int other = world_open(&self->s.world, "other", O_RDWR), i;
+	struct aiocb writes[3];
+	char data[5] = "";
+
+	writes[0] = transfer_of(other, "aa", 2, 0);
+	writes[1] = transfer_of(other, "bbbb", 4, 0);
+	writes[2] = transfer_of(other, "c", 1, 0);
+	sim_hold(other, SIM_GATE_WRITE);
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, write_queue(&writes[i]));
+	sim_wait_started(other, SIM_GATE_WRITE, 1);
+	EXPECT_EQ(AIO_CANCELED, aio_cancel(other, &writes[1]));
+	EXPECT_EQ(ECANCELED, aio_error(&writes[1]));
+	EXPECT_EQ(AIO_NOTCANCELED, aio_cancel(other, &writes[0]));
+	EXPECT_TRUE(block_stays(&writes[2], &self->s.ring, other));
+	EXPECT_EQ(1, sim_started(other, SIM_GATE_WRITE));
+	sim_let_go(other, SIM_GATE_WRITE);
+	EXPECT_EQ(2, block_end(&writes[0]));
+	EXPECT_EQ(-ECANCELED, block_end(&writes[1]));
+	EXPECT_EQ(1, block_end(&writes[2]));
+	EXPECT_EQ(2, pread(other, data, 4, 0));
+	EXPECT_STREQ("ca", data);
+	close(other);
+}
+
+/* A cancelled block does not keep the next one waiting. */
+TEST_F(cancel, write_that_waited_only_for_the_cancelled_one_is_done)
+{
+	int other = world_open(&self->s.world, "other", O_RDWR);
+	struct aiocb busy, writes[2];
+	char data[5] = "";
+
+	busy_thread(&busy, self->s.file);
+	writes[0] = transfer_of(other, "aaaa", 4, 0);
+	writes[1] = transfer_of(other, "bb", 2, 1);
+	ASSERT_EQ(0, write_queue(&writes[0]));
+	ASSERT_EQ(0, write_queue(&writes[1]));
+	EXPECT_EQ(AIO_CANCELED, aio_cancel(other, &writes[0]));
+	EXPECT_EQ(EINPROGRESS, aio_error(&writes[1]));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(1, block_end(&busy));
+	EXPECT_EQ(-ECANCELED, block_end(&writes[0]));
+	EXPECT_EQ(2, block_end(&writes[1]));
+	EXPECT_EQ(3, pread(other, data, 4, 0));
+	EXPECT_EQ(0, memcmp(data, "\0bb", 3));
+	close(other);
+}
+
+/* It waits for the cancelled ones, but is not one of them. */
+TEST_F(cancel, waiting_write_of_another_descriptor_is_done)
+{
+	int other = world_open(&self->s.world, "other", O_RDWR), duplicate = dup(other), i;
+	struct aiocb busy, writes[8], last;
+
+	busy_thread(&busy, self->s.file);
+	for (i = 0; i < 8; i++) {
+		writes[i] = transfer_of(other, "aaaa", 4, i * 2);
+		ASSERT_EQ(0, write_queue(&writes[i]));
+	}
+	last = transfer_of(duplicate, "bbbb", 4, 6);
+	ASSERT_EQ(0, write_queue(&last));
+	EXPECT_EQ(AIO_CANCELED, aio_cancel(other, NULL));
+	EXPECT_EQ(EINPROGRESS, aio_error(&last));
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(1, block_end(&busy));
+	EXPECT_EQ(4, block_end(&last));
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(-ECANCELED, block_end(&writes[i]));
+	EXPECT_EQ(1, sim_started(other, SIM_GATE_WRITE));
+	close(duplicate);
+	close(other);
+}
+
+#define READS	64
+
+static void *cancel_thread(void *arg)
+{
+	return (void *)(long)aio_cancel(*(int *)arg, NULL);
+}
+
+/* Each request ends, and notifies, once. */
+TEST_F_TIMEOUT(cancel, two_threads_can_cancel_the_same_requests, LONG_TIMEOUT)
+{
+	unsigned int i, j, n = rounds(100);
+	const struct timespec at_once = {};
+	struct aiocb reads[READS];
+	pthread_t thread;
+	int ends[2], ret;
+	char in[READS];
+	sigset_t set;
+	void *other;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	need(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	need(pipe(ends) == 0);
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < READS; j++) {
+			reads[j] = transfer_of(ends[0], in + j, 1, 0);
+			reads[j].aio_sigevent.sigev_notify = SIGEV_SIGNAL;
+			reads[j].aio_sigevent.sigev_signo = SIGRTMIN;
+			need(read_queue(&reads[j]) == 0);
+		}
+		thread = thread_start(cancel_thread, &ends[0]);
+		ret = aio_cancel(ends[0], NULL);
+		need(pthread_join(thread, &other) == 0);
+		/* The first read may have begun, no other. */
+		need(write(ends[1], "x", 1) == 1);
+		ASSERT_LE(0, ret);
+		ASSERT_LE(0, (long)other);
+		for (j = 0; j < READS; j++) {
+			ret = block_end(&reads[j]);
+			ASSERT_TRUE(ret == -ECANCELED || (!j && ret == 1)) {
+				TH_LOG("round %u, read %u: %d", i, j, ret);
+			}
+			need(sigwaitinfo(&set, NULL) == SIGRTMIN);
+			if (!j && ret < 0)
+				need(read(ends[0], in, 1) == 1);
+		}
+		ASSERT_EQ(-1, sigtimedwait(&set, NULL, &at_once));
+	}
+	close(ends[0]);
+	close(ends[1]);
 }
 
 TEST_HARNESS_MAIN
