@@ -13,6 +13,7 @@
  *	glibc.c		who serves the process: we or, for its whole life, glibc
  *	keep.c, keeper.c	the file of a sync that the device does not hold
  *	process.c	the child of a fork starts anew; exit
+ *	objects.c	memory that no handler can find locked
  *	signals.c	no handler of the program runs in the middle of a call
  *
  * The functions have all names of glibc's and no version, so they stand for every

@@ -6,7 +6,6 @@
  * without it.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "posix.h"
 
@@ -28,7 +27,7 @@ static void group_put(struct group *group)
 	if (__atomic_sub_fetch(&group->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	notice_drop(&group->notice);
-	free(group);
+	object_free(group, sizeof(*group));
 }
 
 /* One more is in flight. The caller has it pending itself. */
@@ -145,7 +144,7 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 
 	if ((mode != LIO_WAIT && mode != LIO_NOWAIT) || count < 0 || (count && !list))
 		return EINVAL;
-	group = calloc(1, sizeof(*group));
+	group = object_new(sizeof(*group));
 	if (!group)
 		return EAGAIN;
 	group->refs = 2;
@@ -153,7 +152,7 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 	group->waits = mode == LIO_WAIT;
 	ret = notice_copy(group->waits ? NULL : event, &group->notice);
 	if (ret) {
-		free(group);
+		object_free(group, sizeof(*group));
 		return ret;
 	}
 

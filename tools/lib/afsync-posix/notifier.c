@@ -241,6 +241,7 @@ static void __notifier_round(void)
 {
 	struct notice_thread *thread;
 	struct link round;
+	bool again;
 	int ret;
 
 	link_init(&round);
@@ -254,14 +255,14 @@ static void __notifier_round(void)
 		link_del(&thread->link);
 		unlock();
 		ret = thread_create(thread);
-		lock();
-		if (ret == EAGAIN && ++thread->tries < THREAD_TRIES) {
-			link_add(&notifier.list, &thread->link);
-			continue;
-		}
-		if (ret)
+		again = ret == EAGAIN && ++thread->tries < THREAD_TRIES;
+		if (ret && !again)
 			thread_free(thread);
-		notifier_put();
+		lock();
+		if (again)
+			link_add(&notifier.list, &thread->link);
+		else
+			notifier_put();
 	}
 }
 

@@ -11,7 +11,6 @@
  * queued again at once.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "posix.h"
@@ -24,10 +23,10 @@
 
 pthread_mutex_t posix_lock = PTHREAD_MUTEX_INITIALIZER;
 
+_Static_assert(sizeof(struct op) <= OBJECT_MAX, "it is an object");
+
 /* By address of the block. A bucket that was never used is all zero. */
 static struct link table[BUCKETS];
-/* Ops that ended during exit(), and whose status was taken then. */
-static struct link told = LINK_INIT(told);
 static uint64_t calls;
 
 static struct link *bucket_of(const struct aiocb *block)
@@ -46,12 +45,12 @@ int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp)
 	struct op *op;
 	int ret;
 
-	op = calloc(1, sizeof(*op));
+	op = object_new(sizeof(*op));
 	if (!op)
 		return EAGAIN;
 	ret = notice_copy(&block->aio_sigevent, &op->notice);
 	if (ret) {
-		free(op);
+		object_free(op, sizeof(*op));
 		return ret;
 	}
 	op->refs = 1;
@@ -73,7 +72,7 @@ void op_put(struct op *op)
 	if (__atomic_sub_fetch(&op->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	notice_drop(&op->notice);
-	free(op);
+	object_free(op, sizeof(*op));
 }
 
 struct op *__op_find(const struct aiocb *block)
@@ -169,10 +168,7 @@ static void __block_keep(struct op *op, ssize_t value)
 	op->value = value;
 }
 
-/*
- * The program has asked for the block, so it is there. In a handler perhaps, which must not
- * free what may be half freed: the op stays, as the process does not.
- */
+/* The program has asked for the block, so it is there. */
 static void block_end_late(const struct aiocb *block)
 {
 	struct mask mask;
@@ -181,24 +177,27 @@ static void block_end_late(const struct aiocb *block)
 	signals_block(&mask);
 	lock();
 	op = __op_find(block);
-	if (op && op->late) {
+	if (op && op->late)
 		__block_end(op, op->error, op->value);
-		link_add(&told, &op->link);
-	}
+	else
+		op = NULL;
 	unlock();
+	if (op)
+		op_put(op);
 	signals_restore(&mask);
 }
 
 /* Ends one op. Followers for which no thread can be made are moved to @refused. */
 static void op_end_one(struct op *op, int error, ssize_t value, struct link *refused)
 {
-	struct aiocb *block = op->block;
+	struct aiocb *block;
 	struct file *file;
 
 	/* One that was cancelled; its file is let go of before anybody can see that. */
 	if (op->keeper)
 		keep_end(op, false);
 	lock();
+	block = op->block;
 	if (!error && op->error)
 		error = op->error;
 	op->error = error;
@@ -255,7 +254,6 @@ void __op_forget_all(void)
 	 * to it, and each process has them from one parent only.
 	 */
 	memset(table, 0, sizeof(table));
-	link_init(&told);
 }
 
 static int block_status(const struct aiocb *block)

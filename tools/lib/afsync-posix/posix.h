@@ -353,6 +353,13 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 void group_get(struct group *group);
 void group_end(struct group *group, bool failed);
 
+/* objects.c */
+#define OBJECT_MAX	512
+
+void *object_new(size_t size);
+void object_free(void *object, size_t size);
+void __objects_forget(void);
+
 /* process.c */
 extern bool leaving;
 int process_prepare(void);

@@ -61,6 +61,7 @@ static void child(void)
 	__pool_forget_all();
 	__keep_forget();
 	__notifier_forget();
+	__objects_forget();
 	__device_forget();
 	posix_lock = fresh;
 	signals_restore(&fork_mask);

@@ -23,7 +23,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "posix.h"
@@ -75,7 +74,7 @@ static struct file *file_find(const struct identity *id)
 
 static struct file *file_make(const struct identity *id)
 {
-	struct file *file = calloc(1, sizeof(*file));
+	struct file *file = object_new(sizeof(*file));
 
 	if (!file)
 		return NULL;
@@ -94,7 +93,7 @@ static void file_drop_if_idle(struct file *file)
 		return;
 	link_del(&file->link);
 	__atomic_sub_fetch(&files, 1, __ATOMIC_RELAXED);
-	free(file);
+	object_free(file, sizeof(*file));
 }
 
 /*
@@ -117,7 +116,7 @@ static struct epoch *epoch_open(struct file *file, bool sync)
 		if (!epoch->starting && (sync || link_empty(&epoch->syncs)))
 			return epoch;
 	}
-	epoch = calloc(1, sizeof(*epoch));
+	epoch = object_new(sizeof(*epoch));
 	if (!epoch)
 		return NULL;
 	link_init(&epoch->syncs);
@@ -229,7 +228,7 @@ static void advance(struct file *file)
 		if (!link_empty(&epoch->syncs))
 			epoch_start(epoch);
 		link_del(&epoch->link);
-		free(epoch);
+		object_free(epoch, sizeof(*epoch));
 	}
 	file->starting = false;
 	file_drop_if_idle(file);
