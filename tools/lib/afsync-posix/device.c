@@ -89,7 +89,7 @@ void __device_lose(struct device *device)
 }
 
 /* Reserves for an op what it needs beyond the submit: the ring, and its reaper. */
-static int device_get(struct op *op)
+static int device_get(struct op *op, struct device **devicep)
 {
 	int ret = 0;
 
@@ -120,6 +120,7 @@ static int device_get(struct op *op)
 	current->held += op->held;
 	if (!op->held)
 		op->state = OP_STARTED;
+	*devicep = current;
 out:
 	unlock();
 	return ret;
@@ -168,7 +169,8 @@ static void device_unpin(struct device *device)
 	unlock();
 }
 
-static int submit(struct op *op, unsigned int ioprio, bool held)
+static int submit(const struct op *op, const struct device *device, unsigned int ioprio,
+		  bool held)
 {
 	struct afsync_sqe sqe = {
 		.user_data = (uintptr_t)op,
@@ -182,10 +184,10 @@ static int submit(struct op *op, unsigned int ioprio, bool held)
 		.sqes = (uintptr_t)&sqe,
 		.nr = 1,
 		.sqe_size = sizeof(sqe),
-		.ring = op->device->ring.header->id,
+		.ring = device->ring.header->id,
 	};
 
-	return ioctl(op->device->ring.fd, AFSYNC_IOC_SUBMIT, &args) == 1 ? 0 : errno;
+	return ioctl(device->ring.fd, AFSYNC_IOC_SUBMIT, &args) == 1 ? 0 : errno;
 }
 
 /*
@@ -198,11 +200,11 @@ int device_submit(struct op *op, unsigned int ioprio, bool held)
 	int ret, tries;
 
 	for (tries = 0; tries < 3; tries++) {
-		ret = device_get(op);
+		ret = device_get(op, &device);
 		if (ret)
 			return ret;
-		device = op->device;
-		ret = submit(op, ioprio, held);
+		/* Not op->device: from the submit on the op may end. */
+		ret = submit(op, device, ioprio, held);
 		if (!ret)
 			return 0;
 		lock();
