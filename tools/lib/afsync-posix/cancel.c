@@ -109,6 +109,8 @@ static enum fate finish(struct victim *victim)
 
 	switch (victim->step) {
 	case STEP_END:
+		if (victim->op->keeper)
+			keep_end(victim->op, false);
 		op_end(victim->op, ECANCELED, -1);
 		fate = CANCELLED;
 		break;

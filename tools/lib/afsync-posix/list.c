@@ -6,6 +6,7 @@
  * without it.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "posix.h"
 

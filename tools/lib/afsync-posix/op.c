@@ -193,9 +193,6 @@ static void op_end_one(struct op *op, int error, ssize_t value, struct link *ref
 	struct aiocb *block;
 	struct file *file;
 
-	/* One that was cancelled; its file is let go of before anybody can see that. */
-	if (op->keeper)
-		keep_end(op, false);
 	lock();
 	block = op->block;
 	if (!error && op->error)
@@ -230,8 +227,9 @@ static void op_end_one(struct op *op, int error, ssize_t value, struct link *ref
 /*
  * Ends a request: its status, the streams, those who wait, the notification. @error is
  * 0 with a @value, or what failed. A sync that succeeded takes the error of a request
- * that it waited for. Called without the lock, once for each op, by whoever moved it
- * out of reach of all others; takes over the reference of being in flight.
+ * that it waited for. Called without the lock, once for each op, by the thread that moved
+ * it out of reach of all others; takes over the reference of being in flight. If the keeper
+ * has its file, that was let go of before, so that nobody can see the end before it.
  */
 void op_end(struct op *op, int error, ssize_t value)
 {

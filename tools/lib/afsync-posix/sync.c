@@ -108,8 +108,11 @@ static void sync_run_elsewhere(struct op *op)
 	lock();
 	ret = __pool_add(op->pool, op);
 	unlock();
-	if (ret)
-		op_end(op, ret, -1);
+	if (!ret)
+		return;
+	if (op->keeper)
+		keep_end(op, false);
+	op_end(op, ret, -1);
 }
 
 /*
