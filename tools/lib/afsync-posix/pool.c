@@ -48,10 +48,10 @@ static struct op *take(struct pool *pool)
 /* Waits, as long as an idle thread lives. False when nothing came. */
 bool __await_while_idle(pthread_cond_t *work)
 {
+	const struct timespec idle = { .tv_sec = idle_seconds };
 	struct timespec until;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += idle_seconds;
+	deadline_after(&idle, &until);
 	return !pthread_cond_clockwait(work, &posix_lock, CLOCK_MONOTONIC, &until);
 }
 
