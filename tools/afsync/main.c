@@ -5,20 +5,16 @@
  * main() chooses between syncing, `afsync exec` and `afsync info`, and turns what
  * happened into an exit status.
  */
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "../stdopen.h"
 #include "afsync.h"
 
 /* What was printed is worth nothing if it did not arrive. */
-static int end_output(int status)
+static int end_output(int status, int status_failed)
 {
-	if (fflush(stdout) || ferror(stdout)) {
-		complain("standard output: %s", strerror(errno));
-		return status == STATUS_OK ? STATUS_FAILED : status;
-	}
+	if (close_stdout(PROGRAM) && status == STATUS_OK)
+		return status_failed;
 	return status;
 }
 
@@ -43,19 +39,24 @@ static int sync_main(const struct options *opt)
 
 int main(int argc, char **argv)
 {
+	static char program[] = PROGRAM;
+	int status, status_failed = STATUS_FAILED;
 	struct options opt;
-	int status;
 
+	stdopen();
+	/* The messages of getopt begin with it. */
+	argv[0] = program;
 	/* A message goes out whole, in one write. */
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	if (argc > 1 && !strcmp(argv[1], "info")) {
 		status = info_main(argc - 1, argv + 1);
 	} else if (argc > 1 && !strcmp(argv[1], "exec")) {
 		status = exec_main(argc - 1, argv + 1);
+		status_failed = STATUS_EXEC;
 	} else {
 		status = options_parse(&opt, argc, argv);
 		if (status < 0)
 			status = sync_main(&opt);
 	}
-	return end_output(status);
+	return end_output(status, status_failed);
 }

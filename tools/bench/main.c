@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "../stdopen.h"
 #include "bench.h"
 
 static const struct engine *const engines[] = {
@@ -185,6 +186,7 @@ int main(int argc, char **argv)
 	struct shared *shared;
 	size_t size;
 
+	stdopen();
 	parse(&plan, argc, argv);
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		die("RLIMIT_NOFILE", errno);
@@ -197,5 +199,5 @@ int main(int argc, char **argv)
 	run_children(&plan, shared);
 	print_result(&plan, shared);
 	remove_files(&plan);
-	return 0;
+	return close_stdout("afsync-bench") ? 1 : 0;
 }

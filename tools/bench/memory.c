@@ -19,6 +19,8 @@
 
 #include <libafsync.h>
 
+#include "../stdopen.h"
+
 #define REQUESTS	4096
 
 static void die(const char *what, int error)
@@ -96,6 +98,7 @@ int main(int argc, char **argv)
 	static int fds[REQUESTS];
 	int i;
 
+	stdopen();
 	if (argc != 2 || chdir(argv[1]))
 		die("DIR", EINVAL);
 	if (setrlimit(RLIMIT_NOFILE, &limit))
@@ -131,5 +134,5 @@ int main(int argc, char **argv)
 	printf("{\"memory\": {\"queued_bytes\": %.1f, ", per_request(one, 1));
 	printf("\"with_file_bytes\": %.1f, ", per_request(many, 1));
 	printf("\"idle_bytes\": %.1f}}\n", per_request(idle, 0));
-	return 0;
+	return close_stdout("afsync-bench-memory") ? 1 : 0;
 }

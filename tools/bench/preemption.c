@@ -30,6 +30,8 @@
 #include <linux/afsync.h>
 #include <libafsync.h>
 
+#include "../stdopen.h"
+
 #define REQUESTS	32768
 #define FOLDERS		30000
 #define TICK_NS		20000
@@ -212,6 +214,7 @@ int main(int argc, char **argv)
 	char path[4096];
 	int ret, i, deep;
 
+	stdopen();
 	if (argc != 2) {
 		fprintf(stderr, "usage: afsync-bench-preemption DIR\n");
 		return 2;
@@ -293,5 +296,5 @@ int main(int argc, char **argv)
 	begin();
 	afsync_queue_exit(ring);
 	end("close of that ring");
-	return 0;
+	return close_stdout("afsync-bench-preemption") ? 1 : 0;
 }

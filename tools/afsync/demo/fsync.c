@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../stdopen.h"
+
 static int fsync_name(const char *name)
 {
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
@@ -28,6 +30,7 @@ int main(void)
 	char *name = NULL;
 	size_t size = 0;
 
+	stdopen();
 	while (getdelim(&name, &size, '\0', stdin) > 0) {
 		if (fsync_name(name)) {
 			fprintf(stderr, "demo-fsync: %s: %s\n", name, strerror(errno));
@@ -41,5 +44,5 @@ int main(void)
 		return 1;
 	}
 	printf("%lu\n", done);
-	return 0;
+	return close_stdout("demo-fsync") ? 1 : 0;
 }

@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../stdopen.h"
 #include "libafsync.h"
 #include "wal.h"
 
@@ -308,7 +309,9 @@ static uint32_t number(const char *text)
 int main(int argc, char **argv)
 {
 	struct wal w = { .fd = -1 };
+	int ret = 0;
 
+	stdopen();
 	if (argc != 5) {
 		fputs("Usage: demo-wal afsync|fdatasync|serial|verify LOG PRODUCERS RECORDS\n",
 		      stderr);
@@ -317,8 +320,8 @@ int main(int argc, char **argv)
 	w.producers = number(argv[3]);
 	w.records = number(argv[4]);
 	if (!strcmp(argv[1], "verify"))
-		return wal_verify(argv[2], w.producers, w.records) ? 1 : 0;
-	if (!strcmp(argv[1], "afsync"))
+		ret = wal_verify(argv[2], w.producers, w.records);
+	else if (!strcmp(argv[1], "afsync"))
 		w.append = append_afsync;
 	else if (!strcmp(argv[1], "fdatasync"))
 		w.append = append_fdatasync;
@@ -326,6 +329,7 @@ int main(int argc, char **argv)
 		w.append = append_serial;
 	else
 		die(argv[1], EINVAL);
-	write_log(&w, argv[2]);
-	return 0;
+	if (w.append)
+		write_log(&w, argv[2]);
+	return close_stdout("demo-wal") || ret ? 1 : 0;
 }

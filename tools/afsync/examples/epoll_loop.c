@@ -63,14 +63,21 @@ static int reap(struct afsync_ring *ring, int event)
 
 int main(int argc, char **argv)
 {
-	int loop = epoll_create1(0), event = eventfd(0, EFD_NONBLOCK);
-	int log_fd = open(argc == 2 ? argv[1] : "", O_WRONLY | O_CREAT | O_APPEND, 0666);
-	struct epoll_event on_event = { .events = EPOLLIN, .data.fd = event };
 	struct epoll_event on_input = { .events = EPOLLIN, .data.fd = STDIN_FILENO };
+	struct epoll_event on_event = { .events = EPOLLIN }, ev;
+	int loop, event, log_fd, in_flight = 0, end = 0, ret;
 	struct afsync_ring *ring;
-	struct epoll_event ev;
-	int in_flight = 0, end = 0, ret;
 
+	/* Where standard errors are closed, messages must not go into the log. */
+	do
+		log_fd = open("/dev/null", O_RDWR);
+	while (log_fd >= 0 && log_fd <= STDERR_FILENO);
+	close(log_fd);
+
+	loop = epoll_create1(0);
+	event = eventfd(0, EFD_NONBLOCK);
+	on_event.data.fd = event;
+	log_fd = open(argc == 2 ? argv[1] : "", O_WRONLY | O_CREAT | O_APPEND, 0666);
 	if (loop < 0 || event < 0 || log_fd < 0)
 		error(1, errno, "LOG");
 	ret = afsync_queue_init(DEPTH, &ring, 0);

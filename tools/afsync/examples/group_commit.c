@@ -72,6 +72,12 @@ int main(int argc, char **argv)
 	long i, left, syncs = 0;
 	int ret;
 
+	/* Where standard errors are closed, messages must not go into the log. */
+	do
+		log_fd = open("/dev/null", O_RDWR);
+	while (log_fd >= 0 && log_fd <= STDERR_FILENO);
+	close(log_fd);
+
 	log_fd = open(argc == 2 ? argv[1] : "", O_WRONLY | O_CREAT | O_APPEND, 0666);
 	if (log_fd < 0)
 		die("LOG", errno);

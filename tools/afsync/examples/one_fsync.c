@@ -29,6 +29,12 @@ int main(int argc, char **argv)
 		return 2;
 	}
 
+	/* Where standard errors are closed, messages must not go into the file. */
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+
 	fd = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	if (fd < 0) {
 		perror(argv[1]);
