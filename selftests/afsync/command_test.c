@@ -23,6 +23,7 @@ struct run {
 	unsigned int max_files;	/* RLIMIT_NOFILE, 0 = as here */
 	uid_t uid;
 	int in;			/* standard input, -1 = /dev/null */
+	bool closed;		/* standard input and errors */
 	char text_out[8192];
 	char text_err[8192];
 };
@@ -69,6 +70,8 @@ static void run_child(const struct run *run, char **argv)
 
 	need(dup2(in, 0) == 0 && dup2(run->out, 1) == 1 && dup2(run->err, 2) == 2);
 	need(syscall(SYS_close_range, 3, ~0U, 0) == 0);
+	if (run->closed)
+		need(close(0) == 0 && close(2) == 0);
 	if (run->max_files)
 		need(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	if (run->uid)
@@ -301,6 +304,28 @@ TEST_F(command, each_failed_file_has_one_message)
 	EXPECT_EQ(number_of(&self->run, "failed"), 1);
 }
 
+/* The file is open while the message is written, as the lowest descriptor but the ring. */
+TEST_F(command, messages_never_land_in_a_file_when_descriptors_are_closed)
+{
+	char file[96], missing[96], text[64] = "";
+	int fd;
+
+	snprintf(file, sizeof(file), "%s/file", self->tree);
+	snprintf(missing, sizeof(missing), "%s/missing", self->tree);
+	file_make(self->tree, "file", 0600);
+	need(text_write(file, "data") == 0);
+	/* So it is opened for writing. */
+	need(chmod(file, 0200) == 0 && chown(file, NOBODY, NOBODY) == 0);
+	self->run.uid = NOBODY;
+	self->run.closed = true;
+	RUN(&self->run, file, missing);
+	EXPECT_EQ(self->run.status, 1);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	need(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	EXPECT_STREQ(text, "data");
+	close(fd);
+}
+
 TEST_F(command, names_are_synced_while_others_arrive)
 {
 	char other[64];
@@ -430,6 +455,7 @@ TEST_F(command, without_a_device_it_says_so_and_syncs)
 	EXPECT_EQ(sim_started(self->ctl, SIM_GATE_FSYNC), 2);
 	RUN(&self->run, "info");
 	EXPECT_EQ(self->run.status, 1);
+	EXPECT_NE(strstr(self->run.text_err, "is no device of the module"), NULL);
 	need(umount(DEVICE) == 0);
 
 	need(mount("none", "/dev", "tmpfs", 0, NULL) == 0);
@@ -441,6 +467,20 @@ TEST_F(command, without_a_device_it_says_so_and_syncs)
 		     " syncing one file after the other\n");
 	EXPECT_EQ(sim_call(self->ctl, 2).datasync, 1);
 	close(self->run.in);
+}
+
+TEST_F(command, info_says_what_to_do_when_the_device_may_not_be_opened)
+{
+	struct stat st;
+
+	need(stat(DEVICE, &st) == 0 && chmod(DEVICE, 0600) == 0);
+	self->run.uid = NOBODY;
+	RUN(&self->run, "info");
+	need(chmod(DEVICE, st.st_mode & 07777) == 0);
+	EXPECT_EQ(self->run.status, 1);
+	EXPECT_EQ(strncmp(self->run.text_err,
+			  "afsync: " DEVICE ": Permission denied\nafsync: 'ls -l ", 54), 0);
+	EXPECT_STREQ(self->run.text_out, "");
 }
 
 TEST_F(command, walk_crosses_mounts_unless_told_not_to)
@@ -483,7 +523,7 @@ TEST_F(command, what_may_not_be_read_is_tried_for_writing_or_told_once)
 
 TEST_F(command, info_shows_limits_and_counters)
 {
-	char expected[64];
+	char expected[128], *version;
 
 	RUN(&self->run, "info");
 	EXPECT_EQ(self->run.status, 0);
@@ -493,11 +533,20 @@ TEST_F(command, info_shows_limits_and_counters)
 	EXPECT_EQ(number_of(&self->run, "submitted"), counter("submitted"));
 	EXPECT_EQ(number_of(&self->run, "syncs"), counter("syncs"));
 	EXPECT_NE(strstr(self->run.text_out, " fsync fdatasync syncfs\n"), NULL);
+	EXPECT_NE(strstr(self->run.text_out, "\nsetup_flags        inline\n"), NULL);
+	version = text_read("/sys/module/afsync/version");
+	snprintf(expected, sizeof(expected), "\nmodule_version     %s", version);
+	EXPECT_NE(strstr(self->run.text_out, expected), NULL);
 	RUN(&self->run, "info", "--json");
 	EXPECT_EQ(self->run.status, 0);
 	snprintf(expected, sizeof(expected), "\"completed\": %lld,\n", counter("completed"));
 	EXPECT_NE(strstr(self->run.text_out, expected), NULL);
 	EXPECT_EQ(strncmp(self->run.text_out, "{\n  \"version\": ", 15), 0);
+	snprintf(expected, sizeof(expected), "\"module_version\": \"%.*s\",\n",
+		 (int)strcspn(version, "\n"), version);
+	EXPECT_NE(strstr(self->run.text_out, expected), NULL);
+	EXPECT_NE(strstr(self->run.text_out, "\"setup_flags\": [\"inline\"],\n"), NULL);
+	free(version);
 }
 
 /* A run with its errors on a terminal. */

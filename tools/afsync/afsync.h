@@ -8,11 +8,13 @@
  * in engine.c. One thread; SIGINT and SIGTERM are blocked but in waits
  * (interrupt.c), so nothing here has to expect a signal anywhere else.
  *
- * `afsync info` (info.c) and `afsync exec` (exec.c, exec_stats.c) stand beside that.
+ * `afsync info` (info.c) and `afsync exec` (exec.c, served.c, elf.c, exec_stats.c)
+ * stand beside that.
  */
 #ifndef AFSYNC_COMMAND_H
 #define AFSYNC_COMMAND_H
 
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -109,9 +111,13 @@ int interrupt_signal(void);
 const sigset_t *interrupt_mask(void);
 
 /* report.c */
+/* In the place of a name, where escape_name() has no memory. */
+#define NO_NAME		"(no memory for the name)"
+
 char *escape_name(const char *name);
 __attribute__((format(printf, 1, 2)))
 void complain(const char *format, ...);
+void complain_name(const char *name, const char *reason);
 
 /* names.c */
 struct names;
@@ -198,6 +204,30 @@ struct engine *plain_engine(struct session *s);
 /* info.c */
 int read_counter(const char *name, uint64_t *value);
 int info_main(int argc, char **argv);
+
+/* elf.c */
+struct elf_facts {
+	unsigned char class;		/* ELFCLASS* */
+	unsigned char data;		/* ELFDATA* */
+	uint16_t machine;		/* EM_* */
+	bool native;			/* class and data are ours; else that is all */
+	bool has_interpreter;
+	char interpreter[PATH_MAX];	/* the dynamic linker */
+	const char *sanitizer;		/* its name, NULL without */
+};
+
+bool elf_read(int fd, struct elf_facts *facts);
+
+/* served.c */
+#define WHY_SIZE	(PATH_MAX + 64)
+
+enum served {
+	SERVED,
+	SERVED_CHILDREN,	/* not itself, but what it starts can be */
+	SERVED_NOT,		/* and must not see LD_PRELOAD */
+};
+
+enum served program_served(const char *program, const char *library, char *path, char *why);
 
 /* exec.c */
 int exec_main(int argc, char **argv);

@@ -49,11 +49,8 @@ void session_progress(struct session *s)
 /* One message for a name that could not be synced. */
 static void fail(struct session *s, const char *name, const char *reason)
 {
-	char *shown = escape_name(name);
-
 	progress_clear(&s->progress);
-	complain("%s: %s", shown ? shown : "(no memory for the name)", reason);
-	free(shown);
+	complain_name(name, reason);
 	s->failed++;
 }
 

@@ -72,14 +72,17 @@ static bool try_place(char *path, const char *dir, const char *name)
 static int find_library(char *path, const char *name)
 {
 	const char *given = getenv(LIBDIR_VARIABLE);
-	char exe[PATH_MAX] = ".", dir[PATH_MAX + 64], *slash;
+	char exe[PATH_MAX] = ".", dir[PATH_MAX + 64], *slash, *shown;
 	ssize_t n;
 	size_t i;
 
 	if (given && *given) {
 		if (try_place(path, given, name))
 			return 0;
-		complain(LIBDIR_VARIABLE ": no libafsync-%s.so.1 in '%s'", name, given);
+		shown = escape_name(given);
+		complain(LIBDIR_VARIABLE ": no libafsync-%s.so.1 in '%s'", name,
+			 shown ? shown : NO_NAME);
+		free(shown);
 		return -1;
 	}
 	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -98,8 +101,23 @@ static int find_library(char *path, const char *name)
 	return -1;
 }
 
-/* Puts both libraries first in LD_PRELOAD. Returns 0 or -1. */
-static int set_preload(void)
+/* Says so if @program cannot be run under the libraries, and whether to try. */
+static bool wants_preload(const char *program, const char *library)
+{
+	char path[PATH_MAX], why[WHY_SIZE], *message;
+	enum served served = program_served(program, library, path, why);
+
+	if (served == SERVED)
+		return true;
+	if (asprintf(&message, "%s; running it without the libraries", why) >= 0) {
+		complain_name(path, message);
+		free(message);
+	}
+	return served == SERVED_CHILDREN;
+}
+
+/* Puts both libraries first in LD_PRELOAD for @program. Returns 0 or -1. */
+static int set_preload(const char *program)
 {
 	static const char * const names[] = { "posix", "libaio" };
 	const char *old = getenv("LD_PRELOAD");
@@ -111,11 +129,13 @@ static int set_preload(void)
 		if (find_library(paths[i], names[i]))
 			return -1;
 		if (strpbrk(paths[i], ": ")) {
-			complain("%s: LD_PRELOAD takes no path with a space or a colon",
-				 paths[i]);
+			complain_name(paths[i],
+				      "LD_PRELOAD takes no path with a space or a colon");
 			return -1;
 		}
 	}
+	if (!wants_preload(program, paths[0]))
+		return 0;
 	if (asprintf(&value, "%s:%s%s%s", paths[0], paths[1], old && *old ? ":" : "",
 		     old ? old : "") < 0) {
 		complain("%s", strerror(ENOMEM));
@@ -131,10 +151,7 @@ static int set_preload(void)
 /* The status for a program that could not be run, as env(1) and a shell have it. */
 int exec_failed(const char *program, int error)
 {
-	char *shown = escape_name(program);
-
-	complain("%s: %s", shown ? shown : "(no memory for the name)", strerror(error));
-	free(shown);
+	complain_name(program, strerror(error));
 	return error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN;
 }
 
@@ -171,7 +188,7 @@ int exec_main(int argc, char **argv)
 		complain("exec: no PROGRAM given");
 		return usage();
 	}
-	if (set_preload())
+	if (set_preload(*argv))
 		return STATUS_EXEC;
 	if (stats)
 		return exec_with_stats(argv, stats_file);

@@ -207,7 +207,7 @@ int exec_with_stats(char **argv, const char *name)
 	if (name)
 		out = fopen(name, "we");
 	if (!out) {
-		complain("%s: %s", name, strerror(errno));
+		complain_name(name, strerror(errno));
 		return STATUS_EXEC;
 	}
 	page = make_page();
@@ -219,7 +219,7 @@ int exec_with_stats(char **argv, const char *name)
 	if (ran)
 		print(out, page, &before, clock_ns() - start);
 	if (name && (ferror(out) | fclose(out))) {
-		complain("%s: %s", name, strerror(errno));
+		complain_name(name, strerror(errno));
 		return status == STATUS_OK ? STATUS_EXEC : status;
 	}
 	return status;

@@ -32,6 +32,8 @@ struct files0 {
 struct files0 *files0_open(const char *file)
 {
 	struct files0 *list = calloc(1, sizeof(*list));
+	char *shown;
+	int error;
 
 	if (!list) {
 		complain("%s", strerror(ENOMEM));
@@ -42,7 +44,11 @@ struct files0 *files0_open(const char *file)
 	list->buf = malloc(list->size);
 	list->fd = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 	if (list->fd == -1 || !list->buf) {
-		complain("cannot read names from '%s': %s", file, strerror(errno));
+		error = errno;
+		shown = escape_name(file);
+		complain("cannot read names from '%s': %s", shown ? shown : NO_NAME,
+			 strerror(error));
+		free(shown);
 		files0_close(list);
 		return NULL;
 	}

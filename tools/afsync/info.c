@@ -8,9 +8,12 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "afsync.h"
 #include "libafsync.h"
+
+#define MODULE	"/sys/module/afsync"
 
 struct bit_name {
 	uint32_t bit;
@@ -24,10 +27,14 @@ static const struct bit_name ops[] = {
 	{ 0, NULL },
 };
 
+static const struct bit_name setup_flags[] = {
+	{ AFSYNC_SETUP_INLINE,		"inline" },
+	{ 0, NULL },
+};
+
 static const struct bit_name sqe_flags[] = {
 	{ AFSYNC_SQE_DRAIN,		"drain" },
 	{ AFSYNC_SQE_WRITABLE,		"writable" },
-	{ AFSYNC_SQE_HOLD,		"hold" },
 	{ AFSYNC_SQE_HOLD,		"hold" },
 	{ 0, NULL },
 };
@@ -94,6 +101,28 @@ static void print_bits(struct style *style, const char *key, uint32_t bits,
 	putchar(style->json ? ']' : '\n');
 }
 
+/* That of the package, as modinfo(8) shows it. Left out where the kernel keeps none. */
+static void print_module_version(struct style *style)
+{
+	const char *quote = style->json ? "\"" : "";
+	FILE *file = fopen(MODULE "/version", "re");
+	char text[64] = "";
+
+	if (!file)
+		return;
+	if (fscanf(file, "%63[0-9A-Za-z._+:~-]", text) == 1) {
+		print_key(style, "module_version");
+		printf("%s%s%s%s", quote, text, quote, style->json ? "" : "\n");
+	}
+	fclose(file);
+}
+
+/* The device does not tell its flags of AFSYNC_IOC_SETUP, but its version does. */
+static uint32_t setup_flags_of(const struct afsync_info *info)
+{
+	return info->version >= 3 ? AFSYNC_SETUP_INLINE : 0;
+}
+
 /* Complains and returns -1 if there is no such number. */
 int read_counter(const char *name, uint64_t *value)
 {
@@ -124,7 +153,9 @@ static int print_info(struct style *style, const struct afsync_info *info)
 	if (style->json)
 		style->separator = "{\n";
 	print_number(style, "version", info->version);
+	print_module_version(style);
 	print_bits(style, "operations", info->ops, ops);
+	print_bits(style, "setup_flags", setup_flags_of(info), setup_flags);
 	print_bits(style, "request_flags", info->sqe_flags, sqe_flags);
 	print_bits(style, "wait_flags", info->wait_flags, wait_flags);
 	print_bits(style, "cancel_by", info->cancel_match, cancel_match);
@@ -142,11 +173,63 @@ static int print_info(struct style *style, const struct afsync_info *info)
 	return status;
 }
 
+static const char help[] =
+"Usage: afsync info [--json]\n"
+"Print the version, the features, the limits and the counters of the kernel module.\n"
+"\n"
+"      --json             print them as one JSON object\n"
+"      --help             print this and exit\n"
+"\n"
+"Exit status: 0 if all was printed, 1 if there is no device that works or some of it\n"
+"could not be read, 2 for a wrong command line.\n";
+
+static int usage(void)
+{
+	fputs("Try 'afsync info --help' for more information.\n", stderr);
+	return STATUS_USAGE;
+}
+
+/* What to do where the device cannot be asked. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ENXIO:
+	case ENODEV:
+		if (!access(MODULE, F_OK))
+			return "the module is loaded, but " DEVICE " is missing: see what makes\n"
+			       "  the files in /dev (devtmpfs, udev)";
+		return "load the module, as root: 'modprobe afsync'; if it is not found,\n"
+		       "  install it for the running kernel: 'make install' in its source";
+	case EACCES:
+	case EPERM:
+		return "'ls -l " DEVICE "' shows who may open it; the udev rule sets\n"
+		       "  that, see afsync(4)";
+	case ENOTTY:
+	case EINVAL:
+		return DEVICE " is no device of the module: remove it, then load the\n"
+		       "  module again, as root: 'modprobe -r afsync && modprobe afsync'";
+	default:
+		return NULL;
+	}
+}
+
+static int no_device(int error)
+{
+	const char *text = advice(error);
+
+	complain(DEVICE ": %s", strerror(error));
+	if (text)
+		complain("%s", text);
+	return STATUS_FAILED;
+}
+
 /* @argv[0] is "info". */
 int info_main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static char program[] = PROGRAM;
@@ -156,21 +239,23 @@ int info_main(int argc, char **argv)
 
 	argv[0] = program;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j') {
-			options_try_help();
-			return STATUS_USAGE;
+		switch (c) {
+		case 'j':
+			style.json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return STATUS_OK;
+		default:
+			return usage();
 		}
-		style.json = true;
 	}
 	if (optind < argc) {
 		complain("info takes no FILE; for a file of that name write ./info");
-		options_try_help();
-		return STATUS_USAGE;
+		return usage();
 	}
 	ret = afsync_get_info(&info, sizeof(info));
-	if (ret) {
-		complain(DEVICE ": %s", strerror(-ret));
-		return STATUS_FAILED;
-	}
+	if (ret)
+		return no_device(-ret);
 	return print_info(&style, &info);
 }

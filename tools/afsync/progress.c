@@ -42,39 +42,53 @@ static unsigned int columns(void)
 {
 	struct winsize size;
 
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == -1 || size.ws_col < 20)
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == -1 || !size.ws_col)
 		return 80;
 	return size.ws_col < MAX_COLUMNS ? size.ws_col : MAX_COLUMNS;
+}
+
+/* What stands behind the bar, in three pieces of which the last are left out first. */
+struct pieces {
+	char text[3][48];
+};
+
+static struct pieces pieces(unsigned int tenths, const struct progress_state *state)
+{
+	struct pieces p;
+	int width;
+
+	if (state->of) {
+		/* As wide as it will be, so that the bar keeps its length. */
+		width = snprintf(NULL, 0, "%" PRIu64, state->of);
+		snprintf(p.text[0], sizeof(p.text[0]), "%3u%%",
+			 (unsigned int)(100 * state->done / state->of));
+		snprintf(p.text[1], sizeof(p.text[1]), "  %*" PRIu64 "/%" PRIu64, width,
+			 state->done, state->of);
+	} else {
+		snprintf(p.text[0], sizeof(p.text[0]), "%" PRIu64 " synced", state->done);
+		snprintf(p.text[1], sizeof(p.text[1]), ", %" PRIu64 " found", state->found);
+	}
+	snprintf(p.text[2], sizeof(p.text[2]), "  %u.%u s", tenths / 10, tenths % 10);
+	return p;
 }
 
 /*
  * The bar as text of less than @columns characters, so that it never wraps:
  * "[=====>    ]  52%  1040/2000  3.1 s", or without a bar while the number of
- * names is not known.
+ * names is not known. Without room the bar goes first, then what is behind it.
  */
 size_t progress_format(char *buf, size_t size, unsigned int columns, uint64_t ns,
 		       const struct progress_state *state)
 {
-	unsigned int tenths = (unsigned int)(ns / (SECOND / 10));
-	size_t bar, full, i, length = 0;
-	char tail[96];
-	int n, width;
+	struct pieces p = pieces((unsigned int)(ns / (SECOND / 10)), state);
+	size_t bar, full, i, n, length = 0;
 
-	if (!state->of) {
-		n = snprintf(buf, size, "%" PRIu64 " synced, %" PRIu64 " found  %u.%u s",
-			     state->done, state->found, tenths / 10, tenths % 10);
-		return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
-	}
-	/* As wide as it will be, so that the bar keeps its length. */
-	width = snprintf(NULL, 0, "%" PRIu64, state->of);
-	n = snprintf(tail, sizeof(tail), "%3u%%  %*" PRIu64 "/%" PRIu64 "  %u.%u s",
-		     (unsigned int)(100 * state->done / state->of), width, state->done,
-		     state->of, tenths / 10, tenths % 10);
 	if (columns > size)
 		columns = (unsigned int)size;
+	n = strlen(p.text[0]) + strlen(p.text[1]) + strlen(p.text[2]);
 	/* Two brackets, two spaces, and the last column stays free. */
-	if (columns > (unsigned int)n + 15) {
-		bar = columns - (unsigned int)n - 5;
+	if (state->of && columns > n + 15) {
+		bar = columns - n - 5;
 		full = (size_t)(bar * state->done / state->of);
 		buf[length++] = '[';
 		for (i = 0; i < bar; i++)
@@ -82,16 +96,23 @@ size_t progress_format(char *buf, size_t size, unsigned int columns, uint64_t ns
 		buf[length++] = ']';
 		buf[length++] = ' ';
 	}
-	n = snprintf(buf + length, size - length, "%s", tail);
-	length += (size_t)n;
-	return length < size ? length : size - 1;
+	for (i = 0; i < ARRAY_SIZE(p.text); i++) {
+		n = strlen(p.text[i]);
+		if (length + n >= columns)
+			break;
+		memcpy(buf + length, p.text[i], n);
+		length += n;
+	}
+	buf[length] = '\0';
+	return length;
 }
 
 static void draw(struct progress *p, uint64_t now, const struct progress_state *state)
 {
 	char line[MAX_COLUMNS + 1];
 
-	progress_format(line, sizeof(line), columns(), now - p->start_ns, state);
+	progress_format(line, sizeof(line), p->tty ? columns() : MAX_COLUMNS,
+			now - p->start_ns, state);
 	if (p->tty)
 		fprintf(stderr, "\r%s\033[K", line);
 	else if (state->of)

@@ -35,7 +35,21 @@ one_file_system_alone() { usage_error "needs --recursive" -x .; }
 list_and_operands() { usage_error "exclude each other" --files0-from=- file; }
 no_file() { usage_error "no FILE given"; }
 unknown_option() { usage_error "nonsense" --nonsense file; }
-info_with_file() { usage_error "./info" info file; }
+info_with_file() {
+	run info file && [[ $status == 2 && ! -s out ]] && grep -qF "./info" err &&
+		grep -q "Try 'afsync info --help'" err
+}
+
+own_name() {
+	local name args
+	for name in '' other $'two\nlines'; do
+		for args in --nonsense "info --nonsense" "exec --nonsense" --files0-from; do
+			# shellcheck disable=SC2086 # words
+			(exec -a "$name" "$afsync" $args) >out 2>err || :
+			[[ $(head -n 1 err) == "afsync: "*option* && $(wc -l <err) == 2 ]] || return 1
+		done
+	done
+}
 
 help_text() {
 	run --help && [[ $status == 0 && ! -s err ]] || return 1
@@ -46,6 +60,11 @@ help_text() {
 	done
 }
 
+info_help_text() {
+	run info --help && [[ $status == 0 && ! -s err ]] && grep -q -- --json out &&
+		grep -q -- --help out
+}
+
 version_text() {
 	run --version && [[ $status == 0 ]] && grep -Eq '^afsync [0-9]+\.[0-9]+\.[0-9]+ ' out
 }
@@ -53,13 +72,21 @@ version_text() {
 full_output() {
 	status=0
 	"$afsync" --help >/dev/full 2>err || status=$?
-	[[ $status == 1 ]] && grep -q 'standard output: No space left' err
+	[[ $status == 1 ]] && grep -q 'standard output: No space left' err || return 1
+	status=0
+	"$afsync" --version >&- 2>err || status=$?
+	[[ $status == 1 && $(<err) == "afsync: standard output: Bad file descriptor" ]] || return 1
+	# Nothing to write, nothing to say.
+	status=0
+	"$afsync" file >&- 2>err || status=$?
+	[[ $status == 0 ]] && err_is
 }
 
 note_without_device() { run file && [[ $status == 0 ]] && err_is; }
 info_without_device() {
 	run info && [[ $status == 1 && ! -s out ]] &&
-		[[ $(<err) == "afsync: /dev/afsync: No such file or directory" ]]
+		[[ $(head -n 1 err) == "afsync: /dev/afsync: No such file or directory" ]] &&
+		grep -q "^afsync: .*'modprobe afsync'" err && grep -q "'make install'" err
 }
 file_named_info() { run ./info && [[ $status == 0 ]] && err_is; }
 
@@ -72,7 +99,12 @@ failing_files() {
 
 control_characters() {
 	run $'a\nb' && [[ $status == 1 ]] &&
-		err_is 'afsync: a\012b: No such file or directory'
+		err_is 'afsync: a\012b: No such file or directory' || return 1
+	run $'\302\2332J' 'a\012b' && [[ $status == 1 ]] &&
+		err_is 'afsync: \302\2332J: No such file or directory' \
+			'afsync: a\\012b: No such file or directory' || return 1
+	run --files0-from=$'a\nb' && [[ $status == 1 ]] &&
+		[[ $(<err) == "afsync: cannot read names from 'a\\012b': No such file or directory" ]]
 }
 
 asked() { [[ $(sed -n 's/^syncs asked for: *//p' out) == "$1" ]]; }
@@ -172,6 +204,25 @@ progress_on_a_terminal() {
 	[[ $status == 0 ]] && grep -q '=\] 100%  2/2' out
 }
 
+# terminal COLUMNS ARG...: afsync on a terminal of that width.
+terminal() {
+	status=0
+	SHELL=/bin/sh script -qec "stty cols $1 && '$afsync' ${*:2}" /dev/null \
+		>out 2>err </dev/null || status=$?
+	[[ $status == 0 ]]
+}
+
+# Each drawing of the progress is shorter than a line; the note is none.
+narrow_terminal() {
+	local columns
+	for columns in 1 2 9 15 19 20 30; do
+		terminal "$columns" -p file file && terminal "$columns" -p -r tree || return 1
+		tr '\r' '\n' <out | sed -n 's/\x1b\[K$//p' |
+			awk -v max="$columns" 'length($0) >= max { bad = 1 } END { exit bad || !NR }' ||
+			return 1
+	done
+}
+
 interrupted() {
 	local pid line
 	mkfifo names errors
@@ -205,13 +256,15 @@ claim "no_file_is_a_usage_error" no_file
 claim "unknown_option_is_a_usage_error" unknown_option
 claim "info_takes_no_file" info_with_file
 claim "help_names_every_option" help_text
+claim "messages_begin_with_afsync_whatever_it_was_run_as" own_name
+claim "info_has_help" info_help_text
 claim "version_is_printed" version_text
 claim "output_that_cannot_be_written_is_a_failure" full_output
 claim "without_a_device_there_is_one_note" note_without_device
-claim "info_without_a_device_fails" info_without_device
+claim "info_without_a_device_says_what_to_do" info_without_device
 claim "a_file_named_info_can_be_synced" file_named_info
 claim "one_message_for_each_file_that_failed" failing_files
-claim "control_characters_in_names_do_not_reach_the_terminal" control_characters
+claim "names_in_messages_are_unambiguous_and_without_control_characters" control_characters
 claim "recursive_takes_files_and_directories_only" recursive
 claim "a_link_is_followed_at_the_top" recursive_link_at_the_top
 claim "without_recursive_a_directory_is_one_file" recursive_is_needed
@@ -229,5 +282,6 @@ claim "stats_add_up" stats_are_consistent
 claim "every_operation_works" operations
 claim "progress_in_a_pipe_only_on_demand" progress_in_a_pipe
 claim "progress_on_a_terminal" progress_on_a_terminal
+claim "progress_is_one_line_on_a_narrow_terminal" narrow_terminal
 claim "a_signal_ends_the_wait_for_names" interrupted
 end_of_claims

@@ -42,7 +42,7 @@ help_text() {
 full_output() {
 	status=0
 	"$afsync" exec --help >/dev/full 2>err || status=$?
-	[[ $status == 1 ]] && grep -q 'standard output: No space left' err
+	[[ $status == 125 ]] && grep -q 'standard output: No space left' err
 }
 
 options_of_the_program() {
@@ -247,6 +247,142 @@ no_descriptors_left() {
 	cmp -s expected out
 }
 
+# The program finds them closed as well, and no message lands in a file of afsync.
+closed_descriptors() {
+	local option
+	for option in -- --stats=numbers; do
+		"$afsync" exec "$option" ls /proc/self/fd <&- >out
+		ls /proc/self/fd >expected <&-
+		cmp -s expected out || return 1
+		"$afsync" exec "$option" ls /proc/self/fd >out 2>&-
+		ls /proc/self/fd >expected 2>&-
+		cmp -s expected out || return 1
+		"$afsync" exec "$option" ls /proc/self/fd >out <&- 2>&-
+		ls /proc/self/fd >expected <&- 2>&-
+		cmp -s expected out || return 1
+	done
+	status=0
+	"$afsync" exec --stats=numbers ./missing 2>&- || status=$?
+	[[ $status == 127 && ! -s numbers ]] || return 1
+	status=0
+	"$afsync" exec --stats=numbers ./missing <&- >&- 2>&- || status=$?
+	[[ $status == 127 && ! -s numbers ]]
+}
+
+# build NAME FLAG...: a program that says hello, or, with "start", becomes another one.
+build() {
+	local name=$1
+	shift
+	[[ -e hello.c ]] || cat >hello.c <<-'END'
+		#include <stdio.h>
+		#include <string.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			if (argc > 2 && !strcmp(argv[1], "start"))
+				return execvp(argv[2], argv + 2);
+			return puts("hello") < 0;
+		}
+	END
+	gcc -w "$@" hello.c -o "$name" 2>/dev/null || {
+		echo "# gcc cannot build with $*"
+		return 1
+	}
+}
+
+# without FILE WHY PROGRAM...: it runs, without the libraries, and one line says why.
+without() {
+	local option file=$1 why=$2
+	shift 2
+	for option in -- --stats=numbers; do
+		AFSYNC_VERBOSE=1 run "$option" "$@" && [[ $status == 0 && $(<out) == hello ]] &&
+			[[ $(<err) == "afsync: $file: $why; running it without the libraries" ]] ||
+			return 1
+	done
+	[[ $(counted numbers "posix fsync") == 0 ]]
+}
+
+other_linker() {
+	local own
+	own=$(readelf -lW "$afsync" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
+	cp -L "$own" ld-other.so
+	build other "-Wl,--dynamic-linker=$dir/ld-other.so" || return 1
+	printf '#! %s\n' "$dir/other" >script
+	printf '#!%s -x\n' "$dir/script" >second
+	chmod +x script second
+	without ./other "its dynamic linker is $dir/ld-other.so" ./other &&
+		PATH=$dir:$PATH without other "its dynamic linker is $dir/ld-other.so" other ||
+		return 1
+	# Scripts give it arguments.
+	local name
+	for name in script second; do
+		AFSYNC_VERBOSE=1 run "./$name"
+		[[ $(<err) == "afsync: $dir/other: its dynamic linker is "*" without the libraries" ]] ||
+			return 1
+	done
+	# The same one by another name.
+	ln -s "$own" ld-same.so
+	build same "-Wl,--dynamic-linker=$dir/ld-same.so" || return 1
+	run --stats=numbers ./same && [[ ! -s err && $(counted numbers "posix fsync") == 1 ]]
+}
+
+sanitizers() {
+	local name
+	for name in address:Address thread:Thread; do
+		build "${name%:*}" "-fsanitize=${name%:*}" || continue
+		without "./${name%:*}" "it is built with ${name#*:}Sanitizer" "./${name%:*}" ||
+			return 1
+	done
+	build undefined -fsanitize=undefined || return 0
+	run --stats=numbers ./undefined && [[ ! -s err && $(counted numbers "posix fsync") == 1 ]]
+}
+
+static_program() {
+	build static -static || return 0
+	without ./static "it is linked statically" ./static &&
+		run ./static start printenv LD_PRELOAD && [[ $(<out) == "$posix:$libaio" ]]
+}
+
+other_word_size() {
+	if build small -m32; then
+		without ./small "it is a 32-bit program" ./small
+		return
+	fi
+	# The kernel does not run what says so of itself only.
+	build small && printf '\1' | dd of=small bs=1 seek=4 conv=notrunc status=none
+	run ./small || :
+	[[ $(head -n 1 err) == "afsync: ./small: it is a 32-bit program; running it without the libraries" ]]
+}
+
+more_rights() {
+	if [[ $(id -u) != 0 ]]; then
+		run su --help && [[ $status == 0 ]] &&
+			[[ $(<err) == "afsync: su: it runs with more rights than its caller;"* ]]
+		return
+	fi
+	build other-user && chown 65534 other-user && chmod 4755 other-user
+	without ./other-user "it runs with more rights than its caller" ./other-user || return 1
+	chown 0 other-user && chmod 4755 other-user
+	run ./other-user && [[ $(<out) == hello && ! -s err ]]
+}
+
+doubtful() {
+	local own size
+	build whole
+	# The dynamic linker is a program, too, and loads what LD_PRELOAD names.
+	own=$(readelf -lW whole | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
+	run --stats=numbers "$own" ./whole && [[ $(<out) == hello && ! -s err ]] &&
+		[[ $(counted numbers "posix fsync") == 1 ]] || return 1
+	chmod 4 whole
+	[[ $(id -u) == 0 ]] || { run ./whole && ! grep -q libraries err; } || return 1
+	for size in 0 3 4 16 60 100 300; do
+		head -c "$size" whole >short 2>/dev/null
+		chmod 755 short
+		run ./short
+		! grep -q libraries err || return 1
+	done
+}
+
 # shellcheck disable=SC2016 # a script for the shell that runs it
 claim "no_program_is_a_usage_error" no_program
 claim "unknown_option_is_a_usage_error" unknown_option
@@ -278,4 +414,11 @@ claim "a_signal_to_afsync_reaches_the_program" signal_is_passed_on
 claim "an_ignored_child_signal_does_not_matter" child_signal_ignored
 claim "the_program_finds_signals_as_they_were" signals_as_before
 claim "the_program_gets_no_descriptor" no_descriptors_left
+claim "descriptors_that_were_closed_stay_closed_and_get_no_file" closed_descriptors
+claim "a_program_of_another_dynamic_linker_runs_without_the_libraries" other_linker
+claim "a_program_with_a_sanitizer_runs_without_the_libraries" sanitizers
+claim "a_static_program_is_told_and_what_it_starts_is_served" static_program
+claim "a_program_of_another_word_size_runs_without_the_libraries" other_word_size
+claim "a_program_that_gains_rights_is_told" more_rights
+claim "a_program_that_cannot_be_judged_runs_as_ever" doubtful
 end_of_claims
