@@ -4,10 +4,10 @@
  * descriptors, under any limit, and what it prints agrees with the module's counters.
  * tools/afsync/tests has the tests of the command line and of the way without a device.
  *
- * Needs afsync_sim, root, and the command: AFSYNC_COMMAND, or where the build puts it
- * next to this program's folder, or on the PATH.
+ * Needs afsync_sim, root, FUSE for one test, and the command: AFSYNC_COMMAND, or where the
+ * build puts it next to this program's folder, or on the PATH.
  */
-#include "common.h"
+#include "fs_fuse.h"
 
 #include <pty.h>
 #include <sys/resource.h>
@@ -118,10 +118,19 @@ static void run_end(struct run *run)
 	take_text(run->err, run->text_err, sizeof(run->text_err));
 }
 
+/* fs_common.h has another one. */
+#undef RUN
 #define RUN(run, ...) do {						\
 	run_start(run, __VA_ARGS__, NULL);				\
 	run_end(run);							\
 } while (0)
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), wanted = strlen(end);
+
+	return length >= wanted && !strcmp(text + length - wanted, end);
+}
 
 /* The number behind "label:" in the statistics, -1 without. */
 static long long number_of(const struct run *run, const char *label)
@@ -160,6 +169,12 @@ static bool stats_agree(const struct run *run, const struct counts *before)
 	       number_of(run, "failed") == now.failed - before->failed &&
 	       number_of(run, "cancelled") == now.cancelled - before->cancelled &&
 	       now.completed - before->completed == now.submitted - before->submitted;
+}
+
+static void counter_wait(const char *name, long long value)
+{
+	while (counter(name) < value)
+		sched_yield();
 }
 
 FIXTURE(command) {
@@ -254,17 +269,32 @@ TEST_F(command, walk_needs_few_descriptors)
 
 TEST_F(command, stats_agree_with_the_counters_of_the_module)
 {
+	int ctl = world_open(&self->world, "other", O_RDONLY);
 	struct counts before = counts_now();
+	struct ring ring;
 	char other[64];
 
 	snprintf(other, sizeof(other), "%s/other", self->world.dir);
+	/* A sync of ours runs, so that those of the command wait for the next one. */
+	ring_open(&ring, 1);
+	sim_hold(ctl, SIM_GATE_FSYNC);
+	need(ring_queue(&ring, ctl, AFSYNC_OP_FSYNC, 0) == 1);
+	sim_wait_started(ctl, SIM_GATE_FSYNC, 1);
 	sim_fail(self->ctl, SIM_GATE_FSYNC, EDQUOT, 1);
-	RUN(&self->run, "--stats", other, other, other, other, self->file, other);
+	run_start(&self->run, "--stats", other, other, other, other, self->file, other, NULL);
+	counter_wait("submitted", before.submitted + 7);
+	sim_let_go(ctl, SIM_GATE_FSYNC);
+	run_end(&self->run);
+	ring_wait(&ring, 1);
+	ring_close(&ring);
+	close(ctl);
+	before.submitted++;
+	before.syncs++;
+	before.completed++;
 	EXPECT_EQ(self->run.status, 1);
 	EXPECT_TRUE(stats_agree(&self->run, &before));
 	EXPECT_EQ(number_of(&self->run, "syncs asked for"), 6);
 	EXPECT_EQ(number_of(&self->run, "failed"), 1);
-	/* Those that are submitted together are synced together. */
 	EXPECT_EQ(number_of(&self->run, "syncs run"), 2);
 	EXPECT_EQ(number_of(&self->run, "merged"), 4);
 	EXPECT_NE(strstr(self->run.text_out, "latency p99:"), NULL);
@@ -345,12 +375,6 @@ TEST_F(command, names_are_synced_while_others_arrive)
 	EXPECT_EQ(number_of(&self->run, "syncs run"), 2);
 	close(fds[0]);
 	close(ctl);
-}
-
-static void counter_wait(const char *name, long long value)
-{
-	while (counter(name) < value)
-		sched_yield();
 }
 
 /*
@@ -502,6 +526,140 @@ TEST_F(command, walk_crosses_mounts_unless_told_not_to)
 	need(umount(below) == 0);
 }
 
+/* The walk hangs where it asks for the names of a directory, after a file was found. */
+TEST_F(command, what_was_found_is_synced_while_the_walk_hangs)
+{
+	struct fuse_fs fuse;
+
+	load_module("fuse");
+	if (access("/dev/fuse", F_OK))
+		SKIP(return, "no FUSE");
+	need(mount("none", "/mnt", "tmpfs", 0, NULL) == 0);
+	fuse_up(&fuse, "slow");
+	fuse.state->hold_dirs = true;
+	run_start(&self->run, "-r", "--stats", self->file, fuse.dir, NULL);
+	sim_wait_started(self->ctl, SIM_GATE_FSYNC, 1);
+	WAIT_UNTIL(fuse.state->dirs_held == 1);
+	fuse_let_go(&fuse);
+	run_end(&self->run);
+	EXPECT_EQ(self->run.status, 0);
+	EXPECT_STREQ(self->run.text_err, "");
+	EXPECT_EQ(number_of(&self->run, "syncs run"), 2);
+	fuse_down(&fuse);
+	need(umount("/mnt") == 0);
+}
+
+/* Whether a process has a file below @dir open. */
+static bool has_open_below(pid_t pid, const char *dir)
+{
+	char path[64], target[PATH_MAX];
+	bool found = false;
+	struct dirent *entry;
+	ssize_t n;
+	DIR *fds;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	fds = opendir(path);
+	need(fds);
+	while (!found && (entry = readdir(fds))) {
+		n = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target));
+		found = n > (ssize_t)strlen(dir) && !strncmp(target, dir, strlen(dir)) &&
+			target[strlen(dir)] == '/';
+	}
+	closedir(fds);
+	return found;
+}
+
+/* Of one entry, the ring is full: the walk has listed the tree, and has its first file. */
+TEST_F(command, files_that_vanish_during_the_walk_are_no_errors)
+{
+	long long old = parameter("max_entries");
+	char path[96];
+	unsigned int i;
+
+	snprintf(path, sizeof(path), "%s/folder", self->tree);
+	need(mkdir(path, 0755) == 0);
+	for (i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%u", i);
+		file_make(self->tree, path, 0600);
+	}
+	parameter_set("max_entries", 1);
+	sim_hold(self->ctl, SIM_GATE_FSYNC);
+	run_start(&self->run, "-r", "--stats", self->file, self->tree, NULL);
+	sim_wait_started(self->ctl, SIM_GATE_FSYNC, 1);
+	WAIT_UNTIL(has_open_below(self->run.pid, self->tree));
+	parameter_set("max_entries", old);
+	for (i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s/%u", self->tree, i);
+		need(unlink(path) == 0);
+	}
+	/* A link in the place of a file is left alone as any other. */
+	need(symlink(self->file, path) == 0);
+	snprintf(path, sizeof(path), "%s/folder", self->tree);
+	need(rmdir(path) == 0);
+	sim_let_go(self->ctl, SIM_GATE_FSYNC);
+	run_end(&self->run);
+	EXPECT_EQ(self->run.status, 0);
+	EXPECT_STREQ(self->run.text_err, "");
+	/* Two or three: what was seen open may have been the folder, while it was listed. */
+	EXPECT_LE(2, number_of(&self->run, "syncs asked for"));
+	EXPECT_GE(3, number_of(&self->run, "syncs asked for"));
+	EXPECT_EQ(sim_started(self->ctl, SIM_GATE_FSYNC), 1);
+	RUN(&self->run, "-r", path);
+	EXPECT_EQ(self->run.status, 1);
+	EXPECT_NE(strstr(self->run.text_err, "/folder: No such file or directory\n"), NULL);
+}
+
+/* Files and directories of /proc/sys have no fsync(). */
+TEST_F(command, walk_passes_over_file_systems_without_fsync)
+{
+	char below[96], expected[160];
+	int i;
+
+	snprintf(below, sizeof(below), "%s/below", self->tree);
+	need(mkdir(below, 0755) == 0);
+	file_make(self->tree, "file", 0600);
+	need(mount("/proc/sys/fs/inotify", below, NULL, MS_BIND, NULL) == 0);
+	for (i = 0; i < 2; i++) {
+		RUN(&self->run, "-r", "--stats", "-p", self->tree);
+		EXPECT_EQ(self->run.status, 0);
+		EXPECT_TRUE(ends_with(self->run.text_err, "afsync: 2 of 2 synced\n"));
+		EXPECT_EQ(number_of(&self->run, "syncs asked for"), 2);
+		/* One that is named is told. */
+		RUN(&self->run, "-r", below);
+		EXPECT_EQ(self->run.status, 1);
+		snprintf(expected, sizeof(expected), "afsync: %s: Invalid argument\n", below);
+		EXPECT_TRUE(ends_with(self->run.text_err, expected));
+		EXPECT_EQ(strstr(self->run.text_err, "below/"), NULL);
+		/* The same without the device. */
+		if (!i)
+			need(mount("/dev/null", DEVICE, NULL, MS_BIND, NULL) == 0);
+	}
+	need(umount(DEVICE) == 0 && umount(below) == 0);
+}
+
+TEST_F(command, walk_tells_every_error_of_a_sync)
+{
+	static const int errors[] = { EINVAL, EROFS, EIO, ENOSPC, ENOENT, ELOOP };
+	char expected[160];
+	unsigned int i, plain;
+
+	for (plain = 0; plain < 2; plain++) {
+		for (i = 0; i < ARRAY_SIZE(errors); i++) {
+			sim_fail(self->ctl, SIM_GATE_FSYNC, errors[i], 1);
+			RUN(&self->run, "-r", self->world.dir);
+			EXPECT_EQ(self->run.status, 1);
+			snprintf(expected, sizeof(expected), "afsync: %s: %s\n", self->file,
+				 strerror(errors[i]));
+			EXPECT_TRUE(ends_with(self->run.text_err, expected))
+				TH_LOG("%s", self->run.text_err);
+		}
+		if (!plain)
+			need(mount("/dev/null", DEVICE, NULL, MS_BIND, NULL) == 0);
+	}
+	need(umount(DEVICE) == 0);
+}
+
 TEST_F(command, what_may_not_be_read_is_tried_for_writing_or_told_once)
 {
 	char closed[96], secret[96], drop[96], expected[512];
@@ -623,13 +781,6 @@ TEST_F(command, bar_on_a_terminal_after_a_second_and_gone_at_the_end)
 	EXPECT_EQ(child_wait(self->run.pid), 1);
 	close(master);
 	close(fds[0]);
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-	size_t length = strlen(text), wanted = strlen(end);
-
-	return length >= wanted && !strcmp(text + length - wanted, end);
 }
 
 TEST_F(command, no_bar_in_a_pipe)

@@ -25,6 +25,8 @@
 struct fuse_state {
 	bool hold;			/* [test] keep the answers to syncs back */
 	bool hold_reads;		/* [test] never answer reads */
+	bool hold_dirs;			/* [test] keep the answers to readdir back */
+	unsigned int dirs_held;
 	unsigned int reads_held;
 	unsigned int syncs_held;
 	int error[FUSE_HANDLES];	/* [test] what to answer to syncs, 0 or -errno */
@@ -181,9 +183,16 @@ static inline void fuse_serve(struct fuse_server *s, const struct fuse_in_header
 		return fuse_answer(s, in->unique, 0, NULL, 0);
 	case FUSE_STATFS:
 		return fuse_answer(s, in->unique, 0, &statfs, sizeof(statfs));
+	case FUSE_READDIR:
+		if (s->state->hold_dirs && s->held_count < (int)ARRAY_SIZE(s->held)) {
+			s->held[s->held_count].unique = in->unique;
+			s->held[s->held_count++].error = 0;
+			s->state->dirs_held++;
+			return;
+		}
+		return fuse_answer(s, in->unique, 0, NULL, 0);
 	case FUSE_FLUSH:
 	case FUSE_RELEASEDIR:
-	case FUSE_READDIR:
 	case FUSE_DESTROY:
 		return fuse_answer(s, in->unique, 0, NULL, 0);
 	case FUSE_FORGET:
@@ -264,6 +273,7 @@ static inline void fuse_up(struct fuse_fs *f, const char *name)
 static inline void fuse_let_go(struct fuse_fs *f)
 {
 	f->state->hold = false;
+	f->state->hold_dirs = false;
 	need(write(f->control, "", 1) == 1);
 }
 

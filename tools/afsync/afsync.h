@@ -5,8 +5,9 @@
  * A session has a source of names (names.c, over files0.c and walk.c), an engine
  * that makes them durable (ring.c with the device, plain.c without) and a count
  * of what happened (stats.c), which progress.c shows. The loop that joins them is
- * in engine.c. One thread; SIGINT and SIGTERM are blocked but in waits
- * (interrupt.c), so nothing here has to expect a signal anywhere else.
+ * in engine.c. SIGINT and SIGTERM are blocked but in waits (interrupt.c), so nothing
+ * here has to expect a signal anywhere else. A second thread (ticker.c) works only
+ * while the first one waits for the next name.
  *
  * `afsync info` (info.c) and `afsync exec` (exec.c, served.c, elf.c, exec_stats.c)
  * stand beside that.
@@ -127,6 +128,7 @@ struct name {
 	const char *shown;	/* for messages */
 	const char *path;	/* for open(), differs from shown in a walk */
 	int open_flags;
+	bool below;		/* found by a walk, not named */
 };
 
 enum names_result {
@@ -164,7 +166,7 @@ struct session {
 	struct names *names;
 	struct stats stats;
 	struct progress progress;
-	uint64_t found;		/* names so far, bad ones included */
+	uint64_t found;		/* names so far, bad ones included; not those passed over */
 	uint64_t synced;	/* of those: done */
 	uint64_t failed;	/* of those: a message was printed */
 	bool all_found;
@@ -176,8 +178,8 @@ struct session {
  * once or in a later call; all of them may complain about names.
  */
 struct engine {
-	/* Takes a file. */
-	void (*add)(struct engine *engine, int fd, const char *shown);
+	/* Takes a file; @below as in struct name. */
+	void (*add)(struct engine *engine, int fd, const char *shown, bool below);
 	/* Starts what add() collected. */
 	void (*flush)(struct engine *engine);
 	/* Waits until @fd is readable, something ended or a signal came. */
@@ -193,7 +195,14 @@ void session_complain(struct session *s, const char *name, int error);
 void session_complete(struct session *s, const char *name, int res, bool merged,
 		      uint64_t ns);
 void session_progress(struct session *s);
-int sync_plainly(enum afsync_op op, int fd);
+bool session_pass_over(struct session *s, bool below, int error);
+int sync_plainly(enum afsync_op op, int fd, bool *unsupported);
+
+/* ticker.c */
+void ticker_start(struct engine *engine);
+void ticker_on(void);
+void ticker_off(void);
+void ticker_end(void);
 
 /* ring.c */
 struct engine *ring_engine(struct session *s, int *error);

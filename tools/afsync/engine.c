@@ -12,7 +12,7 @@
 
 #include "afsync.h"
 
-int sync_plainly(enum afsync_op op, int fd)
+static int sync_once(enum afsync_op op, int fd)
 {
 	int ret;
 
@@ -28,6 +28,18 @@ int sync_plainly(enum afsync_op op, int fd)
 		break;
 	}
 	return ret == -1 ? -errno : 0;
+}
+
+/*
+ * *@unsupported: the file system cannot sync that file. It says EINVAL then, each time;
+ * an error of a write, which can be any number, is told once.
+ */
+int sync_plainly(enum afsync_op op, int fd, bool *unsupported)
+{
+	int res = sync_once(op, fd);
+
+	*unsupported = res == -EINVAL && sync_once(op, fd) == -EINVAL;
+	return res;
 }
 
 static struct progress_state progress_state(const struct session *s)
@@ -59,6 +71,18 @@ void session_complain(struct session *s, const char *name, int error)
 	fail(s, name, strerror(error));
 }
 
+/*
+ * A file that a walk found is passed over if it is gone by now, if a symbolic link took
+ * its place, or if its file system cannot sync it. For one that was named that is an error.
+ */
+bool session_pass_over(struct session *s, bool below, int error)
+{
+	if (!below || (error != ENOENT && error != ELOOP && error != EINVAL))
+		return false;
+	s->found--;
+	return true;
+}
+
 void session_complete(struct session *s, const char *name, int res, bool merged,
 		      uint64_t ns)
 {
@@ -88,17 +112,32 @@ static int open_name(const struct name *name)
 
 static void take(struct session *s, struct engine *engine, const struct name *name)
 {
-	int fd = open_name(name);
+	int fd, error;
 
+	ticker_on();
+	fd = open_name(name);
+	error = errno;
+	ticker_off();
 	/* Out of descriptors: those that wait to be submitted can go now. */
-	if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
+	if (fd == -1 && (error == EMFILE || error == ENFILE)) {
 		engine->flush(engine);
 		fd = open_name(name);
+		error = errno;
 	}
-	if (fd == -1)
-		session_complain(s, name->shown, errno);
-	else
-		engine->add(engine, fd, name->shown);
+	if (fd != -1)
+		engine->add(engine, fd, name->shown, name->below);
+	else if (!session_pass_over(s, name->below, error))
+		session_complain(s, name->shown, error);
+}
+
+static enum names_result next_name(struct session *s, struct name *name, int *error)
+{
+	enum names_result result;
+
+	ticker_on();
+	result = names_next(s->names, name, error);
+	ticker_off();
+	return result;
 }
 
 static void take_all(struct session *s, struct engine *engine)
@@ -107,7 +146,7 @@ static void take_all(struct session *s, struct engine *engine)
 	int error;
 
 	while (!interrupt_signal()) {
-		switch (names_next(s->names, &name, &error)) {
+		switch (next_name(s, &name, &error)) {
 		case NAMES_OK:
 			s->found++;
 			take(s, engine, &name);
@@ -169,7 +208,9 @@ int session_run(struct session *s)
 		complain("%s", strerror(ENOMEM));
 		return STATUS_FAILED;
 	}
+	ticker_start(engine);
 	take_all(s, engine);
+	ticker_end();
 	engine->finish(engine);
 	engine->destroy(engine);
 	return end(s);

@@ -87,6 +87,7 @@ enum names_result names_next(struct names *names, struct name *name, int *error)
 			return result;
 		name->path = name->shown;
 		name->open_flags = 0;
+		name->below = false;
 		if (!names->opt->recursive)
 			return NAMES_OK;
 		names->walk = walk_open(name->shown, names->opt->one_file_system);

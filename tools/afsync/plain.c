@@ -9,15 +9,18 @@
 
 #include "afsync.h"
 
-static void plain_add(struct engine *engine, int fd, const char *shown)
+static void plain_add(struct engine *engine, int fd, const char *shown, bool below)
 {
 	struct session *s = engine->session;
 	uint64_t start = clock_ns();
+	bool unsupported;
 	int res;
 
-	s->stats.asked++;
-	res = sync_plainly(s->opt->op, fd);
-	session_complete(s, shown, res, false, clock_ns() - start);
+	res = sync_plainly(s->opt->op, fd, &unsupported);
+	if (!unsupported || !session_pass_over(s, below, EINVAL)) {
+		s->stats.asked++;
+		session_complete(s, shown, res, false, clock_ns() - start);
+	}
 	close(fd);
 }
 

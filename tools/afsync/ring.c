@@ -24,6 +24,7 @@
 struct request {
 	char *shown;
 	int fd;			/* until it is submitted */
+	bool below;		/* as in struct name */
 	uint64_t start_ns;	/* when it was submitted */
 	unsigned int next;	/* in the list of free ones or of the batch */
 };
@@ -116,12 +117,14 @@ static void forget(struct ring_engine *r, unsigned int at)
 /*
  * The kernel refused the request in front. Without room it is tried again when
  * something of ours has ended; where nothing of ours is in flight, others have
- * used up the limit, and this file is synced here and now.
+ * used up the limit, and this file is synced here and now. So is one that a walk found
+ * and that cannot be synced, to be sure of that.
  */
 static void refused(struct ring_engine *r, unsigned int *at, int error)
 {
 	struct session *s = r->engine.session;
 	struct request *req = &r->requests[r->batch[*at]];
+	bool unsupported;
 	uint64_t start;
 	int res;
 
@@ -129,11 +132,13 @@ static void refused(struct ring_engine *r, unsigned int *at, int error)
 		wait_some(r, 1);
 		return;
 	}
-	if (error == EAGAIN) {
+	if (error == EAGAIN || (error == EINVAL && req->below)) {
 		start = clock_ns();
-		s->stats.asked++;
-		res = sync_plainly(s->opt->op, req->fd);
-		session_complete(s, req->shown, res, false, clock_ns() - start);
+		res = sync_plainly(s->opt->op, req->fd, &unsupported);
+		if (!unsupported || !session_pass_over(s, req->below, -res)) {
+			s->stats.asked++;
+			session_complete(s, req->shown, res, false, clock_ns() - start);
+		}
 	} else {
 		session_complain(s, req->shown, error);
 	}
@@ -170,7 +175,7 @@ static void ring_flush(struct engine *engine)
 	reap(r);
 }
 
-static void ring_add(struct engine *engine, int fd, const char *shown)
+static void ring_add(struct engine *engine, int fd, const char *shown, bool below)
 {
 	struct ring_engine *r = to_ring(engine);
 	struct afsync_sqe *sqe;
@@ -192,6 +197,7 @@ static void ring_add(struct engine *engine, int fd, const char *shown)
 	}
 	r->free = req->next;
 	req->fd = fd;
+	req->below = below;
 	/* Cannot be NULL: no more requests than the ring has entries. */
 	sqe = afsync_get_sqe(r->ring);
 	switch (engine->session->opt->op) {

@@ -2,7 +2,8 @@
 /*
  * Walks a directory tree for --recursive: hands out regular files and directories.
  * A symbolic link is followed if it was named on the command line, and left alone
- * below; FIFOs, sockets and devices below are left alone too. The walk changes the
+ * below; FIFOs, sockets and devices below are left alone too, and what is gone before
+ * its turn comes. The walk changes the
  * working directory as it goes, which has no limit on the depth of the tree; each
  * path is good until the next one is asked for.
  */
@@ -75,12 +76,14 @@ enum names_result walk_next(struct walk *walk, struct name *name, int *error)
 			walk->ended = true;
 			*error = errno;
 			name->shown = walk->top;
+			name->below = false;
 			return errno ? NAMES_BAD : NAMES_END;
 		}
 		name->shown = entry->fts_path;
 		name->path = entry->fts_accpath;
+		name->below = entry->fts_level > FTS_ROOTLEVEL;
 		/* Not even if it became a link since fts looked. */
-		name->open_flags = entry->fts_level == FTS_ROOTLEVEL ? 0 : O_NOFOLLOW;
+		name->open_flags = name->below ? O_NOFOLLOW : 0;
 
 		switch (entry->fts_info) {
 		case FTS_D:
@@ -88,8 +91,12 @@ enum names_result walk_next(struct walk *walk, struct name *name, int *error)
 				walk->device = entry->fts_statp->st_dev;
 			continue;
 		case FTS_DNR:
-		case FTS_ERR:
 		case FTS_NS:
+			/* Gone since its name was read. */
+			if (name->below && entry->fts_errno == ENOENT)
+				continue;
+			__attribute__((fallthrough));
+		case FTS_ERR:
 			*error = entry->fts_errno;
 			return NAMES_BAD;
 		case FTS_DC:

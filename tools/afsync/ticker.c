@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lets the session go on while its source of names takes its time: a walk may hang in a
+ * directory of a network file system for minutes, in one call. A thread submits what
+ * waits, takes completions and draws the progress, each TICK_MS. All other work is done
+ * under the lock that it takes for that; only the source is asked without it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "afsync.h"
+
+#define TICK_MS	20
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t stop;
+static bool stopping;
+static bool running;
+static pthread_t thread;
+
+static void next_tick(struct timespec *ts)
+{
+	clock_gettime(CLOCK_MONOTONIC, ts);
+	ts->tv_nsec += TICK_MS * 1000000L;
+	if (ts->tv_nsec >= 1000000000L) {
+		ts->tv_nsec -= 1000000000L;
+		ts->tv_sec++;
+	}
+}
+
+static void *tick(void *arg)
+{
+	struct engine *engine = arg;
+	struct timespec until;
+
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		next_tick(&until);
+		while (!stopping && pthread_cond_timedwait(&stop, &lock, &until) != ETIMEDOUT)
+			;
+		if (stopping)
+			break;
+		engine->flush(engine);
+		session_progress(engine->session);
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* Without the thread all is done as well, but not as early. Takes the lock. */
+void ticker_start(struct engine *engine)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&stop, &attr);
+	pthread_condattr_destroy(&attr);
+	running = !pthread_create(&thread, NULL, tick, engine);
+	pthread_mutex_lock(&lock);
+}
+
+/* Around everything that may block for the sake of a name. */
+void ticker_on(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+void ticker_off(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void ticker_end(void)
+{
+	stopping = true;
+	pthread_cond_signal(&stop);
+	pthread_mutex_unlock(&lock);
+	if (running)
+		pthread_join(thread, NULL);
+}
