@@ -11,6 +11,7 @@
 #include "aio_common.h"
 
 #include <dlfcn.h>
+#include <setjmp.h>
 
 #define MAX	16
 
@@ -716,6 +717,59 @@ TEST_F(signals, signal_that_comes_with_an_event_ends_the_wait)
 		lane_go(&self->l, !(i % 2));
 		events_wait(self->l.ctx, self->events, 3 - got);
 	}
+}
+
+static sigjmp_buf before_the_wait;
+
+static void leave(int signal)
+{
+	(void)signal;
+	siglongjmp(before_the_wait, 1);
+}
+
+/* Interrupts the thread that is given when it waits. */
+static void *interrupt(void *arg)
+{
+	const struct waiter *w = arg;
+
+	thread_wait_in(w->tid, waiter_call(w));
+	need(pthread_kill(w->thread, SIGUSR2) == 0);
+	return NULL;
+}
+
+static void wait_and_leave(io_context_t ctx)
+{
+	struct waiter w = { .thread = pthread_self(), .tid = thread_id() };
+	pthread_t other = thread_start(interrupt, &w);
+
+	if (!sigsetjmp(before_the_wait, 1)) {
+		io_getevents(ctx, 1, 1, w.events, NULL);
+		need(false);
+	}
+	thread_join(other);
+}
+
+/* What is kept for a context that large is 9 MiB of address space. */
+TEST_F(waiting, wait_that_a_handler_leaves_by_longjmp_keeps_no_context)
+{
+	struct sigaction action = { .sa_handler = leave };
+	long long before = 0, limit = 128 << 20;
+	io_context_t ctx;
+	int i;
+
+	need(sigaction(SIGUSR2, &action, NULL) == 0);
+	lane_stop(&self->l, 0);
+	write_and_sync(self, 0, -1);
+	for (i = 0; i < 33; i++) {
+		ctx = NULL;
+		need(io_setup(16000, &ctx) == 0);
+		wait_and_leave(ctx);
+		need(io_destroy(ctx) == 0);
+		/* what the first thread needs stays */
+		if (!i)
+			before = number_read("/proc/self/statm");
+	}
+	EXPECT_LT(number_read("/proc/self/statm") - before, limit / PAGE);
 }
 
 /* A deadline of a replaced clock that the kernel is given would end sometime, or never. */
