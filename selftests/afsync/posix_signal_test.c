@@ -288,7 +288,7 @@ FIXTURE_TEARDOWN(signal)
 
 TEST_F(signal, handler_that_interrupts_the_call_can_wait_for_a_request)
 {
-	unsigned int n = rounds(500);
+	unsigned int n = rounds(300);
 	struct sender sender;
 
 	sender_start(&sender, on_signal_wait);
@@ -305,7 +305,7 @@ TEST_F(signal, handler_that_interrupts_the_call_can_wait_for_a_request)
 
 TEST_F(signal, handler_that_interrupts_the_call_can_fork)
 {
-	unsigned int n = rounds(30);
+	unsigned int n = rounds(20);
 	struct sender sender;
 
 	if (variant->waits_only)
@@ -321,7 +321,7 @@ TEST_F(signal, handler_that_interrupts_the_call_can_fork)
 /* The first one, too, which finds out who serves the process. */
 TEST_F(signal, handler_that_interrupts_the_call_can_exit)
 {
-	unsigned int i, n = rounds(15);
+	unsigned int i, n = rounds(10);
 	struct sender sender;
 	pid_t pid;
 
