@@ -6,12 +6,16 @@
  * under the lock that it takes for that; only the source is asked without it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "afsync.h"
 
 #define TICK_MS	20
+/* More than the engine has open at once, where RLIMIT_NOFILE lets it. */
+#define DESCRIPTORS	320
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t stop;
@@ -48,11 +52,24 @@ static void *tick(void *arg)
 	return NULL;
 }
 
+/*
+ * To enlarge the table of descriptors of a process with two threads, the kernel waits for
+ * an RCU grace period: 10 to 30 ms. So it gets its size while there is one.
+ */
+static void enlarge_descriptor_table(void)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, DESCRIPTORS);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Without the thread all is done as well, but not as early. Takes the lock. */
 void ticker_start(struct engine *engine)
 {
 	pthread_condattr_t attr;
 
+	enlarge_descriptor_table();
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&stop, &attr);
