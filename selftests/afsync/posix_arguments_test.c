@@ -369,4 +369,34 @@ TEST_F(arguments, transfer_of_a_bad_descriptor_ends_with_ebadf_and_notifies)
 	}
 }
 
+/*
+ * Some programs leave aio_reqprio as malloc() returns it, which works if that memory is
+ * new: what the library needs for itself must not come back to the program.
+ */
+TEST_F(arguments, memory_that_the_library_used_does_not_become_a_block_of_the_program)
+{
+	unsigned int i, j, n = rounds(20);
+	struct aiocb *blocks[64];
+
+	/* Uses up what others have freed. */
+	for (i = 0; i < 4096; i++)
+		need(malloc(sizeof(struct aiocb)));
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < 64; j++) {
+			blocks[j] = malloc(sizeof(struct aiocb));
+			need(blocks[j]);
+			blocks[j]->aio_fildes = self->s.file;
+			blocks[j]->aio_buf = "x";
+			blocks[j]->aio_nbytes = 1;
+			blocks[j]->aio_offset = j;
+			blocks[j]->aio_sigevent.sigev_notify = SIGEV_NONE;
+			ASSERT_EQ(0, write_queue(blocks[j])) {
+				TH_LOG("round %u, block %u", i, j);
+			}
+		}
+		for (j = 0; j < 64; j++)
+			ASSERT_EQ(1, block_end(blocks[j]));
+	}
+}
+
 TEST_HARNESS_MAIN

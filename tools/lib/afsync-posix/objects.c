@@ -2,8 +2,10 @@
 /*
  * Memory for requests and what they belong to. Not malloc(3): a signal handler that
  * interrupts it in a thread of the program may wait for a request, whose end must not wait
- * for malloc's locks then. What was freed is kept for the next object of its size, so that
- * no more is kept than was in use at one time.
+ * for malloc's locks then. And what the library frees must not come back to a program that
+ * does not clear its control blocks, and works as long as malloc() has new memory. What was
+ * freed is kept for the next object of its size, so that no more is kept than was in use at
+ * one time. glibc keeps its requests in the same manner.
  *
  * There is a lock of its own, under which nothing else is taken.
  */
