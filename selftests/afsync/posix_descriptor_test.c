@@ -143,6 +143,38 @@ TEST_F(descriptor, queued_write_never_goes_to_the_file_that_got_its_number)
 	close(fd);
 }
 
+/* A filesystem on a disk may give the new file the inode number of the removed one. */
+TEST_F(descriptor, queued_write_never_goes_to_the_file_that_got_its_inode_number)
+{
+	const struct aioinit one_thread = { .aio_threads = 1 };
+	char path[] = "/mnt/ext4/posix-descriptor-XXXXXX";
+	struct aiocb first = transfer_of(self->s.file, "x", 1, 0), second;
+	struct stat before, after;
+	int fd, again;
+
+	fd = mkstemp(path);
+	need(fd >= 0);
+	aio_init(&one_thread);
+	sim_hold(self->s.ctl, SIM_GATE_WRITE);
+	ASSERT_EQ(0, write_queue(&first));
+	sim_wait_started(self->s.ctl, SIM_GATE_WRITE, 1);
+	second = transfer_of(fd, "y", 1, 0);
+	ASSERT_EQ(0, write_queue(&second));
+	need(fstat(fd, &before) == 0);
+	need(unlink(path) == 0 && close(fd) == 0);
+	again = open(path, O_RDWR | O_CREAT, 0600);
+	need(again == fd && fstat(again, &after) == 0);
+	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
+	EXPECT_EQ(-ECANCELED, block_end(&second));
+	EXPECT_EQ(1, block_end(&first));
+	/* Else the test would have shown less. */
+	EXPECT_EQ(before.st_ino, after.st_ino);
+	need(fstat(again, &after) == 0);
+	EXPECT_EQ(0, after.st_size);
+	unlink(path);
+	close(again);
+}
+
 TEST_F(descriptor, dup_made_after_the_call_changes_nothing)
 {
 	int fd = world_open(&self->s.world, "file", O_RDWR), copy;

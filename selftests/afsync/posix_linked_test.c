@@ -10,6 +10,7 @@
 #include "posix.h"
 
 #include <dirent.h>
+#include <mqueue.h>
 #include <sys/socket.h>
 
 FIXTURE(linked) {
@@ -329,6 +330,61 @@ TEST_F(linked, child_of_a_fork_syncs_by_itself)
 	sim_let_go(self->ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(0, block_end(&block));
 	EXPECT_EQ(1, sim_started(self->other, SIM_GATE_FSYNC));
+}
+
+static void *syncs_thread(void *arg)
+{
+	unsigned int i, n = rounds(300), failed = 0;
+	const struct world *world = arg;
+	struct aiocb block;
+	int fd;
+
+	for (i = 0; i < n; i++) {
+		fd = world_open(world, "file", O_RDWR);
+		block = block_of(fd);
+		failed += sync_queue(O_SYNC, &block) != 0;
+		close(fd);
+		failed += block_wait(&block) != 0;
+	}
+	return (void *)(uintptr_t)failed;
+}
+
+TEST_F(linked, threads_that_sync_at_the_same_time_are_all_served)
+{
+	pthread_t threads[6];
+	void *failed;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		threads[i] = thread_start(syncs_thread, &self->world);
+	for (i = 0; i < 6; i++) {
+		need(pthread_join(threads[i], &failed) == 0);
+		EXPECT_EQ(0, (uintptr_t)failed);
+	}
+}
+
+/* To close a copy of its descriptor in this process would remove it. */
+TEST_F(linked, notification_of_a_message_queue_of_the_program_stays)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct mq_attr attr = { .mq_maxmsg = 4, .mq_msgsize = 8 };
+	siginfo_t info;
+	sigset_t set;
+	mqd_t queue;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	need(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	mq_unlink("/afsync-posix-linked");
+	queue = mq_open("/afsync-posix-linked", O_RDWR | O_CREAT, 0600, &attr);
+	if (queue < 0)
+		SKIP(return, "no message queues");
+	need(mq_notify(queue, &event) == 0);
+	EXPECT_EQ(0, sync_now(O_SYNC, self->file));
+	need(mq_send(queue, "x", 1, 0) == 0);
+	EXPECT_EQ(SIGUSR1, sigtimedwait(&set, &info, &(struct timespec) { 0 }));
+	mq_close(queue);
+	mq_unlink("/afsync-posix-linked");
 }
 
 static void note(union sigval value)

@@ -314,6 +314,62 @@ TEST_F(suspend, thread_can_be_cancelled_while_it_waits)
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 }
 
+static sigjmp_buf out;
+
+static void leave_wait(int signal)
+{
+	(void)signal;
+	siglongjmp(out, 1);
+}
+
+/* Uses the stack again on which the wait was. */
+static __attribute__((noinline)) void cover_stack(int depth)
+{
+	volatile char room[4096];
+
+	memset((char *)room, 0x41, sizeof(room));
+	if (depth)
+		cover_stack(depth - 1);
+}
+
+static void *leaver_thread(void *arg)
+{
+	struct waiter *waiter = arg;
+	int type;
+
+	waiter->tid = thread_id();
+	turn_post(waiter->turn);
+	if (!sigsetjmp(out, 1)) {
+		aio_suspend(waiter->list, 3, NULL);
+		return NULL;
+	}
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
+	cover_stack(3);
+	pthread_exit(waiter);
+}
+
+/* POSIX: aio_suspend() is async-signal-safe, so a handler may leave it by siglongjmp(). */
+TEST_F(suspend, thread_that_left_the_wait_by_siglongjmp_can_end)
+{
+	struct sigaction action = { .sa_handler = leave_wait };
+	struct waiter waiter = { .list = { &self->write, &self->sync, &self->read } };
+	pthread_t thread;
+	struct turn turn;
+	void *result;
+
+	need(sigaction(SIGUSR1, &action, NULL) == 0);
+	turn_init(&turn);
+	waiter.turn = &turn;
+	thread = thread_start(leaver_thread, &waiter);
+	turn_wait(&turn, 1);
+	thread_wait_in(waiter.tid, SYS_futex);
+	need(pthread_kill(thread, SIGUSR1) == 0);
+	need(pthread_join(thread, &result) == 0);
+	EXPECT_EQ(&waiter, result);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, block_end(&self->sync));
+}
+
 TEST_F(suspend, list_of_a_thousand_with_one_sync_at_its_end)
 {
 	const struct aiocb *list[1000] = { [500] = &self->write, [999] = &self->sync };

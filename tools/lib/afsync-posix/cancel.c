@@ -67,8 +67,6 @@ static enum step __take_back(struct op *op)
  */
 static enum step ask(struct op *op, int fd)
 {
-	enum step step = STEP_RUNS;
-
 	switch (device_cancel(op, fd)) {
 	case 0:
 		/* The reaper will have its completion in a moment. */
@@ -76,14 +74,7 @@ static enum step ask(struct op *op, int fd)
 	case EALREADY:
 		return STEP_RUNS;
 	case ENODEV:
-		lock();
-		if (op->state == OP_HELD) {
-			__stream_unhold(op);
-			op->state = OP_ENDING;
-			step = STEP_END;
-		}
-		unlock();
-		return step;
+		/* It goes on without the ring, if its completion is not there already. */
 	default:
 		/*
 		 * It is done, cancelled already, or for another open file. In the first

@@ -83,6 +83,8 @@ static int keeper_start(struct keeper **keeperp)
 		free(keeper);
 		return ret;
 	}
+	/* The caller's use: it must not end before it has had one. */
+	keeper->users = 1;
 	lock();
 	ret = thread_start(keeper_main, keeper);
 	while (!ret && !keeper->ready)
@@ -132,12 +134,16 @@ static struct keeper *keeper_get(void)
 		socket_close(old_send, old_inode);
 		old_send = -1;
 		current = spare;
-	} else if (spare) {
+	} else {
+		current->users++;
 		/* Another thread was faster; this one ends, as it gets no work. */
-		extra = spare->send;
+		if (spare) {
+			extra = spare->send;
+			spare->users--;
+			pthread_cond_signal(&spare->work);
+		}
 	}
 	keeper = current;
-	keeper->users++;
 	unlock();
 	if (extra >= 0)
 		close(extra);
@@ -195,8 +201,12 @@ int keep(struct op *op)
 
 	if (!keeper)
 		return ENOSYS;
-	ret = send_descriptor(keeper, &job, op->fd);
+	/* In one step: what comes out of the socket has to be a job that is there. */
 	lock();
+	if (keeper->broken || !is_ours(keeper->send, keeper->inode))
+		ret = EPIPE;
+	else
+		ret = send_descriptor(keeper, &job, op->fd);
 	if (!ret)
 		__ask(keeper, &job);
 	if (job.fd < 0) {

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,15 +21,26 @@
 
 /* The kernel copies a multiple of that. */
 #define COPIED		64
+/* Of the filesystem of message queues; <linux/magic.h> does not have it. */
+#define MQUEUE_MAGIC	0x19800202
 
-/* The descriptors below @end, but @except, that this table has. NULL: no memory. */
+/*
+ * Closes the descriptors below @end, but @except, that this table has. Returns a list of
+ * those that are left to be closed, as that may take long: files. NULL: no memory.
+ */
 static unsigned char *list_descriptors(int end, int except)
 {
 	unsigned char *open = calloc(1, end);
+	struct stat st;
 	int fd;
 
-	for (fd = 0; open && fd < end; fd++)
-		open[fd] = fd != except && fcntl(fd, F_GETFD) >= 0;
+	for (fd = 0; open && fd < end; fd++) {
+		if (fd == except || fstat(fd, &st))
+			continue;
+		open[fd] = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+		if (!open[fd])
+			close(fd);
+	}
 	return open;
 }
 
@@ -49,15 +62,33 @@ static void *close_copies(void *arg)
 	return NULL;
 }
 
+/*
+ * Is one of the descriptors below @end a POSIX message queue? To close a copy, in the same
+ * process, would remove the notification that the program has asked for by mq_notify(3).
+ */
+static bool has_message_queue(int end)
+{
+	struct statfs fs;
+	int fd;
+
+	for (fd = 0; fd < end; fd++)
+		if (!fstatfs(fd, &fs) && fs.f_type == MQUEUE_MAGIC)
+			return true;
+	return false;
+}
+
 /* Gives the calling thread a table that has nothing but @receive in the end. */
 static int table_make(int receive)
 {
-	struct copies *copies = malloc(sizeof(*copies));
-	int ret;
+	int ret, end = (receive / COPIED + 1) * COPIED;
+	struct copies *copies;
 
+	if (has_message_queue(end))
+		return EBUSY;
+	copies = malloc(sizeof(*copies));
 	if (!copies)
 		return ENOMEM;
-	copies->end = (receive / COPIED + 1) * COPIED;
+	copies->end = end;
 	if (syscall(SYS_close_range, copies->end, ~0U, CLOSE_RANGE_UNSHARE)) {
 		ret = errno;
 		free(copies);

@@ -18,12 +18,20 @@
 #define THREAD_NAP_NS	10000000
 #define IDLE_SECONDS	1
 
-/* Owned by the notice, then by the notifier, and from its creation on by the thread. */
+/* What the thread begins with; from its creation on it owns it. */
+struct notice_start {
+	void (*function)(union sigval value);
+	union sigval value;
+};
+
+/*
+ * Owned by the notice, then by the notifier: pthread_create() may look at the attributes
+ * when the thread runs already.
+ */
 struct notice_thread {
 	struct link link;	/* in the notifier's list */
 	unsigned int tries;	/* the notifier's */
-	void (*function)(union sigval value);
-	union sigval value;
+	struct notice_start *start;	/* NULL when the thread has it */
 	pthread_attr_t attr;
 };
 
@@ -144,6 +152,7 @@ static void notifier_put(void)
 static void thread_free(struct notice_thread *thread)
 {
 	pthread_attr_destroy(&thread->attr);
+	free(thread->start);
 	free(thread);
 }
 
@@ -158,11 +167,13 @@ int notice_thread_copy(const struct sigevent *event, struct notice_thread **thre
 	thread = calloc(1, sizeof(*thread));
 	if (!thread)
 		return EAGAIN;
-	ret = attr_init(&thread->attr);
-	if (ret) {
+	thread->start = calloc(1, sizeof(*thread->start));
+	if (!thread->start || attr_init(&thread->attr)) {
+		free(thread->start);
 		free(thread);
 		return EAGAIN;
 	}
+	ret = 0;
 	if (attr)
 		ret = copy_scheduling(&thread->attr, attr);
 	if (!ret && attr)
@@ -178,21 +189,19 @@ int notice_thread_copy(const struct sigevent *event, struct notice_thread **thre
 		return ret == ENOMEM ? EAGAIN : ret;
 	}
 	link_init(&thread->link);
-	thread->function = event->sigev_notify_function;
-	thread->value = event->sigev_value;
+	thread->start->function = event->sigev_notify_function;
+	thread->start->value = event->sigev_value;
 	*threadp = thread;
 	return 0;
 }
 
 static void *thread_main(void *arg)
 {
-	struct notice_thread *thread = arg;
-	void (*function)(union sigval value) = thread->function;
-	union sigval value = thread->value;
+	struct notice_start start = *(struct notice_start *)arg;
 
 	/* Now, as the function may end the thread. */
-	thread_free(thread);
-	function(value);
+	free(arg);
+	start.function(start.value);
 	return NULL;
 }
 
@@ -216,19 +225,19 @@ static int thread_create(struct notice_thread *thread)
 	pthread_t id;
 	int ret;
 
-	ret = pthread_create(&id, &thread->attr, thread_main, thread);
+	ret = pthread_create(&id, &thread->attr, thread_main, thread->start);
 	if (!refused(ret))
 		return ret;
 	pthread_attr_setinheritsched(&thread->attr, PTHREAD_INHERIT_SCHED);
 	pthread_attr_setaffinity_np(&thread->attr, 0, &none);
-	ret = pthread_create(&id, &thread->attr, thread_main, thread);
+	ret = pthread_create(&id, &thread->attr, thread_main, thread->start);
 	if (!refused(ret))
 		return ret;
 	if (attr_init(&plain))
 		return EAGAIN;
 	if (!pthread_attr_getsigmask_np(&thread->attr, &mask))
 		pthread_attr_setsigmask_np(&plain, &mask);
-	ret = pthread_create(&id, &plain, thread_main, thread);
+	ret = pthread_create(&id, &plain, thread_main, thread->start);
 	pthread_attr_destroy(&plain);
 	return ret;
 }
@@ -256,7 +265,9 @@ static void __notifier_round(void)
 		unlock();
 		ret = thread_create(thread);
 		again = ret == EAGAIN && ++thread->tries < THREAD_TRIES;
-		if (ret && !again)
+		if (!ret)
+			thread->start = NULL;
+		if (!again)
 			thread_free(thread);
 		lock();
 		if (again)

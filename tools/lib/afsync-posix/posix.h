@@ -78,7 +78,10 @@ static inline void link_del(struct link *link)
 struct identity {
 	uint64_t dev;
 	uint64_t ino;
-	mode_t mode;
+	mode_t mode;		/* not 0 */
+	/* Not to find it by: a number is used again at once when a file is removed. */
+	int64_t born_sec;	/* 0 where the filesystem does not know */
+	uint32_t born_nsec;
 };
 
 /* Threads, and what they are to do; see pool.c. */
@@ -267,7 +270,7 @@ void __block_refused(struct aiocb *block, int error);
 
 /* transfer.c: reads and writes; what a thread of a pool does */
 int identity_of(int fd, struct identity *id);
-int same_file(const struct op *op);
+int same_file(const struct op *op, int fd);
 int transfer_make(struct aiocb *block, enum op_kind kind, off64_t offset, int bad,
 		  struct op **opp);
 int __transfer_add(struct op *op);

@@ -61,13 +61,26 @@ static void split(struct op *tree, const struct op *place, struct op **left,
 	}
 }
 
+/*
+ * A weight that no order of offsets follows, not even that of a hash table in a file: the
+ * finalizer of MurmurHash3.
+ */
+static uint32_t scatter(uint64_t value)
+{
+	value ^= value >> 33;
+	value *= 0xff51afd7ed558ccdULL;
+	value ^= value >> 33;
+	value *= 0xc4ceb9fe1a85ec53ULL;
+	value ^= value >> 33;
+	return value;
+}
+
 /* Adds an op. Returns the new root. */
 struct op *__range_add(struct op *tree, struct op *op)
 {
 	struct op *left, *right;
 
-	/* Fibonacci hashing. */
-	op->weight = op->call * 0x9e3779b97f4a7c15ULL >> 32;
+	op->weight = scatter(op->call);
 	op->left = NULL;
 	op->right = NULL;
 	split(tree, op, &left, &right);

@@ -62,26 +62,30 @@ void reaper_await(struct device *device)
  * The end of a lost ring, of which only the reaper still knows. With the mapping the
  * kernel gives up what it held; that is started again without a ring.
  */
-static void device_end(struct device *device)
+static void device_end(struct device *device, struct link *stranded)
 {
-	struct link list = LINK_INIT(list);
 	struct op *op;
 
-	lock();
-	while (!link_empty(&device->strand)) {
-		op = element(device->strand.next, struct op, link);
-		link_del(&op->link);
-		link_add(&list, &op->link);
-		op->stranded = false;
-		op->device = NULL;
-	}
-	unlock();
 	device_free(device);
-	while (!link_empty(&list)) {
-		op = element(list.next, struct op, link);
+	while (!link_empty(stranded)) {
+		op = element(stranded->next, struct op, link);
 		link_del(&op->link);
 		sync_restart(op);
 		op_put(op);
+	}
+}
+
+/* Takes the stranded ops off their ring, so that nobody finds the ring by them. */
+static void __take_stranded(struct device *device, struct link *list)
+{
+	struct op *op;
+
+	while (!link_empty(&device->strand)) {
+		op = element(device->strand.next, struct op, link);
+		link_del(&op->link);
+		link_add(list, &op->link);
+		op->stranded = false;
+		op->device = NULL;
 	}
 }
 
@@ -89,6 +93,7 @@ void *reaper(void *arg)
 {
 	struct device *device = arg;
 	struct timespec nap = { .tv_nsec = NAP_MIN_NS };
+	struct link stranded = LINK_INIT(stranded);
 	struct afsync_wait wait;
 	bool idle, end, held = false, lost = false;
 	int ret;
@@ -119,13 +124,15 @@ void *reaper(void *arg)
 		held = device->held;
 		end = lost ? device->in_flight == device->stranded :
 			     idle && !device->in_flight;
-		if (end)
+		if (end) {
 			device->reaped = false;
+			__take_stranded(device, &stranded);
+		}
 		unlock();
 		if (end)
 			break;
 	}
 	if (lost)
-		device_end(device);
+		device_end(device, &stranded);
 	return NULL;
 }

@@ -116,23 +116,17 @@ int deadline_after(const struct timespec *timeout, struct timespec *deadline)
 	return 0;
 }
 
-static void waiter_leave(void *arg)
-{
-	struct event *event = arg;
-
-	__atomic_sub_fetch(&event->waiters, 1, __ATOMIC_SEQ_CST);
-}
-
-/* One wait, in which the thread can be cancelled; leaves nothing behind if it is. */
+/*
+ * One wait, in which the thread can be cancelled, or be left by longjmp() from a handler.
+ * Then it counts as a waiter for ever, which costs a needless system call at each end.
+ * To clean up would take a place on the stack that a longjmp() leaves behind.
+ */
 static int wait_once(struct event *event, const struct aiocb *const list[], int count,
 		     const struct timespec *deadline)
 {
-	/* Cleaning up is a jump back to here as far as the compiler knows. */
-	volatile int ret = 0;
 	uint32_t value;
-	int type;
+	int ret = 0, type;
 
-	pthread_cleanup_push(waiter_leave, event);
 	__atomic_add_fetch(&event->waiters, 1, __ATOMIC_SEQ_CST);
 	value = __atomic_load_n(&event->word, __ATOMIC_SEQ_CST);
 	if (event_of_list(list, count)) {
@@ -141,7 +135,7 @@ static int wait_once(struct event *event, const struct aiocb *const list[], int 
 		ret = futex_wait(&event->word, value, deadline);
 		pthread_setcanceltype(type, NULL);
 	}
-	pthread_cleanup_pop(1);
+	__atomic_sub_fetch(&event->waiters, 1, __ATOMIC_SEQ_CST);
 	return ret;
 }
 

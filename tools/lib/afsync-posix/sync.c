@@ -84,7 +84,8 @@ static int sync_divert(struct op *op)
 
 	if (!is_acceptable(op))
 		return EBADF;
-	ret = identity_of(op->fd, &op->id);
+	/* If it is known, that stays: the descriptor may have become another file's. */
+	ret = op->id.mode ? 0 : identity_of(op->fd, &op->id);
 	if (ret)
 		return ret;
 	if (S_ISFIFO(op->id.mode) || S_ISSOCK(op->id.mode))
@@ -133,11 +134,10 @@ void sync_start(struct op *op)
  */
 void sync_restart(struct op *op)
 {
-	int ret = same_file(op);
+	int ret = same_file(op, op->fd);
 
 	if (!ret)
 		ret = sync_divert(op);
-
 	if (ret)
 		op_end(op, ret, -1);
 	else
@@ -179,7 +179,7 @@ static int sync_add(struct op *op, bool known, bool *held)
 
 int sync_queue(int operation, struct aiocb *block)
 {
-	bool known, start, held = false;
+	bool known = false, start, held = false;
 	unsigned int ioprio;
 	struct op *op;
 	int ret;
@@ -195,7 +195,12 @@ int sync_queue(int operation, struct aiocb *block)
 	op->writable = wants_writable(op->fd);
 	ioprio = ioprio_lowered(op->prio);
 	/* A bad descriptor is in no stream; the device says what is wrong with it. */
-	known = stream_any() && !identity_of(op->fd, &op->id);
+	if (stream_any()) {
+		ret = identity_of(op->fd, &op->id);
+		if (ret && ret != EBADF)
+			goto put_op;
+		known = !ret;
+	}
 
 	lock();
 	ret = sync_add(op, known, &held);

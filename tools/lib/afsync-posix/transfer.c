@@ -24,25 +24,37 @@ int identity_of(int fd, struct identity *id)
 {
 	struct statx stx;
 
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO,
-		  &stx))
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_INO | STATX_BTIME, &stx))
 		return errno;
 	id->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
 	id->ino = stx.stx_ino;
 	id->mode = stx.stx_mode;
+	id->born_sec = 0;
+	id->born_nsec = 0;
+	if (stx.stx_mask & STATX_BTIME) {
+		id->born_sec = stx.stx_btime.tv_sec;
+		id->born_nsec = stx.stx_btime.tv_nsec;
+	}
 	return 0;
 }
 
 /* ECANCELED if the descriptor was closed, or is that of another file by now. */
-int same_file(const struct op *op)
+int same_file(const struct op *op, int fd)
 {
 	struct identity now;
 	int ret;
 
-	ret = identity_of(op->fd, &now);
+	ret = identity_of(fd, &now);
 	if (ret)
 		return ret == EBADF ? ECANCELED : ret;
-	return now.dev == op->id.dev && now.ino == op->id.ino ? 0 : ECANCELED;
+	if (now.dev != op->id.dev || now.ino != op->id.ino)
+		return ECANCELED;
+	/* Where the filesystem knows it both times. */
+	if (now.born_sec && op->id.born_sec &&
+	    (now.born_sec != op->id.born_sec || now.born_nsec != op->id.born_nsec))
+		return ECANCELED;
+	return 0;
 }
 
 static ssize_t transfer(const struct op *op)
@@ -69,7 +81,7 @@ void op_run(struct op *op)
 	ssize_t value = 0;
 	int error;
 
-	error = op->keeper ? 0 : same_file(op);
+	error = same_file(op, fd);
 	if (!error) {
 		/* The C library's own signals are not blocked in this thread. */
 		do {
