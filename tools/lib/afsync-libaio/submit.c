@@ -72,7 +72,8 @@ static long submit_others(struct context *ctx, struct batch *b, unsigned int fir
 			  unsigned int nr)
 {
 	struct lock_mask mask;
-	long ret, i;
+	unsigned int i;
+	long ret;
 
 	context_lock(ctx, &mask);
 	events_look(ctx);
@@ -275,7 +276,7 @@ static long batch_submit(struct context *ctx, struct batch *b)
 		else
 			ret = count(DROPIN_LIBAIO_OTHER, submit_others(ctx, b, done, nr));
 		if (ret <= 0)
-			return done ? done : ret;
+			return done ? (long)done : ret;
 		done += ret;
 	}
 	return done;
@@ -291,7 +292,7 @@ long context_submit(struct context *ctx, long nr, struct iocb **iocbs)
 		return -EINVAL;
 	}
 	/* As the kernel does. */
-	if (nr > ctx->nr)
+	if (nr > (long)ctx->nr)
 		nr = ctx->nr;
 	while (done < nr) {
 		batch_read(&b, iocbs + done, nr - done);
@@ -304,7 +305,7 @@ long context_submit(struct context *ctx, long nr, struct iocb **iocbs)
 			return done ? done : ret;
 		done += ret;
 		/* What is left of the batch begins with one that was refused. */
-		if (ret < b.nr)
+		if (ret < (long)b.nr)
 			return done;
 	}
 	return done;

@@ -28,6 +28,8 @@
 
 #define EVENTS		256
 #define NS_PER_S	1000000000L
+/* The kernel counts in nanoseconds; a program of 32 bit has no later second. */
+#define NEVER_SEC	(sizeof(time_t) > 4 ? (time_t)(INT64_MAX / NS_PER_S - 1) : INT32_MAX)
 
 struct event {
 	uint32_t word;
@@ -103,9 +105,8 @@ int deadline_after(const struct timespec *timeout, struct timespec *deadline)
 	/* A time that has passed, and one that never comes. */
 	if (timeout->tv_sec < 0)
 		return 0;
-	if (__builtin_add_overflow(deadline->tv_sec, timeout->tv_sec, &deadline->tv_sec) ||
-	    deadline->tv_sec > INT64_MAX / NS_PER_S - 1) {
-		deadline->tv_sec = INT64_MAX / NS_PER_S - 1;
+	if (timeout->tv_sec > NEVER_SEC - deadline->tv_sec) {
+		deadline->tv_sec = NEVER_SEC;
 		return 0;
 	}
 	deadline->tv_nsec += timeout->tv_nsec;
