@@ -109,6 +109,7 @@ int deadline_after(const struct timespec *timeout, struct timespec *deadline)
 		deadline->tv_sec = NEVER_SEC;
 		return 0;
 	}
+	deadline->tv_sec += timeout->tv_sec;
 	deadline->tv_nsec += timeout->tv_nsec;
 	if (deadline->tv_nsec >= NS_PER_S) {
 		deadline->tv_nsec -= NS_PER_S;
