@@ -227,7 +227,7 @@ void keep_end(struct op *op, bool here)
 	struct job job = { .drop = true, .fd = op->kept, .keeper = op->keeper };
 
 	if (here)
-		close(op->kept);
+		own_close(op->kept);
 	lock();
 	if (!here)
 		__ask(op->keeper, &job);

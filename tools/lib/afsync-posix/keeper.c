@@ -31,15 +31,16 @@
 static unsigned char *list_descriptors(int end, int except)
 {
 	unsigned char *open = calloc(1, end);
-	struct stat st;
-	int fd;
+	struct identity id;
+	int fd, ret;
 
 	for (fd = 0; open && fd < end; fd++) {
-		if (fd == except || fstat(fd, &st))
+		ret = identity_of(fd, &id);
+		if (fd == except || ret == EBADF)
 			continue;
-		open[fd] = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+		open[fd] = ret || S_ISREG(id.mode) || S_ISDIR(id.mode);
 		if (!open[fd])
-			close(fd);
+			own_close(fd);
 	}
 	return open;
 }
@@ -56,7 +57,7 @@ static void *close_copies(void *arg)
 
 	for (fd = 0; fd < copies->end; fd++)
 		if (copies->open[fd])
-			close(fd);
+			own_close(fd);
 	free(copies->open);
 	free(copies);
 	return NULL;
@@ -136,14 +137,14 @@ static bool __receive_one(struct keeper *keeper)
 	struct cmsghdr *cmsg;
 	int fd = -1;
 
-	if (recvmsg(keeper->receive, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+	if (own_recvmsg(keeper->receive, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
 		return false;
 	cmsg = CMSG_FIRSTHDR(&msg);
 	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
 	job = __job_find(keeper, sent);
 	if (!job) {
-		close(fd);
+		own_close(fd);
 		return false;
 	}
 	job->fd = fd;
@@ -162,7 +163,7 @@ static void *close_one(void *arg)
 {
 	struct job *job = arg;
 
-	close(job->fd);
+	own_close(job->fd);
 	lock();
 	__answer(job);
 	unlock();
@@ -177,7 +178,7 @@ static void __drop(struct job *job)
 	if (!thread_start(close_one, job))
 		return;
 	unlock();
-	close(job->fd);
+	own_close(job->fd);
 	lock();
 	__answer(job);
 }
@@ -227,7 +228,7 @@ void *keeper_main(void *arg)
 	__keeper_serve(keeper);
 	__keeper_ends(keeper);
 	unlock();
-	close(keeper->receive);
+	own_close(keeper->receive);
 	free(keeper);
 	return NULL;
 }
