@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Example of libafsync: an event loop with epoll on the ring's eventfd. Reads
- * lines from a pipe or a terminal, appends each to a log, goes on reading while the
- * log is synced, and says how much of it is durable as soon as it is.
+ * Example of libafsync: an event loop with epoll on the ring's eventfd. Appends the lines
+ * of a pipe or a terminal to a log, and says how much of it is durable as soon as it is.
  *
  * Usage: ... | epoll_loop LOG
  */
@@ -13,7 +12,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
 #include <libafsync.h>
 
 #define DEPTH	16	/* syncs in flight at most */
@@ -63,21 +61,16 @@ static int reap(struct afsync_ring *ring, int event)
 
 int main(int argc, char **argv)
 {
-	struct epoll_event on_input = { .events = EPOLLIN, .data.fd = STDIN_FILENO };
-	struct epoll_event on_event = { .events = EPOLLIN }, ev;
-	int loop, event, log_fd, in_flight = 0, end = 0, ret;
+	int loop = epoll_create1(0), event = eventfd(0, EFD_NONBLOCK);
+	int log_fd = open(argc == 2 ? argv[1] : "", O_WRONLY | O_CREAT | O_APPEND, 0666);
+	struct epoll_event on_event = { .events = EPOLLIN, .data.fd = event };
+	struct epoll_event on_input = { .events = EPOLLIN, .data.fd = STDIN_FILENO }, ev;
 	struct afsync_ring *ring;
+	int in_flight = 0, end = 0, ret;
 
-	/* Where standard errors are closed, messages must not go into the log. */
-	do
-		log_fd = open("/dev/null", O_RDWR);
-	while (log_fd >= 0 && log_fd <= STDERR_FILENO);
-	close(log_fd);
-
-	loop = epoll_create1(0);
-	event = eventfd(0, EFD_NONBLOCK);
-	on_event.data.fd = event;
-	log_fd = open(argc == 2 ? argv[1] : "", O_WRONLY | O_CREAT | O_APPEND, 0666);
+	/* Where a standard descriptor is closed: messages must not go into the log. */
+	if (log_fd >= 0 && log_fd <= STDERR_FILENO)
+		return 1;
 	if (loop < 0 || event < 0 || log_fd < 0)
 		error(1, errno, "LOG");
 	ret = afsync_queue_init(DEPTH, &ring, 0);
