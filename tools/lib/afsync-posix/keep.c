@@ -67,7 +67,7 @@ static int socket_open(struct keeper *keeper)
 }
 
 /* Starts a keeper, and waits until it has its table. */
-static int keeper_start(struct keeper **keeperp)
+static int keeper_start(uint64_t dev, struct keeper **keeperp)
 {
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
 	int ret;
@@ -78,6 +78,7 @@ static int keeper_start(struct keeper **keeperp)
 	pthread_cond_init(&keeper->work, NULL);
 	pthread_cond_init(&keeper->answer, NULL);
 	link_init(&keeper->jobs);
+	keeper->dev = dev;
 	ret = socket_open(keeper);
 	if (ret) {
 		free(keeper);
@@ -112,7 +113,7 @@ static void socket_close(int fd, ino_t inode)
 }
 
 /* The keeper, with a use of it; NULL if none can be had. */
-static struct keeper *keeper_get(void)
+static struct keeper *keeper_get(uint64_t dev)
 {
 	struct keeper *keeper, *spare = NULL;
 	int extra = -1;
@@ -126,7 +127,7 @@ static struct keeper *keeper_get(void)
 		current = NULL;
 	if (!current) {
 		unlock();
-		if (keeper_start(&spare))
+		if (keeper_start(dev, &spare))
 			return NULL;
 		lock();
 	}
@@ -195,7 +196,7 @@ static void __ask(struct keeper *keeper, struct job *job)
  */
 int keep(struct op *op)
 {
-	struct keeper *keeper = keeper_get();
+	struct keeper *keeper = keeper_get(op->id.dev);
 	struct job job = { .fd = -1, .keeper = keeper };
 	int ret;
 

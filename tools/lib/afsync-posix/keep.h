@@ -38,6 +38,7 @@ struct keeper {
 	int send;		/* fixed; in the program's table, as long as it is @inode */
 	ino_t inode;		/* fixed */
 	int receive;		/* fixed; in the keeper's table */
+	uint64_t dev;		/* fixed; of the first file that is to be kept */
 	struct link jobs;
 	pthread_cond_t work;
 	pthread_cond_t answer;

@@ -7,13 +7,12 @@
  * a copy can wait for a server (FUSE, NFS). A thread of its own closes those.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/close_range.h>
+#include <mqueue.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,14 +20,14 @@
 
 /* The kernel copies a multiple of that. */
 #define COPIED		64
-/* Of the filesystem of message queues; <linux/magic.h> does not have it. */
-#define MQUEUE_MAGIC	0x19800202
 
 /*
- * Closes the descriptors below @end, but @except, that this table has. Returns a list of
- * those that are left to be closed, as that may take long: files. NULL: no memory.
+ * Closes the descriptors below @end, but the keeper's own, that this table has. Returns a
+ * list of those that are left to be closed, as that may take long: files, but for those
+ * of the filesystem that is to be synced, which must not be held when the sync has ended.
+ * NULL: no memory.
  */
-static unsigned char *list_descriptors(int end, int except)
+static unsigned char *list_descriptors(const struct keeper *keeper, int end)
 {
 	unsigned char *open = calloc(1, end);
 	struct identity id;
@@ -36,9 +35,10 @@ static unsigned char *list_descriptors(int end, int except)
 
 	for (fd = 0; open && fd < end; fd++) {
 		ret = identity_of(fd, &id);
-		if (fd == except || ret == EBADF)
+		if (fd == keeper->receive || ret == EBADF)
 			continue;
-		open[fd] = ret || S_ISREG(id.mode) || S_ISDIR(id.mode);
+		open[fd] = ret || ((S_ISREG(id.mode) || S_ISDIR(id.mode)) &&
+				   id.dev != keeper->dev);
 		if (!open[fd])
 			own_close(fd);
 	}
@@ -69,19 +69,20 @@ static void *close_copies(void *arg)
  */
 static bool has_message_queue(int end)
 {
-	struct statfs fs;
+	struct mq_attr attr;
 	int fd;
 
+	/* Of all others this is EBADF, and no server is asked. */
 	for (fd = 0; fd < end; fd++)
-		if (!fstatfs(fd, &fs) && fs.f_type == MQUEUE_MAGIC)
+		if (!syscall(SYS_mq_getsetattr, fd, NULL, &attr))
 			return true;
 	return false;
 }
 
-/* Gives the calling thread a table that has nothing but @receive in the end. */
-static int table_make(int receive)
+/* Gives the calling thread a table that has nothing but its end of the socket in the end. */
+static int table_make(const struct keeper *keeper)
 {
-	int ret, end = (receive / COPIED + 1) * COPIED;
+	int ret, end = (keeper->receive / COPIED + 1) * COPIED;
 	struct copies *copies;
 
 	if (has_message_queue(end))
@@ -96,7 +97,7 @@ static int table_make(int receive)
 		return ret;
 	}
 	/* Now, before a number that is free is given to a file of a request. */
-	copies->open = list_descriptors(copies->end, receive);
+	copies->open = list_descriptors(keeper, end);
 	if (!copies->open) {
 		free(copies);
 		return ENOMEM;
@@ -215,7 +216,7 @@ static void __keeper_serve(struct keeper *keeper)
 void *keeper_main(void *arg)
 {
 	struct keeper *keeper = arg;
-	int ret = table_make(keeper->receive);
+	int ret = table_make(keeper);
 
 	lock();
 	keeper->ready = true;
