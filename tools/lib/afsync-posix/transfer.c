@@ -96,6 +96,9 @@ void op_run(struct op *op)
 		} while (value < 0 && errno == EINTR);
 		if (value < 0)
 			error = errno;
+		/* Closed since that look; else it is not open for this. */
+		if (error == EBADF && same_file(op, fd))
+			error = ECANCELED;
 	}
 	if (op->keeper)
 		keep_end(op, true);
