@@ -43,7 +43,7 @@ for fs in $FILESYSTEMS; do
 	begin
 	rc=0
 	dropins cat /proc/self/maps || rc=1
-	[ "$peer" = 1 ] || grep -q libafsync-libaio "$log" || rc=1
+	[ "$peer" = 1 ] || grep -q "/afsync/libaio\.so\.1" "$log" || rc=1
 	verdict $rc "$fs: the drop-in is loaded"
 	jobs_file >"$work/jobs"
 	begin
