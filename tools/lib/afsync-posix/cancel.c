@@ -72,9 +72,9 @@ static enum step ask(struct op *op, int fd)
 		/* The reaper will have its completion in a moment. */
 		return STEP_AWAIT;
 	case EALREADY:
-		return STEP_RUNS;
 	case ENODEV:
-		/* It goes on without the ring, if its completion is not there already. */
+		/* With ENODEV it goes on without the ring, if it has not ended already. */
+		return STEP_RUNS;
 	default:
 		/*
 		 * It is done, cancelled already, or for another open file. In the first
