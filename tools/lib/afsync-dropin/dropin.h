@@ -23,6 +23,12 @@
 
 /* ring.c */
 
+/*
+ * Moves a descriptor out of the way of those that the program opens, close-on-exec. Returns
+ * the new number, or the old one where the limit of the process is too low.
+ */
+int dropin_fd_move(int fd);
+
 struct dropin_ring {
 	int fd;
 	__u32 wait_id;		/* for AFSYNC_IOC_WAIT: 0 if the module is too old for it */

@@ -18,19 +18,22 @@
 /* Above what programs expect to get, and can be seen by select(). */
 #define FIRST_FD	512
 
+int dropin_fd_move(int fd)
+{
+	int saved = errno;
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
+
+	if (moved >= 0)
+		close(fd);
+	errno = saved;
+	return moved < 0 ? fd : moved;
+}
+
 static int device_open(void)
 {
-	int fd, moved;
+	int fd = open(DROPIN_DEVICE, O_RDWR | O_CLOEXEC);
 
-	fd = open(DROPIN_DEVICE, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* Fails where the limit is lower: then it stays where it is. */
-	moved = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
-	if (moved < 0)
-		return fd;
-	close(fd);
-	return moved;
+	return fd < 0 ? -errno : dropin_fd_move(fd);
 }
 
 static int ring_setup(struct dropin_ring *ring, __u32 entries)

@@ -30,18 +30,15 @@ void device_free(struct device *device)
 	free(device);
 }
 
-/* Opening files is a point where a thread can be cancelled, which aio_fsync() is not. */
 static int device_open(struct device **devicep)
 {
 	struct device *device;
-	int ret, state;
+	int ret;
 
 	device = calloc(1, sizeof(*device));
 	if (!device)
 		return EAGAIN;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	ret = -dropin_ring_open(&device->ring, ENTRIES);
-	pthread_setcancelstate(state, NULL);
 	if (ret) {
 		free(device);
 		return ret;

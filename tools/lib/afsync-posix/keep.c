@@ -19,7 +19,6 @@
  * still serves what it keeps, and the next sync starts another one.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,9 +26,6 @@
 #include <unistd.h>
 
 #include "keep.h"
-
-/* Above what programs expect to get, and can be seen by select(). */
-#define FIRST_FD	512
 
 static struct keeper *current;
 /* The kernel, or a filter of system calls, does not let a thread have its own table. */
@@ -50,17 +46,12 @@ static bool is_ours(int fd, ino_t inode)
 static int socket_open(struct keeper *keeper)
 {
 	struct stat st;
-	int ends[2], moved;
+	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) ||
 	    fstat(ends[0], &st))
 		return errno;
-	moved = fcntl(ends[0], F_DUPFD_CLOEXEC, FIRST_FD);
-	if (moved >= 0) {
-		close(ends[0]);
-		ends[0] = moved;
-	}
-	keeper->send = ends[0];
+	keeper->send = dropin_fd_move(ends[0]);
 	keeper->receive = ends[1];
 	keeper->inode = st.st_ino;
 	return 0;
@@ -180,14 +171,10 @@ static int send_descriptor(const struct keeper *keeper, struct job *job, int fd)
 /* Under the lock, which it lets go of; not in the keeper or a thread of its pool. */
 static void __ask(struct keeper *keeper, struct job *job)
 {
-	int state;
-
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	link_add(&keeper->jobs, &job->link);
 	pthread_cond_signal(&keeper->work);
 	while (!job->done)
 		pthread_cond_wait(&keeper->answer, &posix_lock);
-	pthread_setcancelstate(state, NULL);
 }
 
 /*
