@@ -108,21 +108,26 @@ stage_bench() {
 	"$TOP/scripts/bench-check.sh"
 }
 
-# count FILE...: "passed failed skipped", and the failures. A program that reports
-# fewer tests than it planned has failed, too.
+# count FILE...: "passed failed skipped", and the failures, each with the last lines that the
+# test printed. A program that reports fewer tests than it planned has failed, too.
 count() {
 	awk '
 	function flush_plan() {
 		if (plan > seen) { short++; print "FAIL " FILENAME ": a test program planned " plan " tests and reported " seen }
 		plan = seen = 0
 	}
+	function why(i) {
+		for (i = said > 8 ? said - 8 : 0; i < said; i++) print "     " line[i]
+	}
+	FNR == 1 { said = 0 }
 	{ sub(/\r$/, "") }
+	!/^(# )*(not )?ok [0-9]+/ { line[said++] = $0 }
 	/^# *1\.\.[0-9]+/ { flush_plan(); plan = $0; sub(/.*1\.\./, "", plan); plan += 0; next }
 	/^# (not )?ok [0-9]+/ { seen++ }
 	/^(not )?ok [0-9]+/ { flush_plan() }
-	/^(# )?ok [0-9]+.*# *SKIP/ { skip++; print "SKIP " FILENAME ": " $0; next }
-	/^(# )?ok [0-9]+/ { pass++ }
-	/^(# )?not ok [0-9]+/ { fail++; print "FAIL " FILENAME ": " $0 }
+	/^(# )?ok [0-9]+.*# *SKIP/ { skip++; print "SKIP " FILENAME ": " $0; said = 0; next }
+	/^(# )?ok [0-9]+/ { pass++; said = 0 }
+	/^(# )?not ok [0-9]+/ { fail++; print "FAIL " FILENAME ": " $0; why(); said = 0 }
 	END { flush_plan(); print "COUNT", pass + 0, fail + short, skip + 0 }' "$@"
 }
 
