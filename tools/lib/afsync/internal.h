@@ -13,10 +13,31 @@
 /* Marks what the shared library exports; the rest is hidden. */
 #define AFSYNC_API	__attribute__((visibility("default")))
 
+struct afsync_ring;
+
 /*
- * A ring. Everything down to map_size is set once before the caller sees the ring;
- * the last three belong to the submitter. The reader and the kernel share what hdr and
- * cqes point to.
+ * Who does the work of a ring: the device, or threads of the library. The arguments are
+ * those of the ioctls, checked as far as a program can see them wrong; the results are
+ * theirs as well.
+ */
+struct afsync_backend {
+	int (*submit)(struct afsync_ring *ring, struct afsync_submit *arg);
+	int (*wait)(struct afsync_ring *ring, struct afsync_wait *arg);
+	int (*cancel)(struct afsync_ring *ring, struct afsync_cancel *arg);
+	int (*start)(struct afsync_ring *ring, struct afsync_start *arg);
+	int (*eventfd)(struct afsync_ring *ring, struct afsync_eventfd *arg);
+	/* The descriptor that is readable while completions are unread. */
+	int (*fd)(struct afsync_ring *ring);
+	/* The reader has given entries back. NULL: that is nothing to it. */
+	void (*advanced)(struct afsync_ring *ring);
+	/* Ends the work and frees the memory, but for the handle. */
+	void (*exit)(struct afsync_ring *ring);
+};
+
+/*
+ * A ring. Everything down to cqes is set once before the caller sees the ring; sqes and what
+ * follows belong to the submitter. The reader and who does the work share what hdr and cqes
+ * point to.
  *
  * entries, mask and the ids are copies: the header of a ring that came from another
  * process may be overwritten at any time, and must not lead us out of the mapping or to
@@ -26,24 +47,39 @@
  * ring's. So every command says which ring it means.
  */
 struct afsync_ring {
+	const struct afsync_backend *backend;
 	int fd;
 	uint32_t entries;
 	uint32_t mask;
 	uint32_t id;
 	uint32_t wait_id;	/* the same for waits and eventfds, 0 if the module is too old */
+	size_t map_size;
+	struct afsync_threads *threads;	/* what that backend needs, else NULL */
 	struct afsync_ring_header *hdr;
 	struct afsync_cqe *cqes;
-	size_t map_size;
 	struct afsync_sqe *sqes;	/* entries elements, the first nr_sqes prepared */
 	uint32_t nr_sqes;
 	int wait_result;		/* of the last submit */
 };
 
 /* setup.c */
+size_t afsync_header_extent(const struct afsync_ring_header *hdr, uint32_t *entries,
+			    uint32_t *offset, size_t size);
 int afsync_ring_alloc(int fd, struct afsync_ring_header *hdr, size_t map_size,
 		      struct afsync_ring **ringp);
 void afsync_ring_free(struct afsync_ring *ring);
 void afsync_copy_out(void *to, size_t to_size, const void *from, size_t from_size);
+
+/* device.c */
+extern const struct afsync_backend afsync_device;
+int afsync_device_open(unsigned int entries, unsigned int flags,
+		       struct afsync_ring **ringp);
+int afsync_device_info(struct afsync_info *info);
+
+/* threads.c */
+int afsync_threads_open(unsigned int entries, unsigned int flags,
+			struct afsync_ring **ringp);
+void afsync_threads_info(struct afsync_info *info);
 
 /* syscall.c */
 int afsync_sys_open(int flags);

@@ -85,7 +85,7 @@ extern "C" {
 
 /* Version of this header; afsync_version() is that of the library. */
 #define LIBAFSYNC_VERSION_MAJOR	1
-#define LIBAFSYNC_VERSION_MINOR	3
+#define LIBAFSYNC_VERSION_MINOR	4
 #define LIBAFSYNC_VERSION_PATCH	0
 
 /*
@@ -99,10 +99,24 @@ extern "C" {
  *			AFSYNC_SETUP_INLINE in <linux/afsync.h>. Since 1.2.
  * AFSYNC_INIT_CLAMP	more entries than the module allows are not refused: the ring has as
  *			many as it allows then, see afsync_ring_entries(). Since 1.3.
+ * AFSYNC_INIT_DEVICE	only the device will do: without it afsync_queue_init() fails. Since 1.4.
+ * AFSYNC_INIT_THREADS	do not look for the device: threads of the library sync. Since 1.4.
  */
 #define AFSYNC_INIT_NO_CLOEXEC	(1U << 0)
 #define AFSYNC_INIT_INLINE	(1U << 1)
 #define AFSYNC_INIT_CLAMP	(1U << 2)
+#define AFSYNC_INIT_DEVICE	(1U << 3)
+#define AFSYNC_INIT_THREADS	(1U << 4)
+
+/**
+ * enum afsync_engine - who syncs
+ * @AFSYNC_ENGINE_DEVICE: the module, through /dev/afsync
+ * @AFSYNC_ENGINE_THREADS: threads of the library
+ */
+enum afsync_engine {
+	AFSYNC_ENGINE_DEVICE	= 0,
+	AFSYNC_ENGINE_THREADS	= 1,
+};
 
 /* A ring; only the library looks inside. */
 struct afsync_ring;
@@ -788,6 +802,18 @@ int afsync_ring_fd(const struct afsync_ring *ring);
  * Threads: any. Never blocks. Cannot fail.
  */
 unsigned int afsync_ring_entries(const struct afsync_ring *ring);
+
+/**
+ * afsync_ring_engine() - who syncs for the ring
+ * @ring: the ring
+ *
+ * Since 1.4.
+ *
+ * Threads: any. Never blocks. Cannot fail.
+ *
+ * Return: AFSYNC_ENGINE_DEVICE or AFSYNC_ENGINE_THREADS
+ */
+int afsync_ring_engine(const struct afsync_ring *ring);
 
 /*
  * Information

@@ -68,6 +68,8 @@ AFSYNC_API unsigned int afsync_peek_batch_cqe(struct afsync_ring *ring,
 AFSYNC_API void afsync_cq_advance(struct afsync_ring *ring, unsigned int count)
 {
 	store_release(&ring->hdr->head, afsync_cq_head(ring) + count);
+	if (ring->backend->advanced)
+		ring->backend->advanced(ring);
 }
 
 AFSYNC_API void afsync_cqe_seen(struct afsync_ring *ring,
@@ -141,8 +143,7 @@ int afsync_ring_wait(struct afsync_ring *ring, struct afsync_wait *wait)
 
 	if (afsync_cq_ready(ring) >= wait->min_complete)
 		return 0;
-	wait->ring = ring->wait_id;
-	ret = afsync_sys_ioctl(ring->fd, AFSYNC_IOC_WAIT, wait);
+	ret = ring->backend->wait(ring, wait);
 	return ret < 0 ? ret : 0;
 }
 

@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Making and ending rings, and what needs no ring. Owns the descriptor, the
- * mapping and the array of prepared requests; never touches an entry.
+ * Making and ending rings, on the device or with threads of the library, and what needs no
+ * ring. Owns the handle and its array of prepared requests; never touches an entry.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "internal.h"
 
 #define STR(x)		#x
 #define VERSION(a, b, c) STR(a) "." STR(b) "." STR(c)
 
+#define ENGINE_FLAGS	(AFSYNC_INIT_DEVICE | AFSYNC_INIT_THREADS)
 #define INIT_FLAGS	(AFSYNC_INIT_NO_CLOEXEC | AFSYNC_INIT_INLINE | \
-			 AFSYNC_INIT_CLAMP)
-
-/* Versions of the interface: from then on ... */
-#define SINCE_RING_ID	3	/* every ring has an id */
-#define SINCE_WAIT_RING	4	/* a wait and an eventfd can name their ring */
+			 AFSYNC_INIT_CLAMP | ENGINE_FLAGS)
 
 /*
  * Check what the header of a mapped ring says before we rely on it: that of a ring
@@ -28,8 +27,8 @@
  * if 0, not known yet. Returns the bytes that the ring needs, 0 if the header is
  * impossible.
  */
-static size_t header_extent(const struct afsync_ring_header *hdr,
-			    uint32_t *entries, uint32_t *offset, size_t size)
+size_t afsync_header_extent(const struct afsync_ring_header *hdr, uint32_t *entries,
+			    uint32_t *offset, size_t size)
 {
 	/* Volatile: one read each, so that what was checked is what is used. */
 	const volatile struct afsync_ring_header *h = hdr;
@@ -61,7 +60,7 @@ int afsync_ring_alloc(int fd, struct afsync_ring_header *hdr, size_t map_size,
 	uint32_t entries, offset;
 	struct afsync_ring *ring;
 
-	if (!header_extent(hdr, &entries, &offset, map_size))
+	if (!afsync_header_extent(hdr, &entries, &offset, map_size))
 		return -EINVAL;
 
 	ring = calloc(1, sizeof(*ring));
@@ -71,10 +70,11 @@ int afsync_ring_alloc(int fd, struct afsync_ring_header *hdr, size_t map_size,
 	if (!ring->sqes)
 		goto free_ring;
 
+	ring->backend = &afsync_device;
 	ring->fd = fd;
 	ring->entries = entries;
 	ring->mask = entries - 1;
-	/* Volatile: as in header_extent(). */
+	/* Volatile: as in afsync_header_extent(). */
 	ring->id = ((const volatile struct afsync_ring_header *)hdr)->id;
 	ring->hdr = hdr;
 	ring->cqes = (struct afsync_cqe *)((char *)hdr + offset);
@@ -111,125 +111,73 @@ void afsync_copy_out(void *to, size_t to_size, const void *from, size_t from_siz
 	memset((char *)to + size, 0, to_size - size);
 }
 
-/* @version: that of the module. */
-static int ring_map(int fd, size_t size, uint32_t version,
-		    struct afsync_ring **ringp)
+/* The environment decides, then the flags; 0 if both leave the choice open. */
+static unsigned int engine_wanted(unsigned int flags)
 {
-	void *map;
-	int ret;
+	const char *name = secure_getenv("AFSYNC_ENGINE");
 
-	ret = afsync_sys_map(fd, size, &map);
-	if (ret)
-		return ret;
-	ret = afsync_ring_alloc(fd, map, size, ringp);
-	if (ret) {
-		afsync_sys_unmap(map, size);
-		return ret;
-	}
-	if (version >= SINCE_WAIT_RING)
-		(*ringp)->wait_id = (*ringp)->id;
-	return 0;
+	if (name && !strcmp(name, "device"))
+		return AFSYNC_INIT_DEVICE;
+	if (name && !strcmp(name, "threads"))
+		return AFSYNC_INIT_THREADS;
+	return flags & ENGINE_FLAGS;
 }
 
-/* Is the descriptor still that of the ring? See struct afsync_ring. */
-static bool ring_is_ours(const struct afsync_ring *ring)
+/* Errors that say that the device is not to be had, rather than that something is amiss. */
+static bool no_device(int error)
 {
-	/* Queues nothing and waits for nothing. */
-	struct afsync_submit nothing = { .ring = ring->id };
+	return error == -ENOENT || error == -ENODEV || error == -ENXIO ||
+	       error == -EACCES || error == -EPERM || error == -ENOTTY;
+}
 
-	return !afsync_sys_ioctl(ring->fd, AFSYNC_IOC_SUBMIT, &nothing);
+/* Only where the user asks for it: a library has no business on stderr. */
+static void say_engine(int error)
+{
+	int saved = errno;
+
+	if (secure_getenv("AFSYNC_VERBOSE"))
+		fprintf(stderr, "afsync: " AFSYNC_DEVICE ": %s: syncing by threads of the library\n",
+			error ? strerror(-error) : "not wanted");
+	errno = saved;
 }
 
 AFSYNC_API int afsync_queue_init(unsigned int entries,
 				 struct afsync_ring **ringp, unsigned int flags)
 {
-	struct afsync_setup setup = {
-		.entries = entries,
-		.flags = flags & AFSYNC_INIT_INLINE ? AFSYNC_SETUP_INLINE : 0,
-	};
-	struct afsync_info info;
-	int fd, ret;
+	unsigned int engine;
+	int ret = 0;
 
 	*ringp = NULL;
-	if (flags & ~INIT_FLAGS)
+	if (flags & ~INIT_FLAGS || (flags & ENGINE_FLAGS) == ENGINE_FLAGS)
 		return -EINVAL;
-
-	fd = afsync_sys_open(O_RDWR |
-			     (flags & AFSYNC_INIT_NO_CLOEXEC ? 0 : O_CLOEXEC));
-	if (fd < 0)
-		return fd;
-	ret = afsync_sys_ioctl(fd, AFSYNC_IOC_INFO, &info);
-	if (ret < 0)
-		goto close_fd;
-	if (flags & AFSYNC_INIT_CLAMP && entries > info.max_entries)
-		setup.entries = info.max_entries;
-	ret = afsync_sys_ioctl(fd, AFSYNC_IOC_SETUP, &setup);
-	if (ret < 0)
-		goto close_fd;
-	ret = ring_map(fd, setup.mmap_size, info.version, ringp);
-	if (ret)
-		goto close_fd;
-	return 0;
-
-close_fd:
-	afsync_sys_close(fd);
-	return ret;
-}
-
-AFSYNC_API int afsync_queue_attach(int fd, struct afsync_ring **ringp)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-	struct afsync_ring *ring;
-	struct afsync_info info;
-	uint32_t entries, offset;
-	size_t need;
-	void *map;
-	int ret;
-
-	*ringp = NULL;
-
-	/* First, for -ENOTTY: what another device maps must not be taken for a ring. */
-	ret = afsync_sys_ioctl(fd, AFSYNC_IOC_INFO, &info);
-	if (ret < 0)
-		return ret;
-
-	/* The first page says how much there is to map. */
-	ret = afsync_sys_map(fd, page, &map);
-	if (ret)
-		return ret;
-	need = header_extent(map, &entries, &offset, 0);
-	afsync_sys_unmap(map, page);
-	if (!need)
-		return -EINVAL;
-	ret = ring_map(fd, (need + page - 1) & ~(page - 1), info.version, &ring);
-	if (ret)
-		return ret;
-	/* With an id that somebody wrote there, all would be said to be another ring's. */
-	if (!ring_is_ours(ring) || (!ring->id && info.version >= SINCE_RING_ID)) {
-		afsync_sys_unmap(ring->hdr, ring->map_size);
-		afsync_ring_free(ring);
-		return -EINVAL;
+	engine = engine_wanted(flags);
+	if (engine != AFSYNC_INIT_THREADS) {
+		ret = afsync_device_open(entries, flags, ringp);
+		if (engine == AFSYNC_INIT_DEVICE || !no_device(ret))
+			return ret;
 	}
-	*ringp = ring;
-	return 0;
+	say_engine(ret);
+	return afsync_threads_open(entries, flags, ringp);
 }
 
 AFSYNC_API void afsync_queue_exit(struct afsync_ring *ring)
 {
-	bool ours;
-
 	if (!ring)
 		return;
-	ours = ring_is_ours(ring);
-	afsync_sys_unmap(ring->hdr, ring->map_size);
-	if (ours)
-		afsync_sys_close(ring->fd);
+	ring->backend->exit(ring);
 	afsync_ring_free(ring);
 }
 
 AFSYNC_API int afsync_ring_fd(const struct afsync_ring *ring)
 {
-	return ring->fd;
+	/* The handle is the caller's memory, and never constant. */
+	return ring->backend->fd((struct afsync_ring *)ring);
+}
+
+AFSYNC_API int afsync_ring_engine(const struct afsync_ring *ring)
+{
+	return ring->backend == &afsync_device ? AFSYNC_ENGINE_DEVICE :
+						 AFSYNC_ENGINE_THREADS;
 }
 
 AFSYNC_API unsigned int afsync_ring_entries(const struct afsync_ring *ring)
@@ -239,33 +187,33 @@ AFSYNC_API unsigned int afsync_ring_entries(const struct afsync_ring *ring)
 
 AFSYNC_API int afsync_register_eventfd(struct afsync_ring *ring, int fd)
 {
-	struct afsync_eventfd arg = { .fd = fd, .ring = ring->wait_id };
+	struct afsync_eventfd arg = { .fd = fd };
 
 	/* To the kernel a -1 means unregister. */
 	if (fd < 0)
 		return -EBADF;
-	return afsync_sys_ioctl(ring->fd, AFSYNC_IOC_EVENTFD, &arg);
+	return ring->backend->eventfd(ring, &arg);
 }
 
 AFSYNC_API int afsync_unregister_eventfd(struct afsync_ring *ring)
 {
-	struct afsync_eventfd arg = { .fd = -1, .ring = ring->wait_id };
+	struct afsync_eventfd arg = { .fd = -1 };
 
-	return afsync_sys_ioctl(ring->fd, AFSYNC_IOC_EVENTFD, &arg);
+	return ring->backend->eventfd(ring, &arg);
 }
 
 AFSYNC_API int afsync_get_info(struct afsync_info *info, size_t size)
 {
+	unsigned int engine = engine_wanted(0);
 	struct afsync_info answer = { 0 };
-	int fd, ret;
+	int ret = 0;
 
-	fd = afsync_sys_open(O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	ret = afsync_sys_ioctl(fd, AFSYNC_IOC_INFO, &answer);
-	afsync_sys_close(fd);
-	if (ret < 0)
+	if (engine != AFSYNC_INIT_THREADS)
+		ret = afsync_device_info(&answer);
+	if (ret && (engine == AFSYNC_INIT_DEVICE || !no_device(ret)))
 		return ret;
+	if (ret || engine == AFSYNC_INIT_THREADS)
+		afsync_threads_info(&answer);
 	afsync_copy_out(info, size, &answer, sizeof(answer));
 	return 0;
 }

@@ -126,7 +126,7 @@ static int submit(struct afsync_ring *ring, const struct afsync_wait *wait)
 		arg.timeout_ns = wait->timeout_ns;
 		arg.sigmask = wait->sigmask;
 	}
-	ret = afsync_sys_ioctl(ring->fd, AFSYNC_IOC_SUBMIT, &arg);
+	ret = ring->backend->submit(ring, &arg);
 	if (ret > 0) {
 		sq_remove(ring, ret);
 		ring->wait_result = arg.wait_result;
@@ -214,7 +214,7 @@ AFSYNC_API int afsync_cancel_match(struct afsync_ring *ring, unsigned int match,
 		arg.user_data = user_data;
 	if (match & AFSYNC_CANCEL_FD)
 		arg.fd = fd;
-	ret = afsync_sys_ioctl(ring->fd, AFSYNC_IOC_CANCEL, &arg);
+	ret = ring->backend->cancel(ring, &arg);
 	if (running)
 		*running = arg.running;
 	return ret;
@@ -240,5 +240,5 @@ AFSYNC_API int afsync_start(struct afsync_ring *ring, uint64_t user_data)
 {
 	struct afsync_start arg = { .user_data = user_data, .ring = ring->id };
 
-	return afsync_sys_ioctl(ring->fd, AFSYNC_IOC_START, &arg);
+	return ring->backend->start(ring, &arg);
 }

@@ -11,22 +11,80 @@
 
 #include "kselftest_harness.h"
 
-TEST(without_a_device_setup_and_info_say_enoent)
+static bool have_device(void)
+{
+	return access("/dev/afsync", F_OK) == 0;
+}
+
+TEST(without_a_device_a_ring_that_asks_for_it_says_enoent)
 {
 	struct afsync_ring *ring = (void *)0xcc;
 	struct afsync_info info, poison;
 
-	if (access("/dev/afsync", F_OK) == 0)
+	if (have_device())
 		SKIP(return, "this machine has the device");
 
 	memset(&info, 0xcc, sizeof(info));
 	memset(&poison, 0xcc, sizeof(poison));
 	errno = 4711;
-	EXPECT_EQ(-ENOENT, afsync_queue_init(8, &ring, 0));
+	EXPECT_EQ(-ENOENT, afsync_queue_init(8, &ring, AFSYNC_INIT_DEVICE));
+	EXPECT_EQ(NULL, ring);
+	EXPECT_EQ(0, setenv("AFSYNC_ENGINE", "device", 1));
+	EXPECT_EQ(-ENOENT, afsync_queue_init(8, &ring, AFSYNC_INIT_THREADS));
 	EXPECT_EQ(NULL, ring);
 	EXPECT_EQ(-ENOENT, afsync_get_info(&info, sizeof(info)));
 	EXPECT_EQ(0, memcmp(&info, &poison, sizeof(info)));
 	EXPECT_EQ(4711, errno);
+}
+
+TEST(without_a_device_threads_of_the_library_do_the_work)
+{
+	struct afsync_info info, poison;
+	struct afsync_ring *ring;
+
+	if (have_device())
+		SKIP(return, "this machine has the device");
+
+	memset(&info, 0xcc, sizeof(info));
+	memset(&poison, 0xcc, sizeof(poison));
+	errno = 4711;
+	ASSERT_EQ(0, afsync_queue_init(8, &ring, 0));
+	EXPECT_EQ(AFSYNC_ENGINE_THREADS, afsync_ring_engine(ring));
+	afsync_queue_exit(ring);
+	EXPECT_EQ(0, afsync_get_info(&info, sizeof(info)));
+	EXPECT_EQ(0, info.version);
+	EXPECT_EQ(7, info.ops);
+	EXPECT_EQ(4711, errno);
+}
+
+TEST(engine_that_is_asked_for_is_the_one_that_syncs)
+{
+	struct afsync_ring *ring;
+
+	ASSERT_EQ(0, afsync_queue_init(8, &ring, AFSYNC_INIT_THREADS));
+	EXPECT_EQ(AFSYNC_ENGINE_THREADS, afsync_ring_engine(ring));
+	afsync_queue_exit(ring);
+	EXPECT_EQ(0, setenv("AFSYNC_ENGINE", "threads", 1));
+	ASSERT_EQ(0, afsync_queue_init(8, &ring, AFSYNC_INIT_DEVICE));
+	EXPECT_EQ(AFSYNC_ENGINE_THREADS, afsync_ring_engine(ring));
+	afsync_queue_exit(ring);
+}
+
+TEST(threads_are_asked_for_as_many_entries_as_the_device_at_most)
+{
+	struct afsync_ring *ring = (void *)0xcc;
+
+	EXPECT_EQ(-EINVAL, afsync_queue_init(0, &ring, AFSYNC_INIT_THREADS));
+	EXPECT_EQ(NULL, ring);
+	EXPECT_EQ(-EINVAL, afsync_queue_init(AFSYNC_MAX_ENTRIES + 1, &ring,
+					     AFSYNC_INIT_THREADS));
+	ASSERT_EQ(0, afsync_queue_init(UINT32_MAX, &ring,
+				       AFSYNC_INIT_THREADS | AFSYNC_INIT_CLAMP));
+	EXPECT_EQ(AFSYNC_MAX_ENTRIES, afsync_ring_entries(ring));
+	afsync_queue_exit(ring);
+	ASSERT_EQ(0, afsync_queue_init(5, &ring, AFSYNC_INIT_THREADS));
+	EXPECT_EQ(8, afsync_ring_entries(ring));
+	afsync_queue_exit(ring);
 }
 
 TEST(unknown_setup_flags_are_refused)
@@ -34,10 +92,12 @@ TEST(unknown_setup_flags_are_refused)
 	struct afsync_ring *ring = (void *)0xcc;
 	int bit;
 
-	for (bit = 3; bit < 32; bit++) {
+	for (bit = 5; bit < 32; bit++) {
 		EXPECT_EQ(-EINVAL, afsync_queue_init(8, &ring, 1U << bit));
 		EXPECT_EQ(NULL, ring);
 	}
+	EXPECT_EQ(-EINVAL, afsync_queue_init(8, &ring, AFSYNC_INIT_DEVICE |
+						       AFSYNC_INIT_THREADS));
 }
 
 TEST(exit_of_no_ring_does_nothing)

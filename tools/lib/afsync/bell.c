@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Bells: what a thread of the team makes readable for the program.
+ *
+ * An eventfd of the program, which may close it at any time: the team keeps it. Or a pipe,
+ * whose reading end is the program's, for descriptors that are polled. It is a pipe
+ * because a program that closes descriptors it does not know may have another file there:
+ * a pipe can be told from others before a byte is taken from it.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "threads.h"
+
+static void bell_free(struct bell *bell)
+{
+	afsync_table_close(bell->parcel.fd);
+	bell->team->kept--;
+	bell->team->pins--;
+	afsync_object_free(bell, sizeof(*bell));
+}
+
+static void arrived(struct parcel *parcel)
+{
+	struct bell *bell = element(parcel, struct bell, parcel);
+
+	bell->arrived = true;
+	if (bell->dropped) {
+		link_add(&bell->team->dropped, &bell->parcel.sent);
+	} else if (bell->rung) {
+		bell->rung = false;
+		afsync_bell_ring(bell);
+	}
+}
+
+/* In a thread of the team, where their descriptors are. */
+void afsync_bell_bury(struct team *team)
+{
+	struct parcel *parcel;
+
+	while (!link_empty(&team->dropped)) {
+		parcel = element(team->dropped.next, struct parcel, sent);
+		link_del(&parcel->sent);
+		bell_free(element(parcel, struct bell, parcel));
+	}
+}
+
+static int pipe_open(struct bell *bell, int *write_end)
+{
+	struct stat st;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	if (fstat(ends[0], &st)) {
+		close(ends[0]);
+		close(ends[1]);
+		return -ENFILE;
+	}
+	bell->fd = ends[0];
+	bell->inode = st.st_ino;
+	*write_end = ends[1];
+	return 0;
+}
+
+/* Of @eventfd, or of a pipe if that is negative. 0, or a negative errno. */
+int afsync_bell_new(struct afsync_ring *ring, int eventfd, struct bell **bellp)
+{
+	static const struct file_id no_file;
+	struct team *team = ring->threads->team;
+	struct parcel *parcel;
+	struct bell *bell;
+	int ret, fd = eventfd;
+
+	if (!team)
+		team = afsync_team_get(&no_file);
+	if (!team)
+		return -EOPNOTSUPP;
+	bell = afsync_object_new(sizeof(*bell));
+	if (!bell)
+		return -ENOMEM;
+	bell->team = team;
+	bell->is_eventfd = eventfd >= 0;
+	bell->fd = -1;
+	bell->parcel.arrived = arrived;
+	link_init(&bell->parcel.sent);
+	ret = bell->is_eventfd ? 0 : pipe_open(bell, &fd);
+	if (ret)
+		goto free_bell;
+	parcel = &bell->parcel;
+	ret = afsync_team_send(team, &parcel, &fd, 1);
+	if (!bell->is_eventfd)
+		close(fd);
+	if (ret)
+		goto close_pipe;
+	/* One pin is the ring's, one the bell's own: it is buried later. */
+	team->pins++;
+	afsync_team_pin(ring, team);
+	afsync_team_wake(team);
+	*bellp = bell;
+	return 0;
+
+close_pipe:
+	if (bell->fd >= 0)
+		close(bell->fd);
+free_bell:
+	afsync_object_free(bell, sizeof(*bell));
+	return ret;
+}
+
+/* The reading end of its pipe in the program's table; -1 if the program has closed it. */
+int afsync_bell_fd(const struct bell *bell)
+{
+	struct stat st;
+
+	if (fstat(bell->fd, &st) || !S_ISFIFO(st.st_mode) || st.st_ino != bell->inode)
+		return -1;
+	return bell->fd;
+}
+
+void afsync_bell_drop(struct afsync_ring *ring, struct bell **bellp)
+{
+	struct bell *bell = *bellp;
+
+	if (!bell)
+		return;
+	*bellp = NULL;
+	afsync_team_unpin(ring);
+	if (!bell->is_eventfd && afsync_bell_fd(bell) >= 0)
+		close(bell->fd);
+	bell->dropped = true;
+	if (bell->arrived)
+		link_add(&bell->team->dropped, &bell->parcel.sent);
+	afsync_team_wake(bell->team);
+}
+
+/* Adds 1, unless that would have to wait: the program reads it then at any rate. */
+static void eventfd_add(int fd)
+{
+	static const uint64_t one = 1;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+	struct timespec now = { 0 };
+
+	if (syscall(SYS_ppoll, &poll_fd, 1, &now, NULL, 0) == 1)
+		syscall(SYS_write, fd, &one, sizeof(one));
+}
+
+/* In a thread of the team; it is rung on arrival if it has not arrived. */
+void afsync_bell_ring(struct bell *bell)
+{
+	if (!bell->arrived) {
+		bell->rung = true;
+	} else if (bell->is_eventfd) {
+		eventfd_add(bell->parcel.fd);
+	} else if (!bell->rung) {
+		bell->rung = true;
+		syscall(SYS_write, bell->parcel.fd, "", 1);
+	}
+}
+
+/* In a thread of the program: a pipe is not readable after that. */
+void afsync_bell_clear(struct bell *bell)
+{
+	char byte;
+
+	if (!bell->rung)
+		return;
+	bell->rung = false;
+	if (bell->arrived && afsync_bell_fd(bell) >= 0 && read(bell->fd, &byte, 1) < 0)
+		/* The program took it. */
+		return;
+}

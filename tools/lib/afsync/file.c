@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Queues of requests: one for each open file, in the order of the submits, which one thread
+ * at a time serves. The queues of a filesystem that are ready stand in its lane, and
+ * the lane has a limit, so that a filesystem that hangs takes no more threads than that.
+ *
+ * Where neither fcntl(2) nor kcmp(2) says whether two descriptors are the same open file,
+ * they are not merged, and the files of one inode are served one after the other,
+ * which keeps the order all the same.
+ */
+#include "threads.h"
+
+static struct lane *lane_get(struct team *team, uint64_t id)
+{
+	struct lane *lane;
+	struct link *l;
+
+	for (l = team->all_lanes.next; l != &team->all_lanes; l = l->next) {
+		lane = element(l, struct lane, link);
+		if (lane->id == id) {
+			lane->refs++;
+			return lane;
+		}
+	}
+	lane = afsync_object_new(sizeof(*lane));
+	if (!lane)
+		return NULL;
+	lane->id = id;
+	lane->refs = 1;
+	link_init(&lane->ready);
+	link_init(&lane->files);
+	link_add(&team->all_lanes, &lane->link);
+	return lane;
+}
+
+static void lane_put(struct lane *lane)
+{
+	if (--lane->refs)
+		return;
+	link_del(&lane->ready);
+	link_del(&lane->link);
+	afsync_object_free(lane, sizeof(*lane));
+}
+
+/* It is in team->lanes if it has work that may start. */
+static void lane_update(struct team *team, struct lane *lane)
+{
+	bool ready = !link_empty(&lane->files) && lane->running < THREADS_PER_FS;
+
+	link_del(&lane->ready);
+	if (ready)
+		link_add(&team->lanes, &lane->ready);
+}
+
+struct link *afsync_file_bucket(struct team *team, const struct file_id *id)
+{
+	return &team->files[(id->inode ^ id->inode >> 8 ^ id->dev) % FILE_BUCKETS];
+}
+
+static bool same_id(const struct file *a, const struct file *b)
+{
+	return a->id.inode == b->id.inode && a->id.dev == b->id.dev &&
+	       a->syncfs == b->syncfs;
+}
+
+/* The queue is ready if it has waiting requests, and nothing that they wait for. */
+void afsync_file_ready(struct file *file)
+{
+	if (!file->arrived || file->running || file->behind ||
+	    link_empty(&file->waiting) || !link_empty(&file->ready))
+		return;
+	link_add(&file->lane->files, &file->ready);
+	lane_update(file->team, file->lane);
+}
+
+static void requests_move(struct file *to, struct link *to_list, struct link *from)
+{
+	struct link *l;
+
+	for (l = from->next; l != from; l = l->next)
+		element(l, struct request, link)->file = to;
+	link_move_all(to_list, from);
+}
+
+/* @file has arrived and is @old once more. */
+static void merge(struct file *old, struct file *file)
+{
+	struct team *team = old->team;
+	struct request *req;
+	struct link *l;
+
+	requests_move(old, &old->waiting, &file->waiting);
+	requests_move(old, &old->held, &file->held);
+	for (l = team->cancelled.next; l != &team->cancelled; l = l->next) {
+		req = element(l, struct request, link);
+		if (req->file == file)
+			req->file = old;
+	}
+	old->refs += file->refs;
+	link_add(&old->extras, &file->link);
+	afsync_file_ready(old);
+}
+
+static void arrived(struct parcel *parcel)
+{
+	struct file *file = element(parcel, struct file, parcel), *old;
+	struct link *bucket = afsync_file_bucket(file->team, &file->id), *l;
+	int same;
+
+	for (l = bucket->next; l != bucket; l = l->next) {
+		old = element(l, struct file, link);
+		if (!same_id(old, file))
+			continue;
+		same = old->closing || parcel->fd < 0 || old->parcel.fd < 0 ? -1 :
+		       afsync_table_same(old->parcel.fd, parcel->fd);
+		if (same > 0) {
+			merge(old, file);
+			return;
+		}
+		if (same < 0)
+			file->behind = true;
+	}
+	file->arrived = true;
+	link_add(bucket, &file->link);
+	afsync_file_ready(file);
+}
+
+/* A queue for a descriptor that is about to be sent; NULL if there is no memory. */
+struct file *afsync_file_new(struct team *team, const struct file_id *id, bool syncfs)
+{
+	struct file *file = afsync_object_new(sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->lane = lane_get(team, id->lane);
+	if (!file->lane) {
+		afsync_object_free(file, sizeof(*file));
+		return NULL;
+	}
+	file->parcel.fd = -1;
+	file->parcel.arrived = arrived;
+	link_init(&file->parcel.sent);
+	link_init(&file->link);
+	link_init(&file->ready);
+	link_init(&file->waiting);
+	link_init(&file->held);
+	link_init(&file->extras);
+	file->team = team;
+	file->id = *id;
+	file->syncfs = syncfs;
+	return file;
+}
+
+/* One that was not sent, or that is an extra: nothing refers to it any more. */
+void afsync_file_undo(struct file *file)
+{
+	lane_put(file->lane);
+	afsync_object_free(file, sizeof(*file));
+}
+
+/* The next queue that a thread is to serve, or NULL. It counts as running. */
+struct file *afsync_file_take(struct team *team)
+{
+	struct lane *lane;
+	struct file *file;
+
+	if (link_empty(&team->lanes))
+		return NULL;
+	lane = element(team->lanes.next, struct lane, ready);
+	file = element(lane->files.next, struct file, ready);
+	link_del(&file->ready);
+	file->running = true;
+	lane->running++;
+	/* The other lanes come first now. */
+	lane_update(team, lane);
+	if (!link_empty(&team->lanes))
+		afsync_team_wake(team);
+	return file;
+}
+
+/* The oldest of those that could not be compared with @file is not behind any more. */
+static void let_next(struct file *file)
+{
+	struct link *bucket = afsync_file_bucket(file->team, &file->id), *l;
+	struct file *next;
+
+	for (l = bucket->next; l != bucket; l = l->next) {
+		next = element(l, struct file, link);
+		if (!same_id(next, file))
+			continue;
+		next->behind = false;
+		afsync_file_ready(next);
+		return;
+	}
+}
+
+/* The thread that took the queue has served it. Without requests the queue is freed. */
+void afsync_file_done(struct file *file)
+{
+	struct lane *lane = file->lane;
+	struct team *team = file->team;
+
+	lane->running--;
+	file->running = false;
+	lane_update(team, lane);
+	if (file->refs) {
+		afsync_file_ready(file);
+		return;
+	}
+	link_del(&file->ready);
+	link_del(&file->link);
+	let_next(file);
+	team->kept--;
+	afsync_file_undo(file);
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The lock of the threads' backend, what fork() does to it, and memory for what the lock
+ * protects.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "threads.h"
+
+/* Threads end when they have had nothing to do for so long. */
+#define IDLE_SECONDS	1
+
+#define STEP	64
+#define CLASSES	8
+#define SLAB	(16 * 1024)
+
+unsigned int afsync_generation;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static sigset_t forking;
+
+/* Of each size, a multiple of STEP, those that are free. */
+static struct spare {
+	struct spare *next;
+} *spares[CLASSES];
+
+/* The child of a fork finds all as it was between two changes. */
+static void before_fork(void)
+{
+	afsync_lock(&forking);
+}
+
+static void after_fork_parent(void)
+{
+	sigset_t saved = forking;
+
+	afsync_unlock(&saved);
+}
+
+static void after_fork_child(void)
+{
+	sigset_t saved = forking;
+
+	__atomic_add_fetch(&afsync_generation, 1, __ATOMIC_RELAXED);
+	afsync_team_forget();
+	afsync_unlock(&saved);
+}
+
+static void register_handlers(void)
+{
+	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+void afsync_lock(sigset_t *saved)
+{
+	sigset_t all;
+
+	pthread_once(&once, register_handlers);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, saved);
+	pthread_mutex_lock(&mutex);
+}
+
+void afsync_unlock(const sigset_t *saved)
+{
+	pthread_mutex_unlock(&mutex);
+	pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+/* For a call that may wait: lets go of the lock, with signals blocked as before. */
+void afsync_let_go(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+/* The same in the other direction; the first one of a thread whose signals are blocked. */
+void afsync_relock(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+void afsync_wait_for(pthread_cond_t *cond)
+{
+	pthread_cond_wait(cond, &mutex);
+}
+
+/* False if nobody signalled for a while. The clock of the condition is CLOCK_MONOTONIC. */
+bool afsync_wait_idle(pthread_cond_t *cond)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_SECONDS;
+	return !pthread_cond_timedwait(cond, &mutex, &until);
+}
+
+static size_t class_of(size_t size)
+{
+	return (size - 1) / STEP;
+}
+
+static struct spare *slab_cut(size_t class)
+{
+	size_t size = (class + 1) * STEP, at;
+	struct spare *list = NULL, *spare;
+	char *slab;
+
+	slab = mmap(NULL, SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slab == MAP_FAILED)
+		return NULL;
+	for (at = 0; at + size <= SLAB; at += size) {
+		spare = (struct spare *)(void *)(slab + at);
+		spare->next = list;
+		list = spare;
+	}
+	return list;
+}
+
+/* All zero; NULL if there is no memory. At most STEP * CLASSES bytes. */
+void *afsync_object_new(size_t size)
+{
+	size_t class = class_of(size);
+	struct spare *spare;
+
+	if (!spares[class])
+		spares[class] = slab_cut(class);
+	spare = spares[class];
+	if (!spare)
+		return NULL;
+	spares[class] = spare->next;
+	return memset(spare, 0, size);
+}
+
+/* The size is that of afsync_object_new(). */
+void afsync_object_free(void *object, size_t size)
+{
+	struct spare *spare = object;
+
+	spare->next = spares[class_of(size)];
+	spares[class_of(size)] = spare;
+}

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The team: threads with one table of descriptors, and the socket by which the program
+ * sends them descriptors.
+ *
+ * The first request makes a team of one thread. A thread that is about to wait for
+ * storage first sees to it that another one is there to receive and to start what else
+ * there is; so one thread is always idle or about to be, and however many syncs hang, a
+ * request for another filesystem is served. Threads end when they have been idle for a
+ * while; the last one stays as long as requests or bells of the program are in its table.
+ *
+ * A program may close our end of the socket, with all descriptors that it does not know.
+ * The team is lost then to the rings that have something there: they end with what they
+ * have. Other rings get another team.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "threads.h"
+
+#define STACK_SIZE	(128 << 10)
+/* What one message can carry. */
+#define MAX_PARCELS	253
+/* Descriptors of the team's table that are not kept for anybody. */
+#define SPARE_FDS	8
+/* Not the number of a standard stream that the program has closed. */
+#define FIRST_FD	3
+
+static struct team *current;
+/* The kernel, or a filter of system calls, lets no thread have a table of its own. */
+static bool impossible;
+/* Our end of the socket of a team that has ended. */
+static int old_send = -1;
+static ino_t old_inode;
+static unsigned int rings;
+
+/* What a message says; the descriptors are beside it. */
+struct letter {
+	struct parcel *first;
+	unsigned int nr;
+};
+
+static bool is_ours(int fd, ino_t inode)
+{
+	struct stat st;
+
+	return fd >= 0 && !fstat(fd, &st) && S_ISSOCK(st.st_mode) && st.st_ino == inode;
+}
+
+static void close_if_ours(int fd, ino_t inode)
+{
+	if (is_ours(fd, inode))
+		close(fd);
+}
+
+bool afsync_team_reachable(const struct team *team)
+{
+	return is_ours(team->send, team->inode);
+}
+
+/* Does a team do, or hold, anything? */
+bool afsync_team_busy(void)
+{
+	return current && current->pins;
+}
+
+/* Sending and receiving */
+
+/* 0, or a negative errno; nothing was sent then. */
+int afsync_team_send(struct team *team, struct parcel **parcels, const int *fds,
+		     unsigned int nr)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(MAX_PARCELS * sizeof(int))];
+	} control;
+	struct letter letter = { .first = parcels[0], .nr = nr };
+	struct iovec iov = { .iov_base = &letter, .iov_len = sizeof(letter) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(nr * sizeof(int)),
+	};
+	struct rlimit limit;
+	unsigned int i;
+
+	if (!afsync_team_reachable(team))
+		return -EBADF;
+	if (!getrlimit(RLIMIT_NOFILE, &limit) &&
+	    limit.rlim_cur < (rlim_t)team->kept + nr + SPARE_FDS)
+		return -EAGAIN;
+	control.header.cmsg_len = CMSG_LEN(nr * sizeof(int));
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(&control.header), fds, nr * sizeof(int));
+	if (sendmsg(team->send, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		/* Too many are under way, or there is no memory. */
+		return errno == EBADF ? -EBADF : -EAGAIN;
+	for (i = 0; i < nr; i++) {
+		parcels[i]->fd = -1;
+		link_add(&team->sent, &parcels[i]->sent);
+	}
+	team->kept += nr;
+	return 0;
+}
+
+static void arrive(struct team *team, int fd)
+{
+	struct parcel *parcel = element(team->sent.next, struct parcel, sent);
+
+	link_del(&parcel->sent);
+	parcel->fd = fd;
+	parcel->arrived(parcel);
+}
+
+/* Takes one message. What the program wrote into the socket by mistake is passed over. */
+static void receive_one(struct team *team)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(MAX_PARCELS * sizeof(int))];
+	} control;
+	struct letter letter = { 0 };
+	struct iovec iov = { .iov_base = &letter, .iov_len = sizeof(letter) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	unsigned int i, nr = 0;
+	struct cmsghdr *cmsg;
+	int fds[MAX_PARCELS];
+	long ret;
+
+	ret = syscall(SYS_recvmsg, team->receive, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	cmsg = ret < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
+		nr = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(cmsg), nr * sizeof(int));
+	}
+	if (ret > 0 && &letter.first->sent != team->sent.next) {
+		for (i = 0; i < nr; i++)
+			afsync_table_close(fds[i]);
+		return;
+	}
+	/* Fewer than were sent: the limit of open files was lowered meanwhile. */
+	for (i = 0; i < letter.nr; i++)
+		arrive(team, i < nr ? fds[i] : -1);
+	/* The socket has nothing: what was sent is lost, with the file of each. */
+	while (ret <= 0 && !link_empty(&team->sent))
+		arrive(team, -1);
+}
+
+static void receive(struct team *team)
+{
+	while (!link_empty(&team->sent))
+		receive_one(team);
+}
+
+/* Threads */
+
+static void attr_init(pthread_attr_t *attr, bool small)
+{
+	pthread_attr_init(attr);
+	pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
+	/* Not the caller's, which may be a real-time thread. */
+	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+	if (small)
+		pthread_attr_setstacksize(attr, STACK_SIZE < PTHREAD_STACK_MIN ?
+						PTHREAD_STACK_MIN : STACK_SIZE);
+}
+
+/* The caller has blocked all signals, and the thread inherits that. 0, or an errno. */
+static int thread_start(void *(*function)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int ret;
+
+	attr_init(&attr, true);
+	ret = pthread_create(&thread, &attr, function, arg);
+	pthread_attr_destroy(&attr);
+	if (ret == EINVAL) {
+		/* The program's thread-local memory is larger than that. */
+		attr_init(&attr, false);
+		ret = pthread_create(&thread, &attr, function, arg);
+		pthread_attr_destroy(&attr);
+	}
+	return ret;
+}
+
+/* Waits for work. False: the thread is to end. */
+static bool rest(struct team *team)
+{
+	bool woken = false;
+
+	if (!team->over || team->pins) {
+		team->idle++;
+		woken = afsync_wait_idle(&team->work);
+		team->idle--;
+	}
+	return woken || (team->pins && !team->idle);
+}
+
+static void serve(struct team *team)
+{
+	struct file *file;
+
+	for (;;) {
+		receive(team);
+		afsync_bell_bury(team);
+		if (!link_empty(&team->questions)) {
+			afsync_cancel_answer(team);
+			continue;
+		}
+		if (!link_empty(&team->cancelled)) {
+			afsync_sync_cancelled(team);
+			continue;
+		}
+		file = afsync_file_take(team);
+		if (file)
+			afsync_sync_file(file);
+		else if (!rest(team))
+			return;
+	}
+}
+
+/* A thread of the team ends, under the lock. The last one takes the team with it. */
+static void leave(struct team *team)
+{
+	if (--team->threads) {
+		afsync_let_go();
+		return;
+	}
+	if (current == team) {
+		current = NULL;
+		old_send = team->send;
+		old_inode = team->inode;
+	}
+	afsync_let_go();
+	afsync_table_close(team->receive);
+	pthread_cond_destroy(&team->work);
+	free(team);
+}
+
+static void *further_thread(void *arg)
+{
+	struct team *team = arg;
+
+	prctl(PR_SET_NAME, "afsync");
+	afsync_relock();
+	team->idle--;
+	serve(team);
+	leave(team);
+	return NULL;
+}
+
+/* Before a thread waits for storage: another one has to be there. May let go of the lock. */
+void afsync_team_call(struct team *team)
+{
+	int ret;
+
+	if (team->idle || team->starting)
+		return;
+	team->starting = true;
+	team->threads++;
+	/* It is idle until it has looked. */
+	team->idle++;
+	afsync_let_go();
+	ret = thread_start(further_thread, team);
+	afsync_relock();
+	team->starting = false;
+	if (ret) {
+		team->threads--;
+		team->idle--;
+	}
+}
+
+static void *first_thread(void *arg)
+{
+	struct team *team = arg;
+	struct copies copies;
+	int ret;
+
+	prctl(PR_SET_NAME, "afsync");
+	ret = afsync_table_make(team->receive, &team->first, &copies);
+	afsync_relock();
+	team->ready = true;
+	team->error = ret;
+	pthread_cond_broadcast(&team->work);
+	if (ret) {
+		afsync_let_go();
+		return NULL;
+	}
+	afsync_team_call(team);
+	afsync_let_go();
+	afsync_table_clean(&copies);
+	afsync_relock();
+	serve(team);
+	leave(team);
+	return NULL;
+}
+
+void afsync_team_wake(struct team *team)
+{
+	pthread_cond_signal(&team->work);
+}
+
+/* Making a team */
+
+static int socket_open(struct team *team)
+{
+	struct stat st;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return errno;
+	team->receive = ends[1];
+	team->send = ends[0];
+	if (ends[0] < FIRST_FD) {
+		team->send = fcntl(ends[0], F_DUPFD_CLOEXEC, FIRST_FD);
+		close(ends[0]);
+	}
+	if (fstat(team->send, &st)) {
+		close(ends[1]);
+		return EMFILE;
+	}
+	team->inode = st.st_ino;
+	return 0;
+}
+
+static struct team *team_alloc(const struct file_id *id)
+{
+	struct team *team = calloc(1, sizeof(*team));
+	pthread_condattr_t attr;
+	unsigned int i;
+
+	if (!team)
+		return NULL;
+	if (socket_open(team)) {
+		free(team);
+		return NULL;
+	}
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&team->work, &attr);
+	pthread_condattr_destroy(&attr);
+	link_init(&team->sent);
+	link_init(&team->lanes);
+	link_init(&team->all_lanes);
+	link_init(&team->cancelled);
+	link_init(&team->questions);
+	link_init(&team->dropped);
+	for (i = 0; i < FILE_BUCKETS; i++)
+		link_init(&team->files[i]);
+	team->first = *id;
+	team->threads = 1;
+	/* The caller's use, until it has pinned something. */
+	team->pins = 1;
+	return team;
+}
+
+static struct team *team_make(const struct file_id *id)
+{
+	struct team *team = team_alloc(id);
+	int ret, receive;
+
+	if (!team)
+		return NULL;
+	receive = team->receive;
+	ret = thread_start(first_thread, team);
+	while (!ret && !team->ready)
+		afsync_wait_for(&team->work);
+	if (!ret)
+		ret = team->error;
+	if (ret == ENOSYS || ret == EPERM)
+		impossible = true;
+	close(receive);
+	team->pins--;
+	if (!ret)
+		return team;
+	close(team->send);
+	pthread_cond_destroy(&team->work);
+	free(team);
+	return NULL;
+}
+
+/*
+ * The team of the process. NULL: there can be none. Lets go of the lock while it makes one.
+ */
+struct team *afsync_team_get(const struct file_id *id)
+{
+	struct team *team;
+
+	if (current && !afsync_team_reachable(current))
+		current = NULL;
+	if (current || impossible)
+		return current;
+	team = team_make(id);
+	if (!team)
+		return current;
+	if (current) {
+		/* Another thread was faster. */
+		close(team->send);
+		team->over = true;
+		afsync_team_wake(team);
+		return current;
+	}
+	close_if_ours(old_send, old_inode);
+	old_send = -1;
+	current = team;
+	return team;
+}
+
+void afsync_team_ring_begins(void)
+{
+	rings++;
+}
+
+/* After the last one the threads and the socket are not needed. */
+void afsync_team_ring_ends(void)
+{
+	if (--rings)
+		return;
+	close_if_ours(old_send, old_inode);
+	old_send = -1;
+	if (!current)
+		return;
+	close_if_ours(current->send, current->inode);
+	current->over = true;
+	pthread_cond_broadcast(&current->work);
+	current = NULL;
+}
+
+/* In the child of a fork: the threads, and what they hold, are the parent's. */
+void afsync_team_forget(void)
+{
+	if (current)
+		close_if_ours(current->send, current->inode);
+	close_if_ours(old_send, old_inode);
+	current = NULL;
+	old_send = -1;
+	rings = 0;
+}
+
+/* A ring has a request or a bell there. */
+void afsync_team_pin(struct afsync_ring *ring, struct team *team)
+{
+	team->pins++;
+	ring->threads->pins++;
+	ring->threads->team = team;
+}
+
+void afsync_team_unpin(struct afsync_ring *ring)
+{
+	ring->threads->team->pins--;
+	if (!--ring->threads->pins)
+		ring->threads->team = NULL;
+}

@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The threads' backend as the rest of the library sees it: making and ending a ring, and
+ * queueing what it submits. threads.h has the overview.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "threads.h"
+#include "ring.h"
+
+/* Requests that are queued in one go under the lock. */
+#define CHUNK		64
+
+/* Any thread; the reader may go on meanwhile. */
+unsigned int afsync_threads_unread(const struct afsync_ring *ring)
+{
+	uint32_t head = load_acquire(&ring->hdr->head);
+	uint32_t nr = load_relaxed(&ring->hdr->tail) - head;
+
+	/* A program that writes over the header must not lead us out of the ring. */
+	return nr < ring->entries ? nr : ring->entries;
+}
+
+/* The ring of a parent process: what it needs is not in this one. */
+static bool of_parent(const struct afsync_ring *ring)
+{
+	return ring->threads->generation !=
+	       __atomic_load_n(&afsync_generation, __ATOMIC_RELAXED);
+}
+
+/* Queueing */
+
+/* Some requests of one submit, and the queues that they go to. */
+struct chunk {
+	const struct afsync_sqe *sqes;
+	unsigned int nr;
+	struct file_id ids[CHUNK];
+	struct file *files[CHUNK];	/* of each request */
+	struct parcel *parcels[CHUNK];	/* of each descriptor */
+	int fds[CHUNK];
+	unsigned int nr_fds;
+};
+
+/* Looks at up to CHUNK requests. The error of the one that is refused, or 0. */
+static int chunk_check(struct chunk *chunk, const struct afsync_sqe *sqes, unsigned int nr)
+{
+	int ret = 0;
+
+	chunk->sqes = sqes;
+	chunk->nr_fds = 0;
+	for (chunk->nr = 0; !ret && chunk->nr < nr && chunk->nr < CHUNK; chunk->nr++)
+		ret = afsync_check_sqe(&sqes[chunk->nr], &chunk->ids[chunk->nr]);
+	if (ret)
+		chunk->nr--;
+	return ret;
+}
+
+/* The queue of an earlier request of the chunk that is for the same descriptor. */
+static struct file *chunk_find(const struct chunk *chunk, unsigned int i)
+{
+	const struct afsync_sqe *sqes = chunk->sqes;
+	unsigned int j;
+
+	for (j = i; j-- > 0; )
+		if (sqes[j].fd == sqes[i].fd &&
+		    chunk->files[j]->syncfs == (sqes[i].op == AFSYNC_OP_SYNCFS))
+			return chunk->files[j];
+	return NULL;
+}
+
+/* A queue for each descriptor. What there is no memory for is cut off. */
+static void chunk_make_files(struct chunk *chunk, struct team *team)
+{
+	struct file *file;
+	unsigned int i;
+
+	for (i = 0; i < chunk->nr; i++) {
+		file = chunk_find(chunk, i);
+		if (!file) {
+			file = afsync_file_new(team, &chunk->ids[i],
+					       chunk->sqes[i].op == AFSYNC_OP_SYNCFS);
+			if (!file)
+				break;
+			chunk->parcels[chunk->nr_fds] = &file->parcel;
+			chunk->fds[chunk->nr_fds++] = chunk->sqes[i].fd;
+		}
+		chunk->files[i] = file;
+	}
+	chunk->nr = i;
+}
+
+static void queue_one(struct afsync_ring *ring, const struct afsync_sqe *sqe,
+		      struct file *file)
+{
+	struct afsync_threads *threads = ring->threads;
+	struct request *req = element(threads->free.next, struct request, link);
+	bool held = sqe->flags & AFSYNC_SQE_HOLD;
+
+	link_del(&req->link);
+	req->ring = ring;
+	req->file = file;
+	req->user_data = sqe->user_data;
+	req->op = sqe->op;
+	req->ioprio = sqe->ioprio;
+	req->state = held ? REQUEST_HELD : REQUEST_WAITING;
+	link_add(held ? &file->held : &file->waiting, &req->link);
+	file->refs++;
+	threads->in_flight++;
+	afsync_team_pin(ring, file->team);
+}
+
+/* Queues the chunk, or the front of it. A negative errno: nothing of it was queued. */
+static int chunk_queue(struct afsync_ring *ring, struct chunk *chunk, struct team *team)
+{
+	unsigned int room = ring->entries - ring->threads->in_flight -
+			    afsync_threads_unread(ring);
+	unsigned int i;
+	int ret;
+
+	if (chunk->nr > room)
+		chunk->nr = room;
+	chunk_make_files(chunk, team);
+	if (!chunk->nr)
+		return -EAGAIN;
+	ret = afsync_team_send(team, chunk->parcels, chunk->fds, chunk->nr_fds);
+	if (ret) {
+		for (i = 0; i < chunk->nr_fds; i++)
+			afsync_file_undo(element(chunk->parcels[i], struct file, parcel));
+		return ret;
+	}
+	for (i = 0; i < chunk->nr; i++)
+		queue_one(ring, &chunk->sqes[i], chunk->files[i]);
+	return (int)chunk->nr;
+}
+
+static int requests_alloc(struct afsync_ring *ring)
+{
+	struct afsync_threads *threads = ring->threads;
+	uint32_t i;
+
+	if (threads->requests)
+		return 0;
+	threads->requests = calloc(ring->entries, sizeof(*threads->requests));
+	if (!threads->requests)
+		return -EAGAIN;
+	for (i = 0; i < ring->entries; i++)
+		link_add(&threads->free, &threads->requests[i].link);
+	return 0;
+}
+
+/*
+ * Queues all, or those before the first that is refused, whose error is in arg->error.
+ * Returns their number; -ENOSYS if there can be no team.
+ */
+static int queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
+{
+	const struct afsync_sqe *sqes = (const void *)(uintptr_t)arg->sqes;
+	struct team *team = NULL;
+	struct chunk chunk;
+	unsigned int done = 0;
+	sigset_t saved;
+	int ret = 0, refused = 0;
+
+	while (done < arg->nr && !refused) {
+		refused = chunk_check(&chunk, sqes + done, arg->nr - done);
+		if (!chunk.nr)
+			break;
+		afsync_lock(&saved);
+		team = ring->threads->team;
+		if (!team)
+			team = afsync_team_get(&chunk.ids[0]);
+		ret = team ? requests_alloc(ring) : -ENOSYS;
+		if (!ret)
+			ret = chunk_queue(ring, &chunk, team);
+		afsync_unlock(&saved);
+		if (ret == -ENOSYS && !done)
+			return ret;
+		if (ret < 0 || (unsigned int)ret < chunk.nr)
+			refused = ret < 0 ? ret : -EAGAIN;
+		if (ret > 0)
+			done += (unsigned int)ret;
+	}
+	arg->error = refused;
+	return (int)done;
+}
+
+static void wake_team(struct afsync_ring *ring)
+{
+	sigset_t saved;
+
+	afsync_lock(&saved);
+	if (ring->threads->team)
+		afsync_team_wake(ring->threads->team);
+	afsync_unlock(&saved);
+}
+
+static int submit_wait(struct afsync_ring *ring, const struct afsync_submit *arg)
+{
+	struct afsync_wait wait = {
+		.min_complete = arg->min_complete,
+		.flags = arg->wait_flags,
+		.timeout_ns = arg->timeout_ns,
+		.sigmask = arg->sigmask,
+	};
+
+	return afsync_threads_wait(ring, &wait);
+}
+
+static int threads_submit(struct afsync_ring *ring, struct afsync_submit *arg)
+{
+	int saved = errno, ret = -ENOSYS;
+
+	if (of_parent(ring))
+		return -EBADF;
+	arg->error = 0;
+	arg->wait_result = 0;
+	if (!afsync_here_wanted(ring, arg))
+		ret = queue_all(ring, arg);
+	if (ret == -ENOSYS)
+		ret = afsync_here_submit(ring, arg);
+	else
+		wake_team(ring);
+	if (!ret)
+		ret = arg->error;
+	if (ret == (int)arg->nr && arg->flags & AFSYNC_SUBMIT_WAIT)
+		arg->wait_result = submit_wait(ring, arg);
+	errno = saved;
+	return ret;
+}
+
+static int threads_wait(struct afsync_ring *ring, struct afsync_wait *arg)
+{
+	int saved = errno, ret;
+
+	ret = of_parent(ring) ? -EBADF : afsync_threads_wait(ring, arg);
+	errno = saved;
+	return ret;
+}
+
+static int threads_cancel(struct afsync_ring *ring, struct afsync_cancel *arg)
+{
+	int errno_was = errno, ret;
+	sigset_t saved;
+
+	if (of_parent(ring))
+		return -EBADF;
+	afsync_lock(&saved);
+	ret = afsync_cancel_requests(ring, arg);
+	afsync_unlock(&saved);
+	errno = errno_was;
+	return ret;
+}
+
+/* The held requests with the user data, which wait from now on. */
+static int start_held(struct afsync_ring *ring, uint64_t user_data)
+{
+	struct afsync_threads *threads = ring->threads;
+	struct request *req;
+	int started = 0;
+	uint32_t i;
+
+	for (i = 0; threads->requests && i < ring->entries; i++) {
+		req = &threads->requests[i];
+		if (req->state != REQUEST_HELD || req->user_data != user_data)
+			continue;
+		link_del(&req->link);
+		req->state = REQUEST_WAITING;
+		link_add(&req->file->waiting, &req->link);
+		afsync_file_ready(req->file);
+		started++;
+	}
+	if (started)
+		afsync_team_wake(threads->team);
+	return started ? started : -ENOENT;
+}
+
+static int threads_start(struct afsync_ring *ring, struct afsync_start *arg)
+{
+	sigset_t saved;
+	int ret;
+
+	if (of_parent(ring))
+		return -EBADF;
+	afsync_lock(&saved);
+	ret = start_held(ring, arg->user_data);
+	afsync_unlock(&saved);
+	return ret;
+}
+
+static int threads_eventfd(struct afsync_ring *ring, struct afsync_eventfd *arg)
+{
+	struct afsync_threads *threads = ring->threads;
+	int errno_was = errno, ret = 0;
+	sigset_t saved;
+
+	if (of_parent(ring))
+		return -EBADF;
+	if (arg->fd >= 0)
+		ret = afsync_check_eventfd(arg->fd);
+	afsync_lock(&saved);
+	if (ret)
+		goto unlock;
+	if (arg->fd >= 0)
+		ret = threads->eventfd ? -EBUSY :
+		      afsync_bell_new(ring, arg->fd, &threads->eventfd);
+	else if (threads->eventfd)
+		afsync_bell_drop(ring, &threads->eventfd);
+	else
+		ret = -ENXIO;
+unlock:
+	afsync_unlock(&saved);
+	errno = errno_was;
+	return ret;
+}
+
+static int threads_fd(struct afsync_ring *ring)
+{
+	struct afsync_threads *threads = ring->threads;
+	int errno_was = errno, ret = 0;
+	struct bell *bell;
+	sigset_t saved;
+
+	if (of_parent(ring))
+		return -EBADF;
+	afsync_lock(&saved);
+	bell = threads->poll;
+	if (!bell) {
+		ret = afsync_bell_new(ring, -1, &bell);
+		if (!ret && afsync_threads_unread(ring))
+			afsync_bell_ring(bell);
+		/* Pairs with the fence in threads_advanced(). */
+		if (!ret)
+			__atomic_store_n(&threads->poll, bell, __ATOMIC_SEQ_CST);
+	}
+	if (!ret)
+		ret = afsync_bell_fd(bell);
+	afsync_unlock(&saved);
+	errno = errno_was;
+	return ret;
+}
+
+/* An empty ring must not be readable. */
+static void threads_advanced(struct afsync_ring *ring)
+{
+	struct afsync_threads *threads = ring->threads;
+	int errno_was = errno;
+	sigset_t saved;
+
+	/* Either we see the bell, or who makes it sees that the ring is empty. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&threads->poll, __ATOMIC_ACQUIRE) || of_parent(ring) ||
+	    afsync_threads_unread(ring))
+		return;
+	afsync_lock(&saved);
+	if (!afsync_threads_unread(ring))
+		afsync_bell_clear(threads->poll);
+	afsync_unlock(&saved);
+	errno = errno_was;
+}
+
+static void ring_free(struct afsync_ring *ring)
+{
+	pthread_cond_destroy(&ring->threads->quiet);
+	free(ring->threads->requests);
+	free(ring->threads);
+	free(ring->hdr);
+}
+
+/* What waits is cancelled, what runs is waited for. */
+static void threads_exit(struct afsync_ring *ring)
+{
+	struct afsync_cancel all = { .match = AFSYNC_CANCEL_ALL };
+	struct afsync_threads *threads = ring->threads;
+	int errno_was = errno;
+	sigset_t saved;
+
+	afsync_lock(&saved);
+	if (!of_parent(ring)) {
+		afsync_cancel_requests(ring, &all);
+		while (threads->in_flight)
+			afsync_wait_for(&threads->quiet);
+		afsync_waiters_free(ring);
+		afsync_bell_drop(ring, &threads->eventfd);
+		afsync_bell_drop(ring, &threads->poll);
+		afsync_team_ring_ends();
+	}
+	afsync_unlock(&saved);
+	ring_free(ring);
+	errno = errno_was;
+}
+
+static const struct afsync_backend backend = {
+	.submit = threads_submit,
+	.wait = threads_wait,
+	.cancel = threads_cancel,
+	.start = threads_start,
+	.eventfd = threads_eventfd,
+	.fd = threads_fd,
+	.advanced = threads_advanced,
+	.exit = threads_exit,
+};
+
+/* The memory that the reader looks at, as the module would map it. */
+static struct afsync_ring_header *header_alloc(uint32_t entries)
+{
+	struct afsync_ring_header *hdr;
+
+	hdr = calloc(1, sizeof(*hdr) + entries * sizeof(struct afsync_cqe));
+	if (!hdr)
+		return NULL;
+	hdr->entries = entries;
+	hdr->mask = entries - 1;
+	hdr->cqes_offset = sizeof(*hdr);
+	return hdr;
+}
+
+static uint32_t round_up(uint32_t entries)
+{
+	uint32_t power = 1;
+
+	while (power < entries)
+		power *= 2;
+	return power;
+}
+
+int afsync_threads_open(unsigned int entries, unsigned int flags,
+			struct afsync_ring **ringp)
+{
+	struct afsync_ring_header *hdr = NULL;
+	struct afsync_threads *threads = NULL;
+	int errno_was = errno, ret = -ENOMEM;
+	sigset_t saved;
+
+	if (flags & AFSYNC_INIT_CLAMP && entries > AFSYNC_MAX_ENTRIES)
+		entries = AFSYNC_MAX_ENTRIES;
+	if (!entries || entries > AFSYNC_MAX_ENTRIES)
+		return -EINVAL;
+	hdr = header_alloc(round_up(entries));
+	threads = calloc(1, sizeof(*threads));
+	if (hdr && threads)
+		ret = afsync_ring_alloc(-1, hdr, 0, ringp);
+	if (ret) {
+		free(hdr);
+		free(threads);
+		errno = errno_was;
+		return ret;
+	}
+	(*ringp)->backend = &backend;
+	(*ringp)->threads = threads;
+	threads->ring = *ringp;
+	threads->run_inline = flags & AFSYNC_INIT_INLINE;
+	link_init(&threads->free);
+	link_init(&threads->notify);
+	link_init(&threads->waiters);
+	pthread_cond_init(&threads->quiet, NULL);
+	afsync_lock(&saved);
+	afsync_team_ring_begins();
+	threads->generation = afsync_generation;
+	afsync_unlock(&saved);
+	errno = errno_was;
+	return 0;
+}
+
+void afsync_threads_info(struct afsync_info *info)
+{
+	*info = (struct afsync_info){
+		.ops = 1U << AFSYNC_OP_FSYNC | 1U << AFSYNC_OP_FDATASYNC |
+		       1U << AFSYNC_OP_SYNCFS,
+		.sqe_flags = AFSYNC_SQE_WRITABLE | AFSYNC_SQE_HOLD,
+		.wait_flags = AFSYNC_WAIT_TIMEOUT | AFSYNC_WAIT_ABSTIME |
+			      AFSYNC_WAIT_SIGMASK,
+		.cancel_match = AFSYNC_CANCEL_USER_DATA | AFSYNC_CANCEL_FD |
+				AFSYNC_CANCEL_ALL,
+		.max_entries = AFSYNC_MAX_ENTRIES,
+		.max_user_requests = UINT_MAX,
+		.workers_per_fs = THREADS_PER_FS,
+	};
+}
