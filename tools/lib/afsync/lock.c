@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "threads.h"
+#include "ring.h"
 
 /* Threads end when they have had nothing to do for so long. */
 #define IDLE_SECONDS	1
@@ -21,7 +22,7 @@
 #define CLASSES	8
 #define SLAB	(16 * 1024)
 
-unsigned int afsync_generation;
+uint32_t afsync_generation;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -49,7 +50,7 @@ static void after_fork_child(void)
 {
 	sigset_t saved = forking;
 
-	__atomic_add_fetch(&afsync_generation, 1, __ATOMIC_RELAXED);
+	store_release(&afsync_generation, afsync_generation + 1);
 	afsync_team_forget();
 	afsync_unlock(&saved);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The words that library and kernel share. All atomic accesses of the library
- * are these three; their partners are in the module's ring.c.
+ * The words that the library shares with the kernel, and with its own threads outside their
+ * lock. All atomic accesses of the library are these; the kernel's partners of the first
+ * three are in the module's ring.c.
  *
  *	tail	the kernel stores it with release after the entry; load_acquire()
  *		makes the entry readable
@@ -39,6 +40,12 @@ static inline uint32_t load_acquire(const __u32 *p)
 static inline void store_release(__u32 *p, uint32_t v)
 {
 	atomic_store_explicit((_Atomic __u32 *)p, v, memory_order_release);
+}
+
+/* Between a store and a load: no thread sees the load done first. */
+static inline void full_fence(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 #endif /* AFSYNC_RING_H */

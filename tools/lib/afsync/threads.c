@@ -30,8 +30,7 @@ unsigned int afsync_threads_unread(const struct afsync_ring *ring)
 /* The ring of a parent process: what it needs is not in this one. */
 static bool of_parent(const struct afsync_ring *ring)
 {
-	return ring->threads->generation !=
-	       __atomic_load_n(&afsync_generation, __ATOMIC_RELAXED);
+	return ring->threads->generation != load_relaxed(&afsync_generation);
 }
 
 /* Queueing */
@@ -332,11 +331,12 @@ static int threads_fd(struct afsync_ring *ring)
 	bell = threads->poll;
 	if (!bell) {
 		ret = afsync_bell_new(ring, -1, &bell);
+		store_release(&threads->polled, !ret);
+		/* Pairs with the fence in threads_advanced(). */
+		full_fence();
 		if (!ret && afsync_threads_unread(ring))
 			afsync_bell_ring(bell);
-		/* Pairs with the fence in threads_advanced(). */
-		if (!ret)
-			__atomic_store_n(&threads->poll, bell, __ATOMIC_SEQ_CST);
+		threads->poll = bell;
 	}
 	if (!ret)
 		ret = afsync_bell_fd(bell);
@@ -353,12 +353,12 @@ static void threads_advanced(struct afsync_ring *ring)
 	sigset_t saved;
 
 	/* Either we see the bell, or who makes it sees that the ring is empty. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&threads->poll, __ATOMIC_ACQUIRE) || of_parent(ring) ||
+	full_fence();
+	if (!load_relaxed(&threads->polled) || of_parent(ring) ||
 	    afsync_threads_unread(ring))
 		return;
 	afsync_lock(&saved);
-	if (!afsync_threads_unread(ring))
+	if (!afsync_threads_unread(ring) && threads->poll)
 		afsync_bell_clear(threads->poll);
 	afsync_unlock(&saved);
 	errno = errno_was;

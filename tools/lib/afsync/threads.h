@@ -179,15 +179,16 @@ struct afsync_threads {
 	unsigned int in_flight;		/* requests without completion */
 	struct team *team;		/* NULL: no request and no bell of the ring is there */
 	unsigned int pins;
-	unsigned int generation;	/* another one: the ring is of a parent process */
+	uint32_t generation;		/* another one: the ring is of a parent process */
 	bool run_inline;
 	struct link waiters;
 	struct bell *eventfd;
-	struct bell *poll;		/* set under the lock; atomic for the reader */
+	struct bell *poll;
+	uint32_t polled;		/* there is one; atomic, for the reader */
 	pthread_cond_t quiet;		/* nothing is in flight */
 };
 
-extern unsigned int afsync_generation;	/* counts forks; atomic */
+extern uint32_t afsync_generation;	/* counts forks; atomic */
 
 /* threads.c */
 unsigned int afsync_threads_unread(const struct afsync_ring *ring);

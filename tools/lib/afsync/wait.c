@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "threads.h"
+#include "ring.h"
 
 #define NSEC_PER_SEC	1000000000LL
 
@@ -50,7 +51,7 @@ struct futex_word {
 /* What the kernel takes for a signal set. */
 #define SIGSET_SIZE	8
 
-static bool no_waitv;	/* atomic */
+static uint32_t no_waitv;	/* atomic */
 
 /* By a system call: that is the clock of the kernel's timeouts, whatever libc's says. */
 static int64_t now_ns(void)
@@ -90,11 +91,11 @@ static long futex_wait_until(uint32_t *word, int64_t until)
 
 	if (until == INT64_MAX)
 		return syscall(NR_FUTEX, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-	if (!__atomic_load_n(&no_waitv, __ATOMIC_RELAXED)) {
+	if (!load_relaxed(&no_waitv)) {
 		ret = syscall(SYS_futex_waitv, &wait, 1, 0, &ts, CLOCK_MONOTONIC);
 		if (ret >= 0 || (errno != ENOSYS && errno != EPERM))
 			return ret;
-		__atomic_store_n(&no_waitv, true, __ATOMIC_RELAXED);
+		store_release(&no_waitv, 1);
 	}
 	return syscall(NR_FUTEX, word, FUTEX_WAIT_BITSET_PRIVATE, 0, &ts, NULL,
 		       FUTEX_BITSET_MATCH_ANY);
@@ -148,7 +149,7 @@ static struct waiter *waiter_get(struct afsync_ring *ring, bool *again)
 static void waiter_put(struct waiter *w, bool again)
 {
 	if (again)
-		__atomic_store_n(&w->woken, 1, __ATOMIC_RELAXED);
+		store_release(&w->woken, 1);
 	else
 		w->tid = 0;
 }
@@ -168,9 +169,9 @@ void afsync_waiters_free(struct afsync_ring *ring)
 
 static void wake(struct waiter *w)
 {
-	if (__atomic_load_n(&w->woken, __ATOMIC_RELAXED))
+	if (load_relaxed(&w->woken))
 		return;
-	__atomic_store_n(&w->woken, 1, __ATOMIC_RELAXED);
+	store_release(&w->woken, 1);
 	syscall(NR_FUTEX, &w->woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	if (w->bell)
 		afsync_bell_ring(w->bell);
@@ -201,7 +202,7 @@ void afsync_notify(struct afsync_ring *ring)
 static int arm(struct afsync_ring *ring, struct waiter *w, const struct afsync_wait *arg)
 {
 	w->min = arg->min_complete;
-	__atomic_store_n(&w->woken, 0, __ATOMIC_RELAXED);
+	store_release(&w->woken, 0);
 	if (!(arg->flags & AFSYNC_WAIT_SIGMASK))
 		return 0;
 	if (w->bell && afsync_bell_fd(w->bell) < 0)
