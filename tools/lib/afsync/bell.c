@@ -70,19 +70,39 @@ static int pipe_open(struct bell *bell, int *write_end)
 	return 0;
 }
 
-/* Of @eventfd, or of a pipe if that is negative. 0, or a negative errno. */
+/* The team gets the end that it is to write to. 0, or a negative errno. */
+static int give_away(struct bell *bell, int fd)
+{
+	struct parcel *parcel = &bell->parcel;
+	int ret;
+
+	/* Who syncs in the calling thread rings in the program's table. */
+	if (!bell->team) {
+		bell->parcel.fd = bell->is_eventfd ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
+		bell->arrived = true;
+		return bell->parcel.fd < 0 ? -errno : 0;
+	}
+	ret = afsync_parcel_send(bell->team, &parcel, &fd, 1);
+	if (!bell->is_eventfd)
+		close(fd);
+	return ret;
+}
+
+/*
+ * Of @eventfd, or of a pipe if that is negative. 0, -EBADF if the team is lost, or -ENOMEM if
+ * there is no memory or no descriptor left.
+ */
 int afsync_bell_new(struct afsync_ring *ring, int eventfd, struct bell **bellp)
 {
 	static const struct file_id no_file;
 	struct team *team = ring->threads->team;
-	struct parcel *parcel;
 	struct bell *bell;
 	int ret, fd = eventfd;
 
 	if (!team)
 		team = afsync_team_get(&no_file);
-	if (!team)
-		return -EOPNOTSUPP;
+	if (!team && !afsync_team_impossible())
+		return -ENOMEM;
 	bell = afsync_object_new(sizeof(*bell));
 	if (!bell)
 		return -ENOMEM;
@@ -92,27 +112,22 @@ int afsync_bell_new(struct afsync_ring *ring, int eventfd, struct bell **bellp)
 	bell->parcel.arrived = arrived;
 	link_init(&bell->parcel.sent);
 	ret = bell->is_eventfd ? 0 : pipe_open(bell, &fd);
-	if (ret)
-		goto free_bell;
-	parcel = &bell->parcel;
-	ret = afsync_team_send(team, &parcel, &fd, 1);
-	if (!bell->is_eventfd)
-		close(fd);
-	if (ret)
-		goto close_pipe;
-	/* One pin is the ring's, one the bell's own: it is buried later. */
-	team->pins++;
-	afsync_team_pin(ring, team);
-	afsync_team_wake(team);
+	if (!ret)
+		ret = give_away(bell, fd);
+	if (ret) {
+		if (bell->fd >= 0)
+			close(bell->fd);
+		afsync_object_free(bell, sizeof(*bell));
+		return ret == -EBADF ? -EBADF : -ENOMEM;
+	}
+	if (team) {
+		/* One pin is the ring's, one the bell's own: it is buried later. */
+		team->pins++;
+		afsync_team_pin(ring, team);
+		afsync_team_wake(team);
+	}
 	*bellp = bell;
 	return 0;
-
-close_pipe:
-	if (bell->fd >= 0)
-		close(bell->fd);
-free_bell:
-	afsync_object_free(bell, sizeof(*bell));
-	return ret;
 }
 
 /* The reading end of its pipe in the program's table; -1 if the program has closed it. */
@@ -132,9 +147,14 @@ void afsync_bell_drop(struct afsync_ring *ring, struct bell **bellp)
 	if (!bell)
 		return;
 	*bellp = NULL;
-	afsync_team_unpin(ring);
 	if (!bell->is_eventfd && afsync_bell_fd(bell) >= 0)
 		close(bell->fd);
+	if (!bell->team) {
+		close(bell->parcel.fd);
+		afsync_object_free(bell, sizeof(*bell));
+		return;
+	}
+	afsync_team_unpin(ring);
 	bell->dropped = true;
 	if (bell->arrived)
 		link_add(&bell->team->dropped, &bell->parcel.sent);
@@ -152,7 +172,7 @@ static void eventfd_add(int fd)
 		syscall(SYS_write, fd, &one, sizeof(one));
 }
 
-/* In a thread of the team; it is rung on arrival if it has not arrived. */
+/* By who puts completions into the ring; on arrival if it has not arrived. */
 void afsync_bell_ring(struct bell *bell)
 {
 	if (!bell->arrived) {

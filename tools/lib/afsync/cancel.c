@@ -134,7 +134,7 @@ static int ask(struct afsync_ring *ring, struct afsync_cancel *arg,
 
 	link_init(&q.link);
 	link_init(&q.parcel.sent);
-	ret = afsync_team_send(team, &parcel, &arg->fd, 1);
+	ret = afsync_parcel_send(team, &parcel, &arg->fd, 1);
 	if (ret)
 		return ret;
 	/* Its team must stay until there is an answer. */

@@ -31,16 +31,18 @@ static bool quiet(const struct afsync_ring *ring)
 bool afsync_here_wanted(const struct afsync_ring *ring, const struct afsync_submit *arg)
 {
 	const struct afsync_sqe *first, *sqe;
+	bool syncfs;
 	unsigned int i;
 
 	if (!ring->threads->run_inline || !arg->nr || !(arg->flags & AFSYNC_SUBMIT_WAIT) ||
 	    arg->wait_flags)
 		return false;
 	first = sqe_at(arg, 0);
+	syncfs = first->op == AFSYNC_OP_SYNCFS;
 	for (i = 0; i < arg->nr; i++) {
 		sqe = sqe_at(arg, i);
 		if (sqe->fd != first->fd || sqe->flags & AFSYNC_SQE_HOLD || sqe->ioprio ||
-		    (sqe->op == AFSYNC_OP_SYNCFS) != (first->op == AFSYNC_OP_SYNCFS))
+		    syncfs != (sqe->op == AFSYNC_OP_SYNCFS))
 			return false;
 	}
 	return quiet(ring);

@@ -2,6 +2,10 @@
 /*
  * libafsync - asynchronous fsync: queue syncs, read their completions
  *
+ * The module afsync does the work where its device can be opened, and threads of the library
+ * where not. The functions are the same, and so is what they promise, but for the list under
+ * "Engines" below.
+ *
  * The names and manners are those of liburing:
  *
  *	struct afsync_ring *ring;
@@ -19,8 +23,8 @@
  *
  * Errors
  *	Functions return 0 or a count, or a negative errno. They never change
- *	errno, never print and never end the program. Each lists all errors that it
- *	can return. A ring pointer that is not from this library, or is used after
+ *	errno, never print (but see AFSYNC_VERBOSE) and never end the program. Each lists
+ *	all errors that it can return. A ring pointer that is not from this library, or is used after
  *	afsync_queue_exit(), and a NULL where none is allowed, are bugs of the
  *	caller and are not looked for.
  *	The descriptor of a ring belongs to the ring. A program that closes it all the same,
@@ -30,6 +34,28 @@
  *	(another ring's), and nothing is done. Below this is: the descriptor is lost. Before
  *	version 4 of the interface waiting and the eventfd functions do not tell another ring
  *	from this one.
+ *
+ * Engines
+ *	afsync_ring_engine() tells who syncs. With threads of the library
+ *	- requests for one open file are merged across the rings of the process, not across
+ *	  processes; two open files of one file are synced one by one,
+ *	- AFSYNC_SQE_DRAIN is refused with -EOPNOTSUPP,
+ *	- a file that its filesystem cannot sync, and a device that cannot, is taken, and
+ *	  completes with -EINVAL,
+ *	- the whole file is synced, whatever the range,
+ *	- the sync runs with the credentials that the process has then,
+ *	- a ring cannot be passed over fork(2), execve(2) or a socket,
+ *	- there is no limit for all processes of a user,
+ *	- before Linux 5.16, a wait with a timeout ends with -EINTR after a handler that was
+ *	  installed with SA_RESTART, too,
+ *	- where the kernel gives no thread a table of descriptors of its own (before Linux
+ *	  5.9, or by a seccomp(2) filter), afsync_submit() runs the syncs itself, and
+ *	  AFSYNC_SQE_HOLD is refused with -EOPNOTSUPP,
+ *	- where it does not say whether two descriptors are one open file (before Linux
+ *	  6.10, if kcmp(2) is forbidden), only requests of one afsync_submit() for one
+ *	  descriptor are merged, and afsync_cancel_fd() fails with -EOPNOTSUPP.
+ *	The environment variable AFSYNC_ENGINE, "device" or "threads", overrules the program;
+ *	with AFSYNC_VERBOSE there is a line on standard error if threads are used.
  *
  * Structs
  *	A struct that the library fills comes with its size, sizeof(*p), as in
@@ -134,21 +160,24 @@ struct afsync_ring;
  * @flags: AFSYNC_INIT_*
  *
  * Opens /dev/afsync. The descriptor is closed over execve(2) unless
- * AFSYNC_INIT_NO_CLOEXEC is given.
+ * AFSYNC_INIT_NO_CLOEXEC is given. Where it cannot be opened, because there is no module or
+ * no permission, threads of the library sync, unless AFSYNC_INIT_DEVICE is given. There are
+ * no threads, and no descriptors, before the first request.
  *
  * Threads: any. Blocking: short.
  *
  * Return: 0, or
  *	-EINVAL	@entries is 0, or above the limit without AFSYNC_INIT_CLAMP; or a flag is
  *		unknown, to the library or (AFSYNC_INIT_INLINE, before interface version 3)
- *		to the module
+ *		to the module; or both AFSYNC_INIT_DEVICE and AFSYNC_INIT_THREADS
+ *	-EMFILE, -ENFILE	too many open files, of the process or the system
+ *	-ENOMEM	out of memory
+ *	-EAGAIN	the process locks its memory (mlockall(2)) and is at the limit
+ * and with AFSYNC_INIT_DEVICE
  *	-ENOENT	there is no /dev/afsync: the module is not loaded
  *	-ENODEV, -ENXIO	/dev/afsync is there, but no module behind it
  *	-EACCES	no permission to open /dev/afsync
  *	-EPERM	no permission, by a device control group or a seccomp filter
- *	-EMFILE, -ENFILE	too many open files, of the process or the system
- *	-ENOMEM	out of memory
- *	-EAGAIN	the process locks its memory (mlockall(2)) and is at the limit
  *	-ENOTTY	/dev/afsync is something else
  */
 int afsync_queue_init(unsigned int entries, struct afsync_ring **ringp,
@@ -332,7 +361,7 @@ void afsync_sqe_set_ioprio(struct afsync_sqe *sqe, unsigned int ioprio);
  *		file that cannot be synced (pipe, socket, a ring)
  *	-EPERM	realtime priority without CAP_SYS_NICE or CAP_SYS_ADMIN
  *	-EOPNOTSUPP	AFSYNC_SQE_DRAIN on a file whose direct I/O the kernel
- *		cannot see
+ *		cannot see; with threads see "Engines"
  * or, and nothing was queued,
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
@@ -357,6 +386,7 @@ int afsync_submit(struct afsync_ring *ring);
  * Return: number of requests queued, or the errors of afsync_submit() and
  *	-EINVAL	@wait_nr is larger than afsync_ring_entries(); nothing queued
  *	-EINTR	nothing was prepared, and a signal handler ran
+ *	-ENOMEM	nothing was prepared, and as in afsync_wait_cqes()
  */
 int afsync_submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr);
 
@@ -381,6 +411,7 @@ int afsync_submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr);
  *		negative or has 1,000,000,000 nanoseconds or more; nothing queued
  *	-ETIME	nothing was prepared, and @ts is over
  *	-EINTR	nothing was prepared, and a signal handler ran
+ *	-ENOMEM	nothing was prepared, and as in afsync_wait_cqes()
  */
 int afsync_submit_and_wait_timeout(struct afsync_ring *ring,
 				   struct afsync_cqe **cqe_ptr,
@@ -407,6 +438,7 @@ int afsync_submit_and_wait_timeout(struct afsync_ring *ring,
  *		negative or has 1,000,000,000 nanoseconds or more; nothing queued
  *	-ETIME	nothing was prepared, and @until has come
  *	-EINTR	nothing was prepared, and a signal handler ran
+ *	-ENOMEM	nothing was prepared, and as in afsync_wait_cqes()
  */
 int afsync_submit_and_wait_until(struct afsync_ring *ring,
 				 struct afsync_cqe **cqe_ptr,
@@ -426,6 +458,7 @@ int afsync_submit_and_wait_until(struct afsync_ring *ring,
  * Return: 0 if the completions were there, or it did not wait, or
  *	-ETIME	the time was over
  *	-EINTR	a signal handler ran
+ *	-ENOMEM	as in afsync_wait_cqes()
  */
 int afsync_sq_wait_result(const struct afsync_ring *ring);
 
@@ -502,6 +535,7 @@ unsigned int afsync_peek_batch_cqe(struct afsync_ring *ring,
  *
  * Return: 0, or
  *	-EINTR	a signal handler ran
+ *	-ENOMEM	with threads: out of memory
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_wait_cqe(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr);
@@ -521,6 +555,7 @@ int afsync_wait_cqe(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr);
  *	-ETIME	@ts is over
  *	-EINTR	a signal handler ran
  *	-EINVAL	@ts is negative or has 1,000,000,000 nanoseconds or more
+ *	-ENOMEM	with threads: out of memory
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_wait_cqe_timeout(struct afsync_ring *ring,
@@ -549,6 +584,7 @@ int afsync_wait_cqe_timeout(struct afsync_ring *ring,
  *	-EINTR	a signal handler ran
  *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @ts is
  *		negative or has 1,000,000,000 nanoseconds or more
+ *	-ENOMEM	with threads: out of memory or, with a mask, descriptors
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_wait_cqes(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
@@ -574,6 +610,7 @@ int afsync_wait_cqes(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
  *	-EINTR	a signal handler ran
  *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @until is
  *		negative or has 1,000,000,000 nanoseconds or more
+ *	-ENOMEM	with threads: out of memory or, with a mask, descriptors
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_wait_cqes_until(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
@@ -694,6 +731,8 @@ int afsync_cancel(struct afsync_ring *ring, uint64_t user_data);
  *
  * Return: as afsync_cancel(), and
  *	-EBADF		@fd is not an open descriptor, or opened with O_PATH
+ *	-EAGAIN		with threads: out of descriptors
+ *	-EOPNOTSUPP	with threads: see "Engines"
  */
 int afsync_cancel_fd(struct afsync_ring *ring, int fd);
 
@@ -724,6 +763,7 @@ int afsync_cancel_all(struct afsync_ring *ring);
  * Return: as afsync_cancel(), and
  *	-EBADF		@fd is not an open descriptor, or opened with O_PATH
  *	-EINVAL		@match is 0, has an unknown bit, or AFSYNC_CANCEL_ALL and another
+ *	-EAGAIN, -EOPNOTSUPP	as in afsync_cancel_fd()
  */
 int afsync_cancel_match(struct afsync_ring *ring, unsigned int match,
 			uint64_t user_data, int fd, unsigned int *running);
@@ -768,6 +808,7 @@ int afsync_start(struct afsync_ring *ring, uint64_t user_data);
  *	-EBADF	@fd is not an open descriptor
  *	-EINVAL	@fd is not an eventfd
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
+ *	-ENOMEM	with threads: out of memory or descriptors
  */
 int afsync_register_eventfd(struct afsync_ring *ring, int fd);
 
@@ -791,7 +832,13 @@ int afsync_unregister_eventfd(struct afsync_ring *ring);
  * and for passing the ring to another process. It belongs to the ring: do not
  * close it.
  *
- * Threads: any. Never blocks. Cannot fail.
+ * With threads the descriptor is made by the first call, and from then on one thread stays.
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: the descriptor; or, with threads,
+ *	-ENOMEM	out of memory or descriptors
+ *	-EBADF	the descriptor is lost
  */
 int afsync_ring_fd(const struct afsync_ring *ring);
 
@@ -820,16 +867,17 @@ int afsync_ring_engine(const struct afsync_ring *ring);
  */
 
 /**
- * afsync_get_info() - what the module can do
+ * afsync_get_info() - what the module, or the library without it, can do
  * @info: [out] see struct afsync_info; untouched on failure
  * @size: sizeof(*@info), see above under "Structs"
  *
- * Opens /dev/afsync, asks, and closes it; no ring is needed.
+ * Opens /dev/afsync, asks, and closes it; no ring is needed. If afsync_queue_init() would make
+ * a ring with threads of the library, this is what those can do, and the version is 0.
  *
  * Threads: any. Blocking: short.
  *
- * Return: 0, or -ENOENT, -ENODEV, -ENXIO, -EACCES, -EPERM, -EMFILE, -ENFILE,
- * -ENOTTY as afsync_queue_init()
+ * Return: 0, or -EMFILE, -ENFILE as afsync_queue_init(), and if AFSYNC_ENGINE is "device"
+ * -ENOENT, -ENODEV, -ENXIO, -EACCES, -EPERM, -ENOTTY
  */
 int afsync_get_info(struct afsync_info *info, size_t size);
 

@@ -19,7 +19,8 @@ struct link {
 
 static inline void link_init(struct link *l)
 {
-	l->prev = l->next = l;
+	l->prev = l;
+	l->next = l;
 }
 
 static inline bool link_empty(const struct link *l)

@@ -136,7 +136,7 @@ static void say_engine(int error)
 	int saved = errno;
 
 	if (secure_getenv("AFSYNC_VERBOSE"))
-		fprintf(stderr, "afsync: " AFSYNC_DEVICE ": %s: syncing by threads of the library\n",
+		fprintf(stderr, "afsync: " AFSYNC_DEVICE ": %s: threads of the library sync\n",
 			error ? strerror(-error) : "not wanted");
 	errno = saved;
 }

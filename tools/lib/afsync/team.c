@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The team: threads with one table of descriptors, and the socket by which the program
- * sends them descriptors.
+ * The team: threads with one table of descriptors. parcel.c has the socket by which the
+ * program sends them descriptors.
  *
  * The first request makes a team of one thread. A thread that is about to wait for
  * storage first sees to it that another one is there to receive and to start what else
@@ -17,26 +17,14 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "threads.h"
 
 #define STACK_SIZE	(128 << 10)
-/* What one message can carry. */
-#define MAX_PARCELS	253
-/* Descriptors of the team's table that are not kept for anybody. */
-#define SPARE_FDS	8
-/* Not the number of a standard stream that the program has closed. */
-#define FIRST_FD	3
 
 static struct team *current;
 /* The kernel, or a filter of system calls, lets no thread have a table of its own. */
@@ -46,129 +34,16 @@ static int old_send = -1;
 static ino_t old_inode;
 static unsigned int rings;
 
-/* What a message says; the descriptors are beside it. */
-struct letter {
-	struct parcel *first;
-	unsigned int nr;
-};
-
-static bool is_ours(int fd, ino_t inode)
+/* There is none, and there will be none. */
+bool afsync_team_impossible(void)
 {
-	struct stat st;
-
-	return fd >= 0 && !fstat(fd, &st) && S_ISSOCK(st.st_mode) && st.st_ino == inode;
-}
-
-static void close_if_ours(int fd, ino_t inode)
-{
-	if (is_ours(fd, inode))
-		close(fd);
-}
-
-bool afsync_team_reachable(const struct team *team)
-{
-	return is_ours(team->send, team->inode);
+	return impossible;
 }
 
 /* Does a team do, or hold, anything? */
 bool afsync_team_busy(void)
 {
 	return current && current->pins;
-}
-
-/* Sending and receiving */
-
-/* 0, or a negative errno; nothing was sent then. */
-int afsync_team_send(struct team *team, struct parcel **parcels, const int *fds,
-		     unsigned int nr)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(MAX_PARCELS * sizeof(int))];
-	} control;
-	struct letter letter = { .first = parcels[0], .nr = nr };
-	struct iovec iov = { .iov_base = &letter, .iov_len = sizeof(letter) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = CMSG_SPACE(nr * sizeof(int)),
-	};
-	struct rlimit limit;
-	unsigned int i;
-
-	if (!afsync_team_reachable(team))
-		return -EBADF;
-	if (!getrlimit(RLIMIT_NOFILE, &limit) &&
-	    limit.rlim_cur < (rlim_t)team->kept + nr + SPARE_FDS)
-		return -EAGAIN;
-	control.header.cmsg_len = CMSG_LEN(nr * sizeof(int));
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	memcpy(CMSG_DATA(&control.header), fds, nr * sizeof(int));
-	if (sendmsg(team->send, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		/* Too many are under way, or there is no memory. */
-		return errno == EBADF ? -EBADF : -EAGAIN;
-	for (i = 0; i < nr; i++) {
-		parcels[i]->fd = -1;
-		link_add(&team->sent, &parcels[i]->sent);
-	}
-	team->kept += nr;
-	return 0;
-}
-
-static void arrive(struct team *team, int fd)
-{
-	struct parcel *parcel = element(team->sent.next, struct parcel, sent);
-
-	link_del(&parcel->sent);
-	parcel->fd = fd;
-	parcel->arrived(parcel);
-}
-
-/* Takes one message. What the program wrote into the socket by mistake is passed over. */
-static void receive_one(struct team *team)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(MAX_PARCELS * sizeof(int))];
-	} control;
-	struct letter letter = { 0 };
-	struct iovec iov = { .iov_base = &letter, .iov_len = sizeof(letter) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	unsigned int i, nr = 0;
-	struct cmsghdr *cmsg;
-	int fds[MAX_PARCELS];
-	long ret;
-
-	ret = syscall(SYS_recvmsg, team->receive, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	cmsg = ret < 0 ? NULL : CMSG_FIRSTHDR(&msg);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
-		nr = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(fds, CMSG_DATA(cmsg), nr * sizeof(int));
-	}
-	if (ret > 0 && &letter.first->sent != team->sent.next) {
-		for (i = 0; i < nr; i++)
-			afsync_table_close(fds[i]);
-		return;
-	}
-	/* Fewer than were sent: the limit of open files was lowered meanwhile. */
-	for (i = 0; i < letter.nr; i++)
-		arrive(team, i < nr ? fds[i] : -1);
-	/* The socket has nothing: what was sent is lost, with the file of each. */
-	while (ret <= 0 && !link_empty(&team->sent))
-		arrive(team, -1);
-}
-
-static void receive(struct team *team)
-{
-	while (!link_empty(&team->sent))
-		receive_one(team);
 }
 
 /* Threads */
@@ -221,7 +96,7 @@ static void serve(struct team *team)
 	struct file *file;
 
 	for (;;) {
-		receive(team);
+		afsync_parcel_receive(team);
 		afsync_bell_bury(team);
 		if (!link_empty(&team->questions)) {
 			afsync_cancel_answer(team);
@@ -322,27 +197,6 @@ void afsync_team_wake(struct team *team)
 
 /* Making a team */
 
-static int socket_open(struct team *team)
-{
-	struct stat st;
-	int ends[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-		return errno;
-	team->receive = ends[1];
-	team->send = ends[0];
-	if (ends[0] < FIRST_FD) {
-		team->send = fcntl(ends[0], F_DUPFD_CLOEXEC, FIRST_FD);
-		close(ends[0]);
-	}
-	if (fstat(team->send, &st)) {
-		close(ends[1]);
-		return EMFILE;
-	}
-	team->inode = st.st_ino;
-	return 0;
-}
-
 static struct team *team_alloc(const struct file_id *id)
 {
 	struct team *team = calloc(1, sizeof(*team));
@@ -351,7 +205,7 @@ static struct team *team_alloc(const struct file_id *id)
 
 	if (!team)
 		return NULL;
-	if (socket_open(team)) {
+	if (afsync_parcel_open(team)) {
 		free(team);
 		return NULL;
 	}
@@ -420,7 +274,7 @@ struct team *afsync_team_get(const struct file_id *id)
 		afsync_team_wake(team);
 		return current;
 	}
-	close_if_ours(old_send, old_inode);
+	afsync_parcel_close(old_send, old_inode);
 	old_send = -1;
 	current = team;
 	return team;
@@ -436,11 +290,11 @@ void afsync_team_ring_ends(void)
 {
 	if (--rings)
 		return;
-	close_if_ours(old_send, old_inode);
+	afsync_parcel_close(old_send, old_inode);
 	old_send = -1;
 	if (!current)
 		return;
-	close_if_ours(current->send, current->inode);
+	afsync_parcel_close(current->send, current->inode);
 	current->over = true;
 	pthread_cond_broadcast(&current->work);
 	current = NULL;
@@ -450,8 +304,8 @@ void afsync_team_ring_ends(void)
 void afsync_team_forget(void)
 {
 	if (current)
-		close_if_ours(current->send, current->inode);
-	close_if_ours(old_send, old_inode);
+		afsync_parcel_close(current->send, current->inode);
+	afsync_parcel_close(old_send, old_inode);
 	current = NULL;
 	old_send = -1;
 	rings = 0;

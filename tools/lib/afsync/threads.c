@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The threads' backend as the rest of the library sees it: making and ending a ring, and
- * queueing what it submits. threads.h has the overview.
+ * The threads' backend as the rest of the library sees it. threads.h has the overview.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -9,13 +8,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "threads.h"
 #include "ring.h"
-
-/* Requests that are queued in one go under the lock. */
-#define CHUNK		64
 
 /* Any thread; the reader may go on meanwhile. */
 unsigned int afsync_threads_unread(const struct afsync_ring *ring)
@@ -31,162 +26,6 @@ unsigned int afsync_threads_unread(const struct afsync_ring *ring)
 static bool of_parent(const struct afsync_ring *ring)
 {
 	return ring->threads->generation != load_relaxed(&afsync_generation);
-}
-
-/* Queueing */
-
-/* Some requests of one submit, and the queues that they go to. */
-struct chunk {
-	const struct afsync_sqe *sqes;
-	unsigned int nr;
-	struct file_id ids[CHUNK];
-	struct file *files[CHUNK];	/* of each request */
-	struct parcel *parcels[CHUNK];	/* of each descriptor */
-	int fds[CHUNK];
-	unsigned int nr_fds;
-};
-
-/* Looks at up to CHUNK requests. The error of the one that is refused, or 0. */
-static int chunk_check(struct chunk *chunk, const struct afsync_sqe *sqes, unsigned int nr)
-{
-	int ret = 0;
-
-	chunk->sqes = sqes;
-	chunk->nr_fds = 0;
-	for (chunk->nr = 0; !ret && chunk->nr < nr && chunk->nr < CHUNK; chunk->nr++)
-		ret = afsync_check_sqe(&sqes[chunk->nr], &chunk->ids[chunk->nr]);
-	if (ret)
-		chunk->nr--;
-	return ret;
-}
-
-/* The queue of an earlier request of the chunk that is for the same descriptor. */
-static struct file *chunk_find(const struct chunk *chunk, unsigned int i)
-{
-	const struct afsync_sqe *sqes = chunk->sqes;
-	unsigned int j;
-
-	for (j = i; j-- > 0; )
-		if (sqes[j].fd == sqes[i].fd &&
-		    chunk->files[j]->syncfs == (sqes[i].op == AFSYNC_OP_SYNCFS))
-			return chunk->files[j];
-	return NULL;
-}
-
-/* A queue for each descriptor. What there is no memory for is cut off. */
-static void chunk_make_files(struct chunk *chunk, struct team *team)
-{
-	struct file *file;
-	unsigned int i;
-
-	for (i = 0; i < chunk->nr; i++) {
-		file = chunk_find(chunk, i);
-		if (!file) {
-			file = afsync_file_new(team, &chunk->ids[i],
-					       chunk->sqes[i].op == AFSYNC_OP_SYNCFS);
-			if (!file)
-				break;
-			chunk->parcels[chunk->nr_fds] = &file->parcel;
-			chunk->fds[chunk->nr_fds++] = chunk->sqes[i].fd;
-		}
-		chunk->files[i] = file;
-	}
-	chunk->nr = i;
-}
-
-static void queue_one(struct afsync_ring *ring, const struct afsync_sqe *sqe,
-		      struct file *file)
-{
-	struct afsync_threads *threads = ring->threads;
-	struct request *req = element(threads->free.next, struct request, link);
-	bool held = sqe->flags & AFSYNC_SQE_HOLD;
-
-	link_del(&req->link);
-	req->ring = ring;
-	req->file = file;
-	req->user_data = sqe->user_data;
-	req->op = sqe->op;
-	req->ioprio = sqe->ioprio;
-	req->state = held ? REQUEST_HELD : REQUEST_WAITING;
-	link_add(held ? &file->held : &file->waiting, &req->link);
-	file->refs++;
-	threads->in_flight++;
-	afsync_team_pin(ring, file->team);
-}
-
-/* Queues the chunk, or the front of it. A negative errno: nothing of it was queued. */
-static int chunk_queue(struct afsync_ring *ring, struct chunk *chunk, struct team *team)
-{
-	unsigned int room = ring->entries - ring->threads->in_flight -
-			    afsync_threads_unread(ring);
-	unsigned int i;
-	int ret;
-
-	if (chunk->nr > room)
-		chunk->nr = room;
-	chunk_make_files(chunk, team);
-	if (!chunk->nr)
-		return -EAGAIN;
-	ret = afsync_team_send(team, chunk->parcels, chunk->fds, chunk->nr_fds);
-	if (ret) {
-		for (i = 0; i < chunk->nr_fds; i++)
-			afsync_file_undo(element(chunk->parcels[i], struct file, parcel));
-		return ret;
-	}
-	for (i = 0; i < chunk->nr; i++)
-		queue_one(ring, &chunk->sqes[i], chunk->files[i]);
-	return (int)chunk->nr;
-}
-
-static int requests_alloc(struct afsync_ring *ring)
-{
-	struct afsync_threads *threads = ring->threads;
-	uint32_t i;
-
-	if (threads->requests)
-		return 0;
-	threads->requests = calloc(ring->entries, sizeof(*threads->requests));
-	if (!threads->requests)
-		return -EAGAIN;
-	for (i = 0; i < ring->entries; i++)
-		link_add(&threads->free, &threads->requests[i].link);
-	return 0;
-}
-
-/*
- * Queues all, or those before the first that is refused, whose error is in arg->error.
- * Returns their number; -ENOSYS if there can be no team.
- */
-static int queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
-{
-	const struct afsync_sqe *sqes = (const void *)(uintptr_t)arg->sqes;
-	struct team *team = NULL;
-	struct chunk chunk;
-	unsigned int done = 0;
-	sigset_t saved;
-	int ret = 0, refused = 0;
-
-	while (done < arg->nr && !refused) {
-		refused = chunk_check(&chunk, sqes + done, arg->nr - done);
-		if (!chunk.nr)
-			break;
-		afsync_lock(&saved);
-		team = ring->threads->team;
-		if (!team)
-			team = afsync_team_get(&chunk.ids[0]);
-		ret = team ? requests_alloc(ring) : -ENOSYS;
-		if (!ret)
-			ret = chunk_queue(ring, &chunk, team);
-		afsync_unlock(&saved);
-		if (ret == -ENOSYS && !done)
-			return ret;
-		if (ret < 0 || (unsigned int)ret < chunk.nr)
-			refused = ret < 0 ? ret : -EAGAIN;
-		if (ret > 0)
-			done += (unsigned int)ret;
-	}
-	arg->error = refused;
-	return (int)done;
 }
 
 static void wake_team(struct afsync_ring *ring)
@@ -220,7 +59,7 @@ static int threads_submit(struct afsync_ring *ring, struct afsync_submit *arg)
 	arg->error = 0;
 	arg->wait_result = 0;
 	if (!afsync_here_wanted(ring, arg))
-		ret = queue_all(ring, arg);
+		ret = afsync_queue_all(ring, arg);
 	if (ret == -ENOSYS)
 		ret = afsync_here_submit(ring, arg);
 	else
@@ -256,29 +95,6 @@ static int threads_cancel(struct afsync_ring *ring, struct afsync_cancel *arg)
 	return ret;
 }
 
-/* The held requests with the user data, which wait from now on. */
-static int start_held(struct afsync_ring *ring, uint64_t user_data)
-{
-	struct afsync_threads *threads = ring->threads;
-	struct request *req;
-	int started = 0;
-	uint32_t i;
-
-	for (i = 0; threads->requests && i < ring->entries; i++) {
-		req = &threads->requests[i];
-		if (req->state != REQUEST_HELD || req->user_data != user_data)
-			continue;
-		link_del(&req->link);
-		req->state = REQUEST_WAITING;
-		link_add(&req->file->waiting, &req->link);
-		afsync_file_ready(req->file);
-		started++;
-	}
-	if (started)
-		afsync_team_wake(threads->team);
-	return started ? started : -ENOENT;
-}
-
 static int threads_start(struct afsync_ring *ring, struct afsync_start *arg)
 {
 	sigset_t saved;
@@ -287,7 +103,7 @@ static int threads_start(struct afsync_ring *ring, struct afsync_start *arg)
 	if (of_parent(ring))
 		return -EBADF;
 	afsync_lock(&saved);
-	ret = start_held(ring, arg->user_data);
+	ret = afsync_queue_held(ring, arg->user_data);
 	afsync_unlock(&saved);
 	return ret;
 }

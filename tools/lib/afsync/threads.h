@@ -4,7 +4,9 @@
  *
  *	threads.c	what the functions of the library ask for
  *	check.c		may this request be queued, and of what file is it?
- *	team.c		the threads, and the socket by which they get descriptors
+ *	queue.c		queues what a ring submits
+ *	parcel.c	sends descriptors to the threads
+ *	team.c		the threads
  *	table.c		the threads' table of descriptors
  *	file.c		queues of requests, one per open file, and the limit of a filesystem
  *	sync.c		one sync for all that wait, and the completions
@@ -190,6 +192,10 @@ struct afsync_threads {
 
 extern uint32_t afsync_generation;	/* counts forks; atomic */
 
+/* queue.c; the first one without the lock */
+int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg);
+int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data);
+
 /* threads.c */
 unsigned int afsync_threads_unread(const struct afsync_ring *ring);
 
@@ -214,10 +220,8 @@ void afsync_object_free(void *object, size_t size);
 
 /* team.c */
 struct team *afsync_team_get(const struct file_id *id);
-bool afsync_team_reachable(const struct team *team);
+bool afsync_team_impossible(void);
 bool afsync_team_busy(void);
-int afsync_team_send(struct team *team, struct parcel **parcels, const int *fds,
-		     unsigned int nr);
 void afsync_team_wake(struct team *team);
 void afsync_team_call(struct team *team);
 void afsync_team_ring_begins(void);
@@ -225,6 +229,14 @@ void afsync_team_ring_ends(void);
 void afsync_team_forget(void);
 void afsync_team_pin(struct afsync_ring *ring, struct team *team);
 void afsync_team_unpin(struct afsync_ring *ring);
+
+/* parcel.c */
+int afsync_parcel_open(struct team *team);
+void afsync_parcel_close(int fd, ino_t inode);
+bool afsync_team_reachable(const struct team *team);
+int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fds,
+		       unsigned int nr);
+void afsync_parcel_receive(struct team *team);
 
 /* table.c */
 int afsync_table_make(int receive, const struct file_id *id, struct copies *copies);

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The socket by which the program sends descriptors to its team.
+ *
+ * A message and its parcels are sent, and received, in one step under the lock. So the
+ * parcels in team->sent are those of the messages in the socket, in the same order.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "threads.h"
+
+/* What one message can carry. */
+#define MAX_PARCELS	253
+/* Descriptors of the team's table that are not kept for anybody. */
+#define SPARE_FDS	8
+/* Not the number of a standard stream that the program has closed. */
+#define FIRST_FD	3
+
+/* What a message says; the descriptors are beside it. */
+struct letter {
+	struct parcel *first;
+	unsigned int nr;
+};
+
+static bool is_ours(int fd, ino_t inode)
+{
+	struct stat st;
+
+	return fd >= 0 && !fstat(fd, &st) && S_ISSOCK(st.st_mode) && st.st_ino == inode;
+}
+
+/* Closes our end, unless the program has done so. */
+void afsync_parcel_close(int fd, ino_t inode)
+{
+	if (is_ours(fd, inode))
+		close(fd);
+}
+
+bool afsync_team_reachable(const struct team *team)
+{
+	return is_ours(team->send, team->inode);
+}
+
+/* 0, or an errno. */
+int afsync_parcel_open(struct team *team)
+{
+	struct stat st;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return errno;
+	team->receive = ends[1];
+	team->send = ends[0];
+	if (ends[0] < FIRST_FD) {
+		team->send = fcntl(ends[0], F_DUPFD_CLOEXEC, FIRST_FD);
+		close(ends[0]);
+	}
+	if (fstat(team->send, &st)) {
+		close(ends[1]);
+		return EMFILE;
+	}
+	team->inode = st.st_ino;
+	return 0;
+}
+
+/* 0, or a negative errno; nothing was sent then. */
+int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fds,
+		       unsigned int nr)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(MAX_PARCELS * sizeof(int))];
+	} control;
+	struct letter letter = { .first = parcels[0], .nr = nr };
+	struct iovec iov = { .iov_base = &letter, .iov_len = sizeof(letter) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(nr * sizeof(int)),
+	};
+	struct rlimit limit;
+	unsigned int i;
+
+	if (!afsync_team_reachable(team))
+		return -EBADF;
+	if (!getrlimit(RLIMIT_NOFILE, &limit) &&
+	    limit.rlim_cur < (rlim_t)team->kept + nr + SPARE_FDS)
+		return -EAGAIN;
+	control.header.cmsg_len = CMSG_LEN(nr * sizeof(int));
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(&control.header), fds, nr * sizeof(int));
+	if (sendmsg(team->send, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		/* Too many are under way, or there is no memory. */
+		return errno == EBADF ? -EBADF : -EAGAIN;
+	for (i = 0; i < nr; i++) {
+		parcels[i]->fd = -1;
+		link_add(&team->sent, &parcels[i]->sent);
+	}
+	team->kept += nr;
+	return 0;
+}
+
+static void arrive(struct team *team, int fd)
+{
+	struct parcel *parcel = element(team->sent.next, struct parcel, sent);
+
+	link_del(&parcel->sent);
+	parcel->fd = fd;
+	parcel->arrived(parcel);
+}
+
+/* Takes one message. What the program wrote into the socket by mistake is passed over. */
+static void receive_one(struct team *team)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(MAX_PARCELS * sizeof(int))];
+	} control;
+	struct letter letter = { 0 };
+	struct iovec iov = { .iov_base = &letter, .iov_len = sizeof(letter) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	unsigned int i, nr = 0;
+	struct cmsghdr *cmsg;
+	int fds[MAX_PARCELS];
+	long ret;
+
+	ret = syscall(SYS_recvmsg, team->receive, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	cmsg = ret < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
+		nr = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(cmsg), nr * sizeof(int));
+	}
+	if (ret > 0 && &letter.first->sent != team->sent.next) {
+		for (i = 0; i < nr; i++)
+			afsync_table_close(fds[i]);
+		return;
+	}
+	/* Fewer than were sent: the limit of open files was lowered meanwhile. */
+	for (i = 0; i < letter.nr; i++)
+		arrive(team, i < nr ? fds[i] : -1);
+	/* The socket has nothing: what was sent is lost, with the file of each. */
+	while (ret <= 0 && !link_empty(&team->sent))
+		arrive(team, -1);
+}
+
+/* Takes all that was sent. */
+void afsync_parcel_receive(struct team *team)
+{
+	while (!link_empty(&team->sent))
+		receive_one(team);
+}
