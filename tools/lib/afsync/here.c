@@ -41,8 +41,9 @@ bool afsync_here_wanted(const struct afsync_ring *ring, const struct afsync_subm
 	syncfs = first->op == AFSYNC_OP_SYNCFS;
 	for (i = 0; i < arg->nr; i++) {
 		sqe = sqe_at(arg, i);
-		if (sqe->fd != first->fd || sqe->flags & AFSYNC_SQE_HOLD || sqe->ioprio ||
-		    syncfs != (sqe->op == AFSYNC_OP_SYNCFS))
+		if (sqe->fd != first->fd || sqe->flags & AFSYNC_SQE_HOLD || sqe->ioprio)
+			return false;
+		if (syncfs != (sqe->op == AFSYNC_OP_SYNCFS))
 			return false;
 	}
 	return quiet(ring);

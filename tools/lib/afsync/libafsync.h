@@ -24,8 +24,8 @@
  * Errors
  *	Functions return 0 or a count, or a negative errno. They never change
  *	errno, never print (but see AFSYNC_VERBOSE) and never end the program. Each lists
- *	all errors that it can return. A ring pointer that is not from this library, or is used after
- *	afsync_queue_exit(), and a NULL where none is allowed, are bugs of the
+ *	all errors that it can return. A ring pointer that is not from this library, or is
+ *	used after afsync_queue_exit(), and a NULL where none is allowed, are bugs of the
  *	caller and are not looked for.
  *	The descriptor of a ring belongs to the ring. A program that closes it all the same,
  *	with all descriptors that it does not know, perhaps, harms no other file: each
