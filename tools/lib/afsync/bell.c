@@ -133,11 +133,7 @@ int afsync_bell_new(struct afsync_ring *ring, int eventfd, struct bell **bellp)
 /* The reading end of its pipe in the program's table; -1 if the program has closed it. */
 int afsync_bell_fd(const struct bell *bell)
 {
-	struct stat st;
-
-	if (fstat(bell->fd, &st) || !S_ISFIFO(st.st_mode) || st.st_ino != bell->inode)
-		return -1;
-	return bell->fd;
+	return afsync_check_is(bell->fd, S_IFIFO, bell->inode) ? bell->fd : -1;
 }
 
 void afsync_bell_drop(struct afsync_ring *ring, struct bell **bellp)

@@ -65,22 +65,46 @@ static int check_range(const struct afsync_sqe *sqe)
 	return 0;
 }
 
+static uint64_t device_of(uint32_t major, uint32_t minor)
+{
+	return (uint64_t)major << 32 | minor;
+}
+
+/*
+ * As fstat(2), of what the kernel knows already: a server that does not answer must not
+ * hold the caller up. False if it is no descriptor.
+ */
+static bool stat_known(int fd, struct statx *st)
+{
+	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, st);
+}
+
+/* Is the descriptor still that file of ours? The program may have closed it. */
+bool afsync_check_is(int fd, mode_t type, ino_t inode)
+{
+	struct statx st;
+
+	return fd >= 0 && stat_known(fd, &st) && (st.stx_mode & S_IFMT) == type &&
+	       st.stx_ino == inode;
+}
+
 /* What can be told of the file of a descriptor; 0, -EBADF, or -EINVAL for a pipe or socket. */
 int afsync_check_fd(int fd, unsigned int flags, struct file_id *id)
 {
 	int mode = fcntl(fd, F_GETFL);
-	struct stat st;
+	struct statx st;
 
-	if (mode < 0 || mode & O_PATH || fstat(fd, &st))
+	if (mode < 0 || mode & O_PATH || !stat_known(fd, &st))
 		return -EBADF;
 	/* Files of no type are those of the kernel itself: eventfds, rings ... */
-	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || !(st.st_mode & S_IFMT))
+	if (S_ISFIFO(st.stx_mode) || S_ISSOCK(st.stx_mode) || !(st.stx_mode & S_IFMT))
 		return -EINVAL;
 	if (flags & AFSYNC_SQE_WRITABLE && (mode & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
-	id->dev = st.st_dev;
-	id->inode = st.st_ino;
-	id->lane = S_ISBLK(st.st_mode) ? st.st_rdev | IS_DISK : st.st_dev;
+	id->dev = device_of(st.stx_dev_major, st.stx_dev_minor);
+	id->inode = st.stx_ino;
+	id->lane = S_ISBLK(st.stx_mode) ?
+		   device_of(st.stx_rdev_major, st.stx_rdev_minor) | IS_DISK : id->dev;
 	return 0;
 }
 

@@ -73,29 +73,33 @@ void afsync_file_ready(struct file *file)
 	lane_update(file->team, file->lane);
 }
 
-static void requests_move(struct file *to, struct link *to_list, struct link *from)
+/* Those of @list that are for @from are for @to. */
+static void requests_rename(struct file *to, const struct file *from, struct link *list)
 {
+	struct request *req;
 	struct link *l;
 
-	for (l = from->next; l != from; l = l->next)
-		element(l, struct request, link)->file = to;
+	for (l = list->next; l != list; l = l->next) {
+		req = element(l, struct request, link);
+		if (req->file == from)
+			req->file = to;
+	}
+}
+
+static void requests_move(struct file *to, const struct file *old, struct link *to_list,
+			  struct link *from)
+{
+	requests_rename(to, old, from);
 	link_move_all(to_list, from);
 }
 
 /* @file has arrived and is @old once more. */
 static void merge(struct file *old, struct file *file)
 {
-	struct team *team = old->team;
-	struct request *req;
-	struct link *l;
-
-	requests_move(old, &old->waiting, &file->waiting);
-	requests_move(old, &old->held, &file->held);
-	for (l = team->cancelled.next; l != &team->cancelled; l = l->next) {
-		req = element(l, struct request, link);
-		if (req->file == file)
-			req->file = old;
-	}
+	requests_move(old, file, &old->waiting, &file->waiting);
+	requests_move(old, file, &old->held, &file->held);
+	requests_rename(old, file, &old->team->cancelled);
+	requests_rename(old, file, &old->team->started);
 	old->refs += file->refs;
 	link_add(&old->extras, &file->link);
 	afsync_file_ready(old);
@@ -158,7 +162,17 @@ void afsync_file_undo(struct file *file)
 	afsync_object_free(file, sizeof(*file));
 }
 
-/* The next queue that a thread is to serve, or NULL. It counts as running. */
+/* The queue is the calling thread's until afsync_file_done(). */
+void afsync_file_claim(struct file *file)
+{
+	link_del(&file->ready);
+	file->running = true;
+	file->lane->running++;
+	/* The other lanes come first now. */
+	lane_update(file->team, file->lane);
+}
+
+/* The next queue that a thread is to serve, or NULL. It is claimed. */
 struct file *afsync_file_take(struct team *team)
 {
 	struct lane *lane;
@@ -168,11 +182,7 @@ struct file *afsync_file_take(struct team *team)
 		return NULL;
 	lane = element(team->lanes.next, struct lane, ready);
 	file = element(lane->files.next, struct file, ready);
-	link_del(&file->ready);
-	file->running = true;
-	lane->running++;
-	/* The other lanes come first now. */
-	lane_update(team, lane);
+	afsync_file_claim(file);
 	if (!link_empty(&team->lanes))
 		afsync_team_wake(team);
 	return file;

@@ -32,23 +32,16 @@ struct letter {
 	unsigned int nr;
 };
 
-static bool is_ours(int fd, ino_t inode)
-{
-	struct stat st;
-
-	return fd >= 0 && !fstat(fd, &st) && S_ISSOCK(st.st_mode) && st.st_ino == inode;
-}
-
 /* Closes our end, unless the program has done so. */
 void afsync_parcel_close(int fd, ino_t inode)
 {
-	if (is_ours(fd, inode))
+	if (afsync_check_is(fd, S_IFSOCK, inode))
 		close(fd);
 }
 
 bool afsync_team_reachable(const struct team *team)
 {
-	return is_ours(team->send, team->inode);
+	return afsync_check_is(team->send, S_IFSOCK, team->inode);
 }
 
 /* 0, or an errno. */
@@ -119,6 +112,7 @@ static void arrive(struct team *team, int fd)
 	link_del(&parcel->sent);
 	parcel->fd = fd;
 	parcel->arrived(parcel);
+	afsync_queue_started(team, parcel);
 }
 
 /* Takes one message. What the program wrote into the socket by mistake is passed over. */

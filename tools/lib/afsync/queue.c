@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Queueing what a ring submits. The requests are looked at without the lock; then, under it,
- * their descriptors are sent to the team, and the requests wait in a queue for each
- * descriptor. When that has arrived, it becomes the queue of its open file, or a part of
+ * Queueing what a ring submits. The descriptors are sent to the team, and the requests wait in
+ * a queue for each descriptor. When that has arrived, it becomes the queue of its open file, or a part of
  * the one that the file has already (file.c).
  */
 #include <errno.h>
@@ -10,7 +9,7 @@
 
 #include "threads.h"
 
-/* Requests that are queued in one go under the lock. */
+/* Requests that are looked at, and sent, in one go. */
 #define CHUNK		64
 
 /* Some requests of one submit, and the queues that they go to. */
@@ -144,33 +143,41 @@ int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
 	sigset_t saved;
 	int ret = 0, refused = 0;
 
-	while (done < arg->nr && !refused) {
+	/* In one step, so that one sync serves what is for one file. */
+	afsync_lock(&saved);
+	while (done < arg->nr && !refused && ret >= 0) {
 		refused = chunk_check(&chunk, sqes + done, arg->nr - done);
 		if (!chunk.nr)
 			break;
-		afsync_lock(&saved);
 		team = ring->threads->team;
 		if (!team)
 			team = afsync_team_get(&chunk.ids[0]);
 		ret = team ? requests_alloc(ring) : -ENOSYS;
 		if (!ret)
 			ret = chunk_queue(ring, &chunk, team);
-		afsync_unlock(&saved);
-		if (ret == -ENOSYS && !done)
-			return ret;
-		if (ret < 0 || (unsigned int)ret < chunk.nr)
-			refused = ret < 0 ? ret : -EAGAIN;
 		if (ret > 0)
 			done += (unsigned int)ret;
 	}
+	afsync_unlock(&saved);
+	if (ret < 0)
+		refused = ret;
+	if (ret == -ENOSYS && !done)
+		return ret;
 	arg->error = refused;
 	return (int)done;
+}
+
+static void wait_from_now_on(struct request *req)
+{
+	link_add(&req->file->waiting, &req->link);
+	afsync_file_ready(req->file);
 }
 
 /* The held requests with the user data wait from now on. Their number, or -ENOENT. */
 int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data)
 {
 	struct afsync_threads *threads = ring->threads;
+	struct team *team = threads->team;
 	struct request *req;
 	int started = 0;
 	uint32_t i;
@@ -181,11 +188,30 @@ int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data)
 			continue;
 		link_del(&req->link);
 		req->state = REQUEST_WAITING;
-		link_add(&req->file->waiting, &req->link);
-		afsync_file_ready(req->file);
 		started++;
+		if (link_empty(&team->sent)) {
+			wait_from_now_on(req);
+			continue;
+		}
+		/* Not before the requests for its file whose descriptors are under way. */
+		req->after = element(team->sent.prev, struct parcel, sent);
+		link_add(&team->started, &req->link);
 	}
 	if (started)
-		afsync_team_wake(threads->team);
+		afsync_team_wake(team);
 	return started ? started : -ENOENT;
+}
+
+/* @parcel, which has arrived, was the last one before these. */
+void afsync_queue_started(struct team *team, const struct parcel *parcel)
+{
+	struct request *req;
+
+	while (!link_empty(&team->started)) {
+		req = element(team->started.next, struct request, link);
+		if (req->after != parcel)
+			return;
+		link_del(&req->link);
+		wait_from_now_on(req);
+	}
 }

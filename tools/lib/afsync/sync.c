@@ -226,9 +226,7 @@ static void end_cancelled(struct request *req)
 	link_add(&batch, &req->link);
 	/* One that a thread serves is let go of there. */
 	if (!file->running && file->refs == 1) {
-		link_del(&file->ready);
-		file->running = true;
-		file->lane->running++;
+		afsync_file_claim(file);
 		let_go_of(file, 1);
 		end_batch(&batch, -ECANCELED);
 		afsync_file_done(file);

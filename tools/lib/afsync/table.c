@@ -58,15 +58,14 @@ static bool has_message_queue(int end)
 /* Closes what must not stay open, and notes the rest. */
 static void close_first(int receive, const struct file_id *id, struct copies *copies)
 {
-	struct stat st;
-	int fd;
+	struct file_id copy;
+	int fd, ret;
 
 	for (fd = 0; fd < copies->end; fd++) {
 		if (fd == receive || syscall(SYS_fcntl, fd, F_GETFD) < 0)
 			continue;
-		copies->open[fd] = fstat(fd, &st) ||
-				   ((S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
-				    st.st_dev != id->dev);
+		ret = afsync_check_fd(fd, 0, &copy);
+		copies->open[fd] = !ret && copy.dev != id->dev;
 		if (!copies->open[fd])
 			afsync_table_close(fd);
 	}

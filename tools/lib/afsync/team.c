@@ -144,24 +144,25 @@ static void *further_thread(void *arg)
 	return NULL;
 }
 
-/* Before a thread waits for storage: another one has to be there. May let go of the lock. */
+/*
+ * Before a thread waits for storage: another one has to be there. May let go of the lock, in
+ * which time the new thread may find work of its own.
+ */
 void afsync_team_call(struct team *team)
 {
-	int ret;
+	int ret = 0;
 
-	if (team->idle || team->starting)
-		return;
-	team->starting = true;
-	team->threads++;
-	/* It is idle until it has looked. */
-	team->idle++;
-	afsync_let_go();
-	ret = thread_start(further_thread, team);
-	afsync_relock();
-	team->starting = false;
-	if (ret) {
-		team->threads--;
-		team->idle--;
+	while (!team->idle && !ret) {
+		team->threads++;
+		/* It is idle until it has looked. */
+		team->idle++;
+		afsync_let_go();
+		ret = thread_start(further_thread, team);
+		afsync_relock();
+		if (ret) {
+			team->threads--;
+			team->idle--;
+		}
 	}
 }
 
@@ -214,6 +215,7 @@ static struct team *team_alloc(const struct file_id *id)
 	pthread_cond_init(&team->work, &attr);
 	pthread_condattr_destroy(&attr);
 	link_init(&team->sent);
+	link_init(&team->started);
 	link_init(&team->lanes);
 	link_init(&team->all_lanes);
 	link_init(&team->cancelled);

@@ -47,7 +47,8 @@ static int submit_wait(struct afsync_ring *ring, const struct afsync_submit *arg
 		.sigmask = arg->sigmask,
 	};
 
-	return afsync_threads_wait(ring, &wait);
+	/* As for the module: the call has queued something, and is not begun again. */
+	return afsync_threads_wait(ring, &wait, false);
 }
 
 static int threads_submit(struct afsync_ring *ring, struct afsync_submit *arg)
@@ -76,7 +77,7 @@ static int threads_wait(struct afsync_ring *ring, struct afsync_wait *arg)
 {
 	int saved = errno, ret;
 
-	ret = of_parent(ring) ? -EBADF : afsync_threads_wait(ring, arg);
+	ret = of_parent(ring) ? -EBADF : afsync_threads_wait(ring, arg, true);
 	errno = saved;
 	return ret;
 }

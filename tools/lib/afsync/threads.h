@@ -83,6 +83,7 @@ struct team {
 	int receive;		/* in the team's table */
 	struct file_id first;	/* of the file for which it was made */
 	struct link sent;	/* parcels in the socket, in order */
+	struct link started;	/* requests that come after one of those */
 	struct link files[FILE_BUCKETS];	/* that have arrived, by their id */
 	struct link all_lanes;
 	struct link lanes;	/* those with files that are ready and room for a sync */
@@ -94,7 +95,6 @@ struct team {
 	unsigned int threads;
 	unsigned int pins;	/* requests and bells */
 	unsigned int kept;	/* descriptors in its table, or on their way there */
-	bool starting;		/* a thread is just being made */
 	bool over;		/* end as soon as there is nothing to do */
 	bool ready;		/* the first thread has its table, or cannot have one: */
 	int error;
@@ -136,13 +136,14 @@ struct file {
 enum request_state {
 	REQUEST_FREE,
 	REQUEST_HELD,		/* in file->held */
-	REQUEST_WAITING,	/* in file->waiting */
+	REQUEST_WAITING,	/* in file->waiting, or team->started */
 	REQUEST_RUNNING,
 	REQUEST_CANCELLED,	/* in team->cancelled */
 };
 
 struct request {
 	struct link link;
+	struct parcel *after;		/* in team->started */
 	struct afsync_ring *ring;
 	struct file *file;
 	uint64_t user_data;
@@ -195,6 +196,7 @@ extern uint32_t afsync_generation;	/* counts forks; atomic */
 /* queue.c; the first one without the lock */
 int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg);
 int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data);
+void afsync_queue_started(struct team *team, const struct parcel *parcel);
 
 /* threads.c */
 unsigned int afsync_threads_unread(const struct afsync_ring *ring);
@@ -207,6 +209,7 @@ bool afsync_here_wanted(const struct afsync_ring *ring, const struct afsync_subm
 int afsync_check_sqe(const struct afsync_sqe *sqe, struct file_id *id);
 int afsync_check_fd(int fd, unsigned int flags, struct file_id *id);
 int afsync_check_eventfd(int fd);
+bool afsync_check_is(int fd, mode_t type, ino_t inode);
 
 /* lock.c, without the lock, but for the objects */
 void afsync_lock(sigset_t *saved);
@@ -248,6 +251,7 @@ int afsync_table_same(int a, int b);
 struct file *afsync_file_new(struct team *team, const struct file_id *id, bool syncfs);
 void afsync_file_undo(struct file *file);
 void afsync_file_ready(struct file *file);
+void afsync_file_claim(struct file *file);
 struct file *afsync_file_take(struct team *team);
 void afsync_file_done(struct file *file);
 struct link *afsync_file_bucket(struct team *team, const struct file_id *id);
@@ -273,7 +277,8 @@ void afsync_bell_bury(struct team *team);
 
 /* wait.c */
 void afsync_notify(struct afsync_ring *ring);
-int afsync_threads_wait(struct afsync_ring *ring, struct afsync_wait *arg);
+int afsync_threads_wait(struct afsync_ring *ring, const struct afsync_wait *arg,
+			bool restart);
 void afsync_waiters_free(struct afsync_ring *ring);
 
 #endif /* AFSYNC_THREADS_H */

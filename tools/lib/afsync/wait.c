@@ -80,7 +80,7 @@ static struct __kernel_timespec timespec_of(int64_t ns)
 	return (struct __kernel_timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 }
 
-static long futex_wait_until(uint32_t *word, int64_t until)
+static long futex_wait_until(uint32_t *word, int64_t until, bool restart)
 {
 	struct __kernel_timespec ts = timespec_of(until);
 	struct futex_word wait = {
@@ -89,22 +89,23 @@ static long futex_wait_until(uint32_t *word, int64_t until)
 	};
 	long ret;
 
-	if (until == INT64_MAX)
+	if (restart && until == INT64_MAX)
 		return syscall(NR_FUTEX, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-	if (!load_relaxed(&no_waitv)) {
+	if (restart && !load_relaxed(&no_waitv)) {
 		ret = syscall(SYS_futex_waitv, &wait, 1, 0, &ts, CLOCK_MONOTONIC);
 		if (ret >= 0 || (errno != ENOSYS && errno != EPERM))
 			return ret;
 		store_release(&no_waitv, 1);
 	}
+	/* With a timeout, even one of ages, no handler lets it go on. */
 	return syscall(NR_FUTEX, word, FUTEX_WAIT_BITSET_PRIVATE, 0, &ts, NULL,
 		       FUTEX_BITSET_MATCH_ANY);
 }
 
 /* Without the lock, and with the signals of the caller. -EINTR, or 0 for any other end. */
-static int sleep_on_word(struct waiter *w, int64_t until)
+static int sleep_on_word(struct waiter *w, int64_t until, bool restart)
 {
-	return futex_wait_until(&w->woken, until) < 0 && errno == EINTR ? -EINTR : 0;
+	return futex_wait_until(&w->woken, until, restart) < 0 && errno == EINTR ? -EINTR : 0;
 }
 
 static int sleep_on_bell(const struct waiter *w, int64_t until, const uint64_t *mask)
@@ -213,15 +214,17 @@ static int arm(struct afsync_ring *ring, struct waiter *w, const struct afsync_w
 	return 0;
 }
 
-static int sleep_once(const struct afsync_wait *arg, struct waiter *w, int64_t until)
+static int sleep_once(const struct afsync_wait *arg, struct waiter *w, int64_t until,
+		      bool restart)
 {
 	if (arg->flags & AFSYNC_WAIT_SIGMASK)
 		return sleep_on_bell(w, until, (const uint64_t *)&arg->sigmask);
-	return sleep_on_word(w, until);
+	return sleep_on_word(w, until, restart);
 }
 
-/* As AFSYNC_IOC_WAIT. */
-int afsync_threads_wait(struct afsync_ring *ring, struct afsync_wait *arg)
+/* As AFSYNC_IOC_WAIT. @restart: a handler installed with SA_RESTART does not end it. */
+int afsync_threads_wait(struct afsync_ring *ring, const struct afsync_wait *arg,
+			bool restart)
 {
 	int64_t until = deadline(arg);
 	struct waiter *w;
@@ -243,7 +246,7 @@ int afsync_threads_wait(struct afsync_ring *ring, struct afsync_wait *arg)
 		if (ret)
 			break;
 		afsync_unlock(&saved);
-		ret = sleep_once(arg, w, until);
+		ret = sleep_once(arg, w, until, restart);
 		afsync_lock(&saved);
 	}
 	if (afsync_threads_unread(ring) >= arg->min_complete)
