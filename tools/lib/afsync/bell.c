@@ -36,20 +36,30 @@ static void arrived(struct parcel *parcel)
 		link_add(&bell->team->dropped, &bell->parcel.sent);
 	} else if (bell->rung) {
 		bell->rung = false;
-		afsync_bell_ring(bell);
+		afsync_bell_ring(bell, true);
 	}
 }
 
-/* In a thread of the team, where their descriptors are. */
-void afsync_bell_bury(struct team *team)
+static struct bell *take(struct link *list)
 {
 	struct parcel *parcel;
 
-	while (!link_empty(&team->dropped)) {
-		parcel = element(team->dropped.next, struct parcel, sent);
-		link_del(&parcel->sent);
-		bell_free(element(parcel, struct bell, parcel));
-	}
+	if (link_empty(list))
+		return NULL;
+	parcel = element(list->next, struct parcel, sent);
+	link_del(&parcel->sent);
+	return element(parcel, struct bell, parcel);
+}
+
+/* In a thread of the team, where their descriptors are. */
+void afsync_bell_serve(struct team *team)
+{
+	struct bell *bell;
+
+	while ((bell = take(&team->due)))
+		afsync_bell_ring(bell, true);
+	while ((bell = take(&team->dropped)))
+		bell_free(bell);
 }
 
 static int pipe_open(struct bell *bell, int *write_end)
@@ -68,6 +78,15 @@ static int pipe_open(struct bell *bell, int *write_end)
 	bell->inode = st.st_ino;
 	*write_end = ends[1];
 	return 0;
+}
+
+/* Is the end that is written to still that? In the program's table it may be anything. */
+static bool can_ring(const struct bell *bell)
+{
+	if (bell->team)
+		return true;
+	return bell->is_eventfd ? !afsync_check_eventfd(bell->parcel.fd) :
+				  afsync_check_is(bell->parcel.fd, S_IFIFO, bell->inode);
 }
 
 /* The team gets the end that it is to write to. 0, or a negative errno. */
@@ -89,20 +108,15 @@ static int give_away(struct bell *bell, int fd)
 }
 
 /*
- * Of @eventfd, or of a pipe if that is negative. 0, -EBADF if the team is lost, or -ENOMEM if
- * there is no memory or no descriptor left.
+ * Of @eventfd, or of a pipe if that is negative; @team is from afsync_team_of(). 0, -EBADF if
+ * the team is lost, or -ENOMEM if there is no memory or no descriptor left.
  */
-int afsync_bell_new(struct afsync_ring *ring, int eventfd, struct bell **bellp)
+int afsync_bell_new(struct afsync_ring *ring, struct team *team, int eventfd,
+		    struct bell **bellp)
 {
-	static const struct file_id no_file;
-	struct team *team = ring->threads->team;
 	struct bell *bell;
 	int ret, fd = eventfd;
 
-	if (!team)
-		team = afsync_team_get(&no_file);
-	if (!team && !afsync_team_impossible())
-		return -ENOMEM;
 	bell = afsync_object_new(sizeof(*bell));
 	if (!bell)
 		return -ENOMEM;
@@ -146,14 +160,18 @@ void afsync_bell_drop(struct afsync_ring *ring, struct bell **bellp)
 	if (!bell->is_eventfd && afsync_bell_fd(bell) >= 0)
 		close(bell->fd);
 	if (!bell->team) {
-		close(bell->parcel.fd);
+		if (can_ring(bell))
+			close(bell->parcel.fd);
 		afsync_object_free(bell, sizeof(*bell));
 		return;
 	}
 	afsync_team_unpin(ring);
 	bell->dropped = true;
-	if (bell->arrived)
+	if (bell->arrived) {
+		/* It may have been due. */
+		link_del(&bell->parcel.sent);
 		link_add(&bell->team->dropped, &bell->parcel.sent);
+	}
 	afsync_team_wake(bell->team);
 }
 
@@ -168,11 +186,20 @@ static void eventfd_add(int fd)
 		syscall(SYS_write, fd, &one, sizeof(one));
 }
 
-/* By who puts completions into the ring; on arrival if it has not arrived. */
-void afsync_bell_ring(struct bell *bell)
+/*
+ * Its descriptor is in the team's table, if there is one: a thread of the program (not
+ * @in_team) has it rung there. It is rung on arrival if it has not arrived.
+ */
+void afsync_bell_ring(struct bell *bell, bool in_team)
 {
 	if (!bell->arrived) {
 		bell->rung = true;
+	} else if (bell->team && !in_team) {
+		link_del(&bell->parcel.sent);
+		link_add(&bell->team->due, &bell->parcel.sent);
+		afsync_team_wake(bell->team);
+	} else if (!can_ring(bell)) {
+		return;
 	} else if (bell->is_eventfd) {
 		eventfd_add(bell->parcel.fd);
 	} else if (!bell->rung) {

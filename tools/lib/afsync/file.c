@@ -105,28 +105,77 @@ static void merge(struct file *old, struct file *file)
 	afsync_file_ready(old);
 }
 
+/* Is anything going on, or waiting to, in the queue? What is held is not. */
+static bool busy(const struct file *file)
+{
+	return file->running || file->closing || !link_empty(&file->waiting);
+}
+
+/* 1: the same open file, 0: another one, -1: it cannot be told. */
+static int compare(const struct file *old, const struct file *file)
+{
+	if (old->closing || old->parcel.fd < 0 || file->parcel.fd < 0)
+		return -1;
+	return afsync_table_same(old->parcel.fd, file->parcel.fd);
+}
+
+/* Is there an older one that may be the same open file, and comes first? */
+static bool is_behind(const struct file *file)
+{
+	const struct link *bucket = afsync_file_bucket(file->team, &file->id), *l;
+	const struct file *old;
+
+	for (l = bucket->next; l != &file->link; l = l->next) {
+		old = element(l, struct file, link);
+		if (same_id(old, file) && busy(old) && compare(old, file) < 0)
+			return true;
+	}
+	return false;
+}
+
 static void arrived(struct parcel *parcel)
 {
 	struct file *file = element(parcel, struct file, parcel), *old;
 	struct link *bucket = afsync_file_bucket(file->team, &file->id), *l;
-	int same;
 
 	for (l = bucket->next; l != bucket; l = l->next) {
 		old = element(l, struct file, link);
-		if (!same_id(old, file))
-			continue;
-		same = old->closing || parcel->fd < 0 || old->parcel.fd < 0 ? -1 :
-		       afsync_table_same(old->parcel.fd, parcel->fd);
-		if (same > 0) {
+		if (same_id(old, file) && compare(old, file) > 0) {
 			merge(old, file);
 			return;
 		}
-		if (same < 0)
-			file->behind = true;
 	}
 	file->arrived = true;
 	link_add(bucket, &file->link);
+	file->behind = is_behind(file);
 	afsync_file_ready(file);
+}
+
+/*
+ * The queue that the open file of a descriptor of the program has already, or NULL: then the
+ * descriptor is sent. Not while others are under way, which come first.
+ */
+struct file *afsync_file_find(struct team *team, const struct file_id *id, bool syncfs, int fd)
+{
+	struct link *bucket = afsync_file_bucket(team, id), *l;
+	struct file *file;
+
+	if (!link_empty(&team->sent) || !team->tid)
+		return NULL;
+	for (l = bucket->next; l != bucket; l = l->next) {
+		file = element(l, struct file, link);
+		if (file->syncfs == syncfs && file->id.inode == id->inode &&
+		    file->id.dev == id->dev && !file->closing &&
+		    afsync_table_same_as(team->tid, file->parcel.fd, fd))
+			return file;
+	}
+	return NULL;
+}
+
+/* May a filesystem have one more file in the table? It leaves as much as it has to others. */
+bool afsync_file_has_room(const struct file *file, unsigned int room)
+{
+	return file->lane->refs <= room / 2;
 }
 
 /* A queue for a descriptor that is about to be sent; NULL if there is no memory. */
@@ -188,19 +237,18 @@ struct file *afsync_file_take(struct team *team)
 	return file;
 }
 
-/* The oldest of those that could not be compared with @file is not behind any more. */
-static void let_next(struct file *file)
+/* Those that could not be compared with @file need not be behind it any more. */
+static void let_next(const struct file *file)
 {
 	struct link *bucket = afsync_file_bucket(file->team, &file->id), *l;
 	struct file *next;
 
 	for (l = bucket->next; l != bucket; l = l->next) {
 		next = element(l, struct file, link);
-		if (!same_id(next, file))
+		if (!next->behind || !same_id(next, file) || is_behind(next))
 			continue;
 		next->behind = false;
 		afsync_file_ready(next);
-		return;
 	}
 }
 
@@ -215,6 +263,7 @@ void afsync_file_done(struct file *file)
 	lane_update(team, lane);
 	if (file->refs) {
 		afsync_file_ready(file);
+		let_next(file);
 		return;
 	}
 	link_del(&file->ready);

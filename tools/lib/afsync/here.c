@@ -17,7 +17,7 @@ static const struct afsync_sqe *sqe_at(const struct afsync_submit *arg, unsigned
 static bool quiet(const struct afsync_ring *ring)
 {
 	const struct afsync_threads *threads = ring->threads;
-	sigset_t saved;
+	struct unlocked saved;
 	bool ret;
 
 	afsync_lock(&saved);
@@ -76,7 +76,7 @@ static unsigned int check(struct afsync_ring *ring, const struct afsync_submit *
 {
 	struct file_id id;
 	unsigned int i, room;
-	sigset_t saved;
+	struct unlocked saved;
 
 	afsync_lock(&saved);
 	room = ring->entries - afsync_threads_unread(ring);
@@ -96,14 +96,13 @@ static unsigned int check(struct afsync_ring *ring, const struct afsync_submit *
 	return i;
 }
 
-/* As AFSYNC_IOC_SUBMIT, without the wait. */
-int afsync_here_submit(struct afsync_ring *ring, const struct afsync_submit *arg)
+static int submit_here(struct afsync_ring *ring, const struct afsync_submit *arg)
 {
 	const struct afsync_sqe *sqe, *last = NULL;
 	unsigned int i, nr;
 	int error, res = 0;
 	uint32_t op = 0;
-	sigset_t saved;
+	struct unlocked saved;
 	bool merged;
 
 	nr = check(ring, arg, &error);
@@ -118,8 +117,19 @@ int afsync_here_submit(struct afsync_ring *ring, const struct afsync_submit *arg
 		afsync_lock(&saved);
 		ring->threads->in_flight--;
 		afsync_complete(ring, sqe->user_data, res, merged ? AFSYNC_CQE_MERGED : 0);
-		afsync_notify(ring);
+		afsync_notify(ring, false);
 		afsync_unlock(&saved);
 	}
 	return nr ? (int)nr : error;
+}
+
+/* As AFSYNC_IOC_SUBMIT, without the wait. No point at which a thread is cancelled, either. */
+int afsync_here_submit(struct afsync_ring *ring, const struct afsync_submit *arg)
+{
+	int cancel, ret;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	ret = submit_here(ring, arg);
+	pthread_setcancelstate(cancel, NULL);
+	return ret;
 }

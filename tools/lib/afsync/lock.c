@@ -26,7 +26,7 @@ uint32_t afsync_generation;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static sigset_t forking;
+static struct unlocked forking;	/* under the lock */
 
 /* Of each size, a multiple of STEP, those that are free. */
 static struct spare {
@@ -36,19 +36,22 @@ static struct spare {
 /* The child of a fork finds all as it was between two changes. */
 static void before_fork(void)
 {
-	afsync_lock(&forking);
+	struct unlocked saved;
+
+	afsync_lock(&saved);
+	forking = saved;
 }
 
 static void after_fork_parent(void)
 {
-	sigset_t saved = forking;
+	struct unlocked saved = forking;
 
 	afsync_unlock(&saved);
 }
 
 static void after_fork_child(void)
 {
-	sigset_t saved = forking;
+	struct unlocked saved = forking;
 
 	store_release(&afsync_generation, afsync_generation + 1);
 	afsync_team_forget();
@@ -60,20 +63,26 @@ static void register_handlers(void)
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
-void afsync_lock(sigset_t *saved)
+/*
+ * With signals blocked, for functions that are called in their handlers, and not to be
+ * cancelled: a thread that ends with the lock would stop all others.
+ */
+void afsync_lock(struct unlocked *saved)
 {
 	sigset_t all;
 
 	pthread_once(&once, register_handlers);
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, saved);
+	pthread_sigmask(SIG_SETMASK, &all, &saved->signals);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &saved->cancel);
 	pthread_mutex_lock(&mutex);
 }
 
-void afsync_unlock(const sigset_t *saved)
+void afsync_unlock(const struct unlocked *saved)
 {
 	pthread_mutex_unlock(&mutex);
-	pthread_sigmask(SIG_SETMASK, saved, NULL);
+	pthread_setcancelstate(saved->cancel, NULL);
+	pthread_sigmask(SIG_SETMASK, &saved->signals, NULL);
 }
 
 /* For a call that may wait: lets go of the lock, with signals blocked as before. */
@@ -103,6 +112,21 @@ bool afsync_wait_idle(pthread_cond_t *cond)
 	return !pthread_cond_timedwait(cond, &mutex, &until);
 }
 
+/* Zeroed memory of any size; NULL if there is none. */
+void *afsync_map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+void afsync_unmap(void *memory, size_t size)
+{
+	if (memory)
+		munmap(memory, size);
+}
+
 static size_t class_of(size_t size)
 {
 	return (size - 1) / STEP;
@@ -114,8 +138,8 @@ static struct spare *slab_cut(size_t class)
 	struct spare *list = NULL, *spare;
 	char *slab;
 
-	slab = mmap(NULL, SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slab == MAP_FAILED)
+	slab = afsync_map(SLAB);
+	if (!slab)
 		return NULL;
 	for (at = 0; at + size <= SLAB; at += size) {
 		spare = (struct spare *)(void *)(slab + at);

@@ -10,6 +10,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -63,7 +64,24 @@ int afsync_parcel_open(struct team *team)
 		return EMFILE;
 	}
 	team->inode = st.st_ino;
+	if (fstat(team->receive, &st)) {
+		close(team->send);
+		close(ends[1]);
+		return EMFILE;
+	}
+	team->receive_inode = st.st_ino;
 	return 0;
+}
+
+/* How many more descriptors the table can take. */
+unsigned int afsync_parcel_room(const struct team *team)
+{
+	struct rlimit limit;
+	rlim_t used = (rlim_t)team->kept + SPARE_FDS;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > UINT_MAX)
+		return UINT_MAX / 2;
+	return limit.rlim_cur > used ? (unsigned int)(limit.rlim_cur - used) : 0;
 }
 
 /* 0, or a negative errno; nothing was sent then. */
@@ -82,13 +100,11 @@ int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fd
 		.msg_control = &control,
 		.msg_controllen = CMSG_SPACE(nr * sizeof(int)),
 	};
-	struct rlimit limit;
 	unsigned int i;
 
 	if (!afsync_team_reachable(team))
 		return -EBADF;
-	if (!getrlimit(RLIMIT_NOFILE, &limit) &&
-	    limit.rlim_cur < (rlim_t)team->kept + nr + SPARE_FDS)
+	if (nr > afsync_parcel_room(team))
 		return -EAGAIN;
 	control.header.cmsg_len = CMSG_LEN(nr * sizeof(int));
 	control.header.cmsg_level = SOL_SOCKET;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Queueing what a ring submits. The descriptors are sent to the team, and the requests wait in
- * a queue for each descriptor. When that has arrived, it becomes the queue of its open file, or a part of
- * the one that the file has already (file.c).
+ * Queueing what a ring submits. The requests join the queue of their open file. If there is
+ * none, or that cannot be told, the descriptor is sent to the team with a queue of its own,
+ * which becomes that of the open file when it arrives, or a part of it (file.c).
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "threads.h"
 
@@ -37,35 +36,60 @@ static int chunk_check(struct chunk *chunk, const struct afsync_sqe *sqes, unsig
 	return ret;
 }
 
-/* The queue of an earlier request of the chunk that is for the same descriptor. */
+/*
+ * The queue of an earlier request of the chunk that is for the same descriptor. Not across one
+ * for another descriptor of what may be the same open file: the order would be lost.
+ */
 static struct file *chunk_find(const struct chunk *chunk, unsigned int i)
 {
 	const struct afsync_sqe *sqes = chunk->sqes;
+	const struct file_id *id = &chunk->ids[i];
 	bool syncfs = sqes[i].op == AFSYNC_OP_SYNCFS;
 	unsigned int j;
 
-	for (j = i; j-- > 0; )
-		if (sqes[j].fd == sqes[i].fd && chunk->files[j]->syncfs == syncfs)
-			return chunk->files[j];
+	for (j = i; j-- > 0; ) {
+		if (chunk->ids[j].inode != id->inode || chunk->ids[j].dev != id->dev ||
+		    chunk->files[j]->syncfs != syncfs)
+			continue;
+		return sqes[j].fd == sqes[i].fd ? chunk->files[j] : NULL;
+	}
 	return NULL;
 }
 
-/* A queue for each descriptor. What there is no memory for is cut off. */
-static void chunk_make_files(struct chunk *chunk, struct team *team)
+/* A new queue, whose descriptor is to be sent; NULL if there is no room. */
+static struct file *chunk_add(struct chunk *chunk, unsigned int i, struct team *team,
+			      unsigned int room)
 {
+	bool syncfs = chunk->sqes[i].op == AFSYNC_OP_SYNCFS;
+	struct file *file = afsync_file_new(team, &chunk->ids[i], syncfs);
+
+	if (file && !afsync_file_has_room(file, room)) {
+		afsync_file_undo(file);
+		file = NULL;
+	}
+	if (!file)
+		return NULL;
+	chunk->parcels[chunk->nr_fds] = &file->parcel;
+	chunk->fds[chunk->nr_fds++] = chunk->sqes[i].fd;
+	return file;
+}
+
+/* A queue for each request. What there is no room for is cut off. */
+static void chunk_find_files(struct chunk *chunk, struct team *team)
+{
+	const struct afsync_sqe *sqes = chunk->sqes;
+	unsigned int room = afsync_parcel_room(team), i;
 	struct file *file;
-	unsigned int i;
 
 	for (i = 0; i < chunk->nr; i++) {
 		file = chunk_find(chunk, i);
-		if (!file) {
-			file = afsync_file_new(team, &chunk->ids[i],
-					       chunk->sqes[i].op == AFSYNC_OP_SYNCFS);
-			if (!file)
-				break;
-			chunk->parcels[chunk->nr_fds] = &file->parcel;
-			chunk->fds[chunk->nr_fds++] = chunk->sqes[i].fd;
-		}
+		if (!file)
+			file = afsync_file_find(team, &chunk->ids[i],
+						sqes[i].op == AFSYNC_OP_SYNCFS, sqes[i].fd);
+		if (!file && room > chunk->nr_fds)
+			file = chunk_add(chunk, i, team, room + team->kept);
+		if (!file)
+			break;
 		chunk->files[i] = file;
 	}
 	chunk->nr = i;
@@ -89,6 +113,8 @@ static void queue_one(struct afsync_ring *ring, const struct afsync_sqe *sqe,
 	file->refs++;
 	threads->in_flight++;
 	afsync_team_pin(ring, file->team);
+	if (!held)
+		afsync_file_ready(file);
 }
 
 /* Queues the chunk, or the front of it. A negative errno: nothing of it was queued. */
@@ -101,10 +127,14 @@ static int chunk_queue(struct afsync_ring *ring, struct chunk *chunk, struct tea
 
 	if (chunk->nr > room)
 		chunk->nr = room;
-	chunk_make_files(chunk, team);
+	chunk_find_files(chunk, team);
 	if (!chunk->nr)
 		return -EAGAIN;
-	ret = afsync_parcel_send(team, chunk->parcels, chunk->fds, chunk->nr_fds);
+	ret = 0;
+	if (chunk->nr_fds)
+		ret = afsync_parcel_send(team, chunk->parcels, chunk->fds, chunk->nr_fds);
+	else if (!afsync_team_reachable(team))
+		ret = -EBADF;
 	if (ret) {
 		for (i = 0; i < chunk->nr_fds; i++)
 			afsync_file_undo(element(chunk->parcels[i], struct file, parcel));
@@ -122,7 +152,7 @@ static int requests_alloc(struct afsync_ring *ring)
 
 	if (threads->requests)
 		return 0;
-	threads->requests = calloc(ring->entries, sizeof(*threads->requests));
+	threads->requests = afsync_map(ring->entries * sizeof(*threads->requests));
 	if (!threads->requests)
 		return -EAGAIN;
 	for (i = 0; i < ring->entries; i++)
@@ -140,7 +170,7 @@ int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
 	struct team *team = NULL;
 	struct chunk chunk;
 	unsigned int done = 0;
-	sigset_t saved;
+	struct unlocked saved;
 	int ret = 0, refused = 0;
 
 	/* In one step, so that one sync serves what is for one file. */
@@ -149,10 +179,8 @@ int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
 		refused = chunk_check(&chunk, sqes + done, arg->nr - done);
 		if (!chunk.nr)
 			break;
-		team = ring->threads->team;
-		if (!team)
-			team = afsync_team_get(&chunk.ids[0]);
-		ret = team ? requests_alloc(ring) : -ENOSYS;
+		ret = afsync_team_of(ring, &team);
+		ret = !ret && team ? requests_alloc(ring) : -ENOSYS;
 		if (!ret)
 			ret = chunk_queue(ring, &chunk, team);
 		if (ret > 0)

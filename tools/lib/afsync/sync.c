@@ -75,7 +75,7 @@ static void complete_batch(struct link *batch, int res)
 	while (!link_empty(&rings)) {
 		threads = element(rings.next, struct afsync_threads, notify);
 		link_del(&threads->notify);
-		afsync_notify(threads->ring);
+		afsync_notify(threads->ring, true);
 	}
 }
 
@@ -204,7 +204,6 @@ void afsync_sync_file(struct file *file)
 	int res = 0;
 
 	link_init(&batch);
-	afsync_team_call(file->team);
 	/* It may have been cancelled. */
 	if (!link_empty(&file->waiting)) {
 		sum = take_batch(file, &batch);

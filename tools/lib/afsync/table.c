@@ -2,10 +2,9 @@
 /*
  * The table of descriptors that the threads of a team have for themselves.
  *
- * close_range(2), which makes it, copies the low descriptors of the program. A copy of a
- * file on the filesystem that is to be synced, and of a pipe or socket, is closed before
- * anything else happens; the others by a thread that nobody waits for, since to close a
- * file of a server (FUSE, NFS) can take its time.
+ * close_range(2), which makes it, copies the low descriptors of the program. The copies are
+ * closed before anything else happens; but those on the filesystem of a server (FUSE,
+ * NFS) by a thread that nobody waits for, since to close such a file can take its time.
  *
  * ThreadSanitizer and valgrind watch the functions of the C library, and take the
  * numbers of this table for those of the program. So they are used by system calls.
@@ -18,7 +17,8 @@
 #include <linux/close_range.h>
 #include <linux/kcmp.h>
 #include <mqueue.h>
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -55,17 +55,78 @@ static bool has_message_queue(int end)
 	return false;
 }
 
-/* Closes what must not stay open, and notes the rest. */
-static void close_first(int receive, const struct file_id *id, struct copies *copies)
+/* A line of mountinfo, see proc(5): is it of that filesystem, and what type is it? */
+static bool line_has(const char *line, const struct file_id *id, const char **type)
 {
-	struct file_id copy;
+	unsigned int major, minor;
+
+	*type = strstr(line, " - ");
+	if (!*type || sscanf(line, "%*u %*u %u:%u", &major, &minor) != 2)
+		return false;
+	*type += strlen(" - ");
+	return id->dev == ((uint64_t)major << 32 | minor);
+}
+
+static bool is_server(const char *type)
+{
+	static const char * const servers[] = {
+		"fuse", "nfs", "cifs", "smb", "ceph", "9p", "afs", "coda", "orangefs",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(servers) / sizeof(servers[0]); i++)
+		if (!strncmp(type, servers[i], strlen(servers[i])))
+			return true;
+	return false;
+}
+
+/* May a close have to wait for a server? If it is not known, yes. Without malloc(3). */
+static bool may_wait(const struct file_id *id)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mountinfo", O_RDONLY);
+	bool found = false, ret = true;
+	char text[8192], *line = text, *end;
+	size_t size = 0;
+	long n = 1;
+	const char *type;
+
+	while (fd >= 0 && !found && n > 0) {
+		n = syscall(SYS_read, fd, text + size, sizeof(text) - 1 - size);
+		size += n > 0 ? (size_t)n : 0;
+		text[size] = '\0';
+		for (line = text; !found && (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			found = line_has(line, id, &type);
+			if (found)
+				ret = is_server(type);
+		}
+		/* A part of a line is left, unless it is longer than the buffer. */
+		size -= (size_t)(line - text);
+		size = size < sizeof(text) - 1 ? size : 0;
+		memmove(text, line, size);
+	}
+	afsync_table_close(fd);
+	return ret;
+}
+
+/* Closes what can be closed at once, and notes the rest. */
+static void close_first(int receive, struct copies *copies)
+{
+	struct file_id id = { 0 }, last = { 0 };
+	bool wait = false;
 	int fd, ret;
 
 	for (fd = 0; fd < copies->end; fd++) {
-		if (fd == receive || syscall(SYS_fcntl, fd, F_GETFD) < 0)
+		if (fd == receive)
 			continue;
-		ret = afsync_check_fd(fd, 0, &copy);
-		copies->open[fd] = !ret && copy.dev != id->dev;
+		ret = afsync_check_fd(fd, 0, &id);
+		if (ret == -EBADF && syscall(SYS_fcntl, fd, F_GETFD) < 0)
+			continue;
+		if (!ret && id.dev != last.dev) {
+			wait = may_wait(&id);
+			last = id;
+		}
+		copies->open[fd] = !ret && wait;
 		if (!copies->open[fd])
 			afsync_table_close(fd);
 	}
@@ -75,22 +136,22 @@ static void close_first(int receive, const struct file_id *id, struct copies *co
  * Gives the calling thread a table that has nothing but @receive, and for some time the
  * copies, which are the caller's to clean. 0, or an errno.
  */
-int afsync_table_make(int receive, const struct file_id *id, struct copies *copies)
+int afsync_table_make(int receive, struct copies *copies)
 {
 	int ret;
 
 	copies->end = (receive / COPIED + 1) * COPIED;
 	if (has_message_queue(copies->end))
 		return EBUSY;
-	copies->open = calloc(1, copies->end);
+	copies->open = afsync_map(copies->end);
 	if (!copies->open)
 		return ENOMEM;
 	if (syscall(SYS_close_range, copies->end, ~0U, CLOSE_RANGE_UNSHARE)) {
 		ret = errno;
-		free(copies->open);
+		afsync_unmap(copies->open, copies->end);
 		return ret;
 	}
-	close_first(receive, id, copies);
+	close_first(receive, copies);
 	return 0;
 }
 
@@ -101,7 +162,13 @@ void afsync_table_clean(struct copies *copies)
 	for (fd = 0; fd < copies->end; fd++)
 		if (copies->open[fd])
 			afsync_table_close(fd);
-	free(copies->open);
+	afsync_unmap(copies->open, copies->end);
+}
+
+/* In a thread of the program: is @fd of the table of thread @tid the same open file as ours? */
+bool afsync_table_same_as(pid_t tid, int fd, int ours)
+{
+	return !syscall(SYS_kcmp, tid, (pid_t)syscall(SYS_gettid), KCMP_FILE, fd, ours);
 }
 
 /*

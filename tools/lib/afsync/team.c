@@ -18,8 +18,8 @@
 #endif
 #include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "threads.h"
@@ -33,12 +33,6 @@ static bool impossible;
 static int old_send = -1;
 static ino_t old_inode;
 static unsigned int rings;
-
-/* There is none, and there will be none. */
-bool afsync_team_impossible(void)
-{
-	return impossible;
-}
 
 /* Does a team do, or hold, anything? */
 bool afsync_team_busy(void)
@@ -93,11 +87,14 @@ static bool rest(struct team *team)
 
 static void serve(struct team *team)
 {
+	pid_t tid = (pid_t)syscall(SYS_gettid);
 	struct file *file;
 
 	for (;;) {
+		if (!team->tid)
+			team->tid = tid;
 		afsync_parcel_receive(team);
-		afsync_bell_bury(team);
+		afsync_bell_serve(team);
 		if (!link_empty(&team->questions)) {
 			afsync_cancel_answer(team);
 			continue;
@@ -106,12 +103,17 @@ static void serve(struct team *team)
 			afsync_sync_cancelled(team);
 			continue;
 		}
+		/* First: what is taken is then the caller's without a gap. */
+		if (!link_empty(&team->lanes))
+			afsync_team_call(team);
 		file = afsync_file_take(team);
 		if (file)
 			afsync_sync_file(file);
 		else if (!rest(team))
-			return;
+			break;
 	}
+	if (team->tid == tid)
+		team->tid = 0;
 }
 
 /* A thread of the team ends, under the lock. The last one takes the team with it. */
@@ -129,7 +131,7 @@ static void leave(struct team *team)
 	afsync_let_go();
 	afsync_table_close(team->receive);
 	pthread_cond_destroy(&team->work);
-	free(team);
+	afsync_unmap(team, sizeof(*team));
 }
 
 static void *further_thread(void *arg)
@@ -173,7 +175,7 @@ static void *first_thread(void *arg)
 	int ret;
 
 	prctl(PR_SET_NAME, "afsync");
-	ret = afsync_table_make(team->receive, &team->first, &copies);
+	ret = afsync_table_make(team->receive, &copies);
 	afsync_relock();
 	team->ready = true;
 	team->error = ret;
@@ -198,16 +200,16 @@ void afsync_team_wake(struct team *team)
 
 /* Making a team */
 
-static struct team *team_alloc(const struct file_id *id)
+static struct team *team_alloc(void)
 {
-	struct team *team = calloc(1, sizeof(*team));
+	struct team *team = afsync_map(sizeof(*team));
 	pthread_condattr_t attr;
 	unsigned int i;
 
 	if (!team)
 		return NULL;
 	if (afsync_parcel_open(team)) {
-		free(team);
+		afsync_unmap(team, sizeof(*team));
 		return NULL;
 	}
 	pthread_condattr_init(&attr);
@@ -221,23 +223,25 @@ static struct team *team_alloc(const struct file_id *id)
 	link_init(&team->cancelled);
 	link_init(&team->questions);
 	link_init(&team->dropped);
+	link_init(&team->due);
 	for (i = 0; i < FILE_BUCKETS; i++)
 		link_init(&team->files[i]);
-	team->first = *id;
 	team->threads = 1;
 	/* The caller's use, until it has pinned something. */
 	team->pins = 1;
 	return team;
 }
 
-static struct team *team_make(const struct file_id *id)
+static struct team *team_make(void)
 {
-	struct team *team = team_alloc(id);
+	struct team *team = team_alloc();
 	int ret, receive;
+	ino_t inode;
 
 	if (!team)
 		return NULL;
 	receive = team->receive;
+	inode = team->receive_inode;
 	ret = thread_start(first_thread, team);
 	while (!ret && !team->ready)
 		afsync_wait_for(&team->work);
@@ -245,20 +249,21 @@ static struct team *team_make(const struct file_id *id)
 		ret = team->error;
 	if (ret == ENOSYS || ret == EPERM)
 		impossible = true;
-	close(receive);
+	/* The program may have closed them, and have other files there. */
+	afsync_parcel_close(receive, inode);
 	team->pins--;
 	if (!ret)
 		return team;
-	close(team->send);
+	afsync_parcel_close(team->send, team->inode);
 	pthread_cond_destroy(&team->work);
-	free(team);
+	afsync_unmap(team, sizeof(*team));
 	return NULL;
 }
 
 /*
  * The team of the process. NULL: there can be none. Lets go of the lock while it makes one.
  */
-struct team *afsync_team_get(const struct file_id *id)
+struct team *afsync_team_get(void)
 {
 	struct team *team;
 
@@ -266,12 +271,12 @@ struct team *afsync_team_get(const struct file_id *id)
 		current = NULL;
 	if (current || impossible)
 		return current;
-	team = team_make(id);
+	team = team_make();
 	if (!team)
 		return current;
 	if (current) {
 		/* Another thread was faster. */
-		close(team->send);
+		afsync_parcel_close(team->send, team->inode);
 		team->over = true;
 		afsync_team_wake(team);
 		return current;
@@ -311,6 +316,21 @@ void afsync_team_forget(void)
 	current = NULL;
 	old_send = -1;
 	rings = 0;
+}
+
+/*
+ * The team for what a ring needs, or NULL where there can be none. -ENOMEM if that is so for
+ * now only. May let go of the lock.
+ */
+int afsync_team_of(const struct afsync_ring *ring, struct team **teamp)
+{
+	*teamp = ring->threads->team;
+	if (!*teamp)
+		*teamp = afsync_team_get();
+	/* Another thread of the program may have been here meanwhile. */
+	if (ring->threads->team)
+		*teamp = ring->threads->team;
+	return *teamp || impossible ? 0 : -ENOMEM;
 }
 
 /* A ring has a request or a bell there. */

@@ -30,7 +30,7 @@ static bool of_parent(const struct afsync_ring *ring)
 
 static void wake_team(struct afsync_ring *ring)
 {
-	sigset_t saved;
+	struct unlocked saved;
 
 	afsync_lock(&saved);
 	if (ring->threads->team)
@@ -85,7 +85,7 @@ static int threads_wait(struct afsync_ring *ring, struct afsync_wait *arg)
 static int threads_cancel(struct afsync_ring *ring, struct afsync_cancel *arg)
 {
 	int errno_was = errno, ret;
-	sigset_t saved;
+	struct unlocked saved;
 
 	if (of_parent(ring))
 		return -EBADF;
@@ -98,7 +98,7 @@ static int threads_cancel(struct afsync_ring *ring, struct afsync_cancel *arg)
 
 static int threads_start(struct afsync_ring *ring, struct afsync_start *arg)
 {
-	sigset_t saved;
+	struct unlocked saved;
 	int ret;
 
 	if (of_parent(ring))
@@ -109,54 +109,78 @@ static int threads_start(struct afsync_ring *ring, struct afsync_start *arg)
 	return ret;
 }
 
+/* Under the lock, which afsync_team_of() may let go of: only then look for a bell. */
+static int eventfd_register(struct afsync_ring *ring, int fd)
+{
+	struct team *team;
+	int ret = afsync_check_eventfd(fd);
+
+	if (!ret)
+		ret = afsync_team_of(ring, &team);
+	if (ret)
+		return ret;
+	if (ring->threads->eventfd)
+		return -EBUSY;
+	return afsync_bell_new(ring, team, fd, &ring->threads->eventfd);
+}
+
+static int eventfd_unregister(struct afsync_ring *ring)
+{
+	if (!ring->threads->eventfd)
+		return -ENXIO;
+	afsync_bell_drop(ring, &ring->threads->eventfd);
+	return 0;
+}
+
 static int threads_eventfd(struct afsync_ring *ring, struct afsync_eventfd *arg)
 {
-	struct afsync_threads *threads = ring->threads;
-	int errno_was = errno, ret = 0;
-	sigset_t saved;
+	int errno_was = errno, ret;
+	struct unlocked saved;
 
 	if (of_parent(ring))
 		return -EBADF;
-	if (arg->fd >= 0)
-		ret = afsync_check_eventfd(arg->fd);
 	afsync_lock(&saved);
-	if (ret)
-		goto unlock;
-	if (arg->fd >= 0)
-		ret = threads->eventfd ? -EBUSY :
-		      afsync_bell_new(ring, arg->fd, &threads->eventfd);
-	else if (threads->eventfd)
-		afsync_bell_drop(ring, &threads->eventfd);
-	else
-		ret = -ENXIO;
-unlock:
+	ret = arg->fd < 0 ? eventfd_unregister(ring) : eventfd_register(ring, arg->fd);
 	afsync_unlock(&saved);
 	errno = errno_was;
 	return ret;
 }
 
-static int threads_fd(struct afsync_ring *ring)
+static int poll_bell(struct afsync_ring *ring)
 {
 	struct afsync_threads *threads = ring->threads;
-	int errno_was = errno, ret = 0;
-	struct bell *bell;
-	sigset_t saved;
+	struct team *team;
+	int ret;
+
+	if (threads->poll)
+		return 0;
+	ret = afsync_team_of(ring, &team);
+	if (ret || threads->poll)
+		return ret;
+	ret = afsync_bell_new(ring, team, -1, &threads->poll);
+	if (ret)
+		return ret;
+	store_release(&threads->polled, 1);
+	/* Pairs with the fence in threads_advanced(). */
+	full_fence();
+	if (afsync_threads_unread(ring))
+		afsync_bell_ring(threads->poll, false);
+	return 0;
+}
+
+static int threads_fd(struct afsync_ring *ring)
+{
+	int errno_was = errno, ret;
+	struct unlocked saved;
 
 	if (of_parent(ring))
 		return -EBADF;
 	afsync_lock(&saved);
-	bell = threads->poll;
-	if (!bell) {
-		ret = afsync_bell_new(ring, -1, &bell);
-		store_release(&threads->polled, !ret);
-		/* Pairs with the fence in threads_advanced(). */
-		full_fence();
-		if (!ret && afsync_threads_unread(ring))
-			afsync_bell_ring(bell);
-		threads->poll = bell;
-	}
+	ret = poll_bell(ring);
 	if (!ret)
-		ret = afsync_bell_fd(bell);
+		ret = afsync_bell_fd(ring->threads->poll);
+	if (ret == -1)
+		ret = -EBADF;
 	afsync_unlock(&saved);
 	errno = errno_was;
 	return ret;
@@ -167,7 +191,7 @@ static void threads_advanced(struct afsync_ring *ring)
 {
 	struct afsync_threads *threads = ring->threads;
 	int errno_was = errno;
-	sigset_t saved;
+	struct unlocked saved;
 
 	/* Either we see the bell, or who makes it sees that the ring is empty. */
 	full_fence();
@@ -183,8 +207,11 @@ static void threads_advanced(struct afsync_ring *ring)
 
 static void ring_free(struct afsync_ring *ring)
 {
-	pthread_cond_destroy(&ring->threads->quiet);
-	free(ring->threads->requests);
+	/* In the child of a fork a thread of the parent seems to wait for ever. */
+	if (!of_parent(ring))
+		pthread_cond_destroy(&ring->threads->quiet);
+	afsync_unmap(ring->threads->requests,
+		     ring->entries * sizeof(*ring->threads->requests));
 	free(ring->threads);
 	free(ring->hdr);
 }
@@ -195,7 +222,7 @@ static void threads_exit(struct afsync_ring *ring)
 	struct afsync_cancel all = { .match = AFSYNC_CANCEL_ALL };
 	struct afsync_threads *threads = ring->threads;
 	int errno_was = errno;
-	sigset_t saved;
+	struct unlocked saved;
 
 	afsync_lock(&saved);
 	if (!of_parent(ring)) {
@@ -252,7 +279,7 @@ int afsync_threads_open(unsigned int entries, unsigned int flags,
 	struct afsync_ring_header *hdr = NULL;
 	struct afsync_threads *threads = NULL;
 	int errno_was = errno, ret = -ENOMEM;
-	sigset_t saved;
+	struct unlocked saved;
 
 	if (flags & AFSYNC_INIT_CLAMP && entries > AFSYNC_MAX_ENTRIES)
 		entries = AFSYNC_MAX_ENTRIES;

@@ -32,8 +32,8 @@
  * handlers; a thread lets go of it for each call that may wait for storage. A function is
  * called under the lock unless it says otherwise below.
  *
- * Memory of files, bells and waiters is not malloc()'s, and is never given back to it: a
- * handler that interrupts malloc() may wait for a request, whose end must not need malloc.
+ * Memory is not malloc()'s: a handler that interrupts malloc() may take the lock, and wait for
+ * a request.
  */
 #ifndef AFSYNC_THREADS_H
 #define AFSYNC_THREADS_H
@@ -49,6 +49,12 @@
 
 /* Syncs of one filesystem that run at once: as the module's workers_per_fs. */
 #define THREADS_PER_FS	64
+
+/* What afsync_lock() changed in the calling thread. */
+struct unlocked {
+	sigset_t signals;
+	int cancel;
+};
 
 /*
  * A descriptor on its way to the team, and its owner there: a file, a bell, or a question
@@ -81,7 +87,8 @@ struct team {
 	int send;		/* in the program's table, as long as it is that inode */
 	ino_t inode;
 	int receive;		/* in the team's table */
-	struct file_id first;	/* of the file for which it was made */
+	ino_t receive_inode;
+	pid_t tid;		/* of a thread, 0 if none has said so */
 	struct link sent;	/* parcels in the socket, in order */
 	struct link started;	/* requests that come after one of those */
 	struct link files[FILE_BUCKETS];	/* that have arrived, by their id */
@@ -90,6 +97,7 @@ struct team {
 	struct link cancelled;	/* requests whose completions are due */
 	struct link questions;	/* that have arrived (cancel.c) */
 	struct link dropped;	/* bells that are to be closed, by their parcels */
+	struct link due;	/* and those that are to be rung */
 	pthread_cond_t work;
 	unsigned int idle;
 	unsigned int threads;
@@ -212,18 +220,20 @@ int afsync_check_eventfd(int fd);
 bool afsync_check_is(int fd, mode_t type, ino_t inode);
 
 /* lock.c, without the lock, but for the objects */
-void afsync_lock(sigset_t *saved);
-void afsync_unlock(const sigset_t *saved);
+void afsync_lock(struct unlocked *saved);
+void afsync_unlock(const struct unlocked *saved);
 void afsync_relock(void);
 void afsync_let_go(void);
 void afsync_wait_for(pthread_cond_t *cond);
 bool afsync_wait_idle(pthread_cond_t *cond);
+void *afsync_map(size_t size);
+void afsync_unmap(void *memory, size_t size);
 void *afsync_object_new(size_t size);
 void afsync_object_free(void *object, size_t size);
 
 /* team.c */
-struct team *afsync_team_get(const struct file_id *id);
-bool afsync_team_impossible(void);
+struct team *afsync_team_get(void);
+int afsync_team_of(const struct afsync_ring *ring, struct team **teamp);
 bool afsync_team_busy(void);
 void afsync_team_wake(struct team *team);
 void afsync_team_call(struct team *team);
@@ -240,15 +250,20 @@ bool afsync_team_reachable(const struct team *team);
 int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fds,
 		       unsigned int nr);
 void afsync_parcel_receive(struct team *team);
+unsigned int afsync_parcel_room(const struct team *team);
 
 /* table.c */
-int afsync_table_make(int receive, const struct file_id *id, struct copies *copies);
+int afsync_table_make(int receive, struct copies *copies);
 void afsync_table_clean(struct copies *copies);
 void afsync_table_close(int fd);
 int afsync_table_same(int a, int b);
+bool afsync_table_same_as(pid_t tid, int fd, int ours);
 
 /* file.c */
 struct file *afsync_file_new(struct team *team, const struct file_id *id, bool syncfs);
+struct file *afsync_file_find(struct team *team, const struct file_id *id, bool syncfs,
+			      int fd);
+bool afsync_file_has_room(const struct file *file, unsigned int room);
 void afsync_file_undo(struct file *file);
 void afsync_file_ready(struct file *file);
 void afsync_file_claim(struct file *file);
@@ -268,15 +283,16 @@ int afsync_cancel_requests(struct afsync_ring *ring, struct afsync_cancel *arg);
 void afsync_cancel_answer(struct team *team);
 
 /* bell.c */
-int afsync_bell_new(struct afsync_ring *ring, int eventfd, struct bell **bellp);
+int afsync_bell_new(struct afsync_ring *ring, struct team *team, int eventfd,
+		    struct bell **bellp);
 void afsync_bell_drop(struct afsync_ring *ring, struct bell **bellp);
-void afsync_bell_ring(struct bell *bell);
+void afsync_bell_ring(struct bell *bell, bool in_team);
 void afsync_bell_clear(struct bell *bell);
 int afsync_bell_fd(const struct bell *bell);
-void afsync_bell_bury(struct team *team);
+void afsync_bell_serve(struct team *team);
 
 /* wait.c */
-void afsync_notify(struct afsync_ring *ring);
+void afsync_notify(struct afsync_ring *ring, bool in_team);
 int afsync_threads_wait(struct afsync_ring *ring, const struct afsync_wait *arg,
 			bool restart);
 void afsync_waiters_free(struct afsync_ring *ring);

@@ -149,10 +149,13 @@ static struct waiter *waiter_get(struct afsync_ring *ring, bool *again)
 /* If this was the wait of a handler, the one that it interrupted looks again. */
 static void waiter_put(struct waiter *w, bool again)
 {
-	if (again)
-		store_release(&w->woken, 1);
-	else
+	if (!again) {
 		w->tid = 0;
+		return;
+	}
+	store_release(&w->woken, 1);
+	if (w->bell)
+		afsync_bell_ring(w->bell, false);
 }
 
 void afsync_waiters_free(struct afsync_ring *ring)
@@ -168,18 +171,18 @@ void afsync_waiters_free(struct afsync_ring *ring)
 	}
 }
 
-static void wake(struct waiter *w)
+static void wake(struct waiter *w, bool in_team)
 {
 	if (load_relaxed(&w->woken))
 		return;
 	store_release(&w->woken, 1);
 	syscall(NR_FUTEX, &w->woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	if (w->bell)
-		afsync_bell_ring(w->bell);
+		afsync_bell_ring(w->bell, in_team);
 }
 
-/* New completions are in the ring. */
-void afsync_notify(struct afsync_ring *ring)
+/* New completions are in the ring. @in_team: a thread of the team says so. */
+void afsync_notify(struct afsync_ring *ring, bool in_team)
 {
 	struct afsync_threads *threads = ring->threads;
 	unsigned int unread = afsync_threads_unread(ring);
@@ -189,12 +192,12 @@ void afsync_notify(struct afsync_ring *ring)
 	for (l = threads->waiters.next; l != &threads->waiters; l = l->next) {
 		w = element(l, struct waiter, link);
 		if (w->tid && unread >= w->min)
-			wake(w);
+			wake(w, in_team);
 	}
 	if (threads->eventfd)
-		afsync_bell_ring(threads->eventfd);
+		afsync_bell_ring(threads->eventfd, in_team);
 	if (threads->poll && unread)
-		afsync_bell_ring(threads->poll);
+		afsync_bell_ring(threads->poll, in_team);
 	if (!threads->in_flight)
 		pthread_cond_broadcast(&threads->quiet);
 }
@@ -202,14 +205,19 @@ void afsync_notify(struct afsync_ring *ring)
 /* Makes the completion that is waited for wake the waiter. */
 static int arm(struct afsync_ring *ring, struct waiter *w, const struct afsync_wait *arg)
 {
+	struct team *team;
+	int ret;
+
 	w->min = arg->min_complete;
 	store_release(&w->woken, 0);
 	if (!(arg->flags & AFSYNC_WAIT_SIGMASK))
 		return 0;
 	if (w->bell && afsync_bell_fd(w->bell) < 0)
 		afsync_bell_drop(ring, &w->bell);
-	if (!w->bell)
-		return afsync_bell_new(ring, -1, &w->bell);
+	if (!w->bell) {
+		ret = afsync_team_of(ring, &team);
+		return ret ? ret : afsync_bell_new(ring, team, -1, &w->bell);
+	}
 	afsync_bell_clear(w->bell);
 	return 0;
 }
@@ -228,7 +236,7 @@ int afsync_threads_wait(struct afsync_ring *ring, const struct afsync_wait *arg,
 {
 	int64_t until = deadline(arg);
 	struct waiter *w;
-	sigset_t saved;
+	struct unlocked saved;
 	bool again;
 	int ret = 0;
 
@@ -245,6 +253,9 @@ int afsync_threads_wait(struct afsync_ring *ring, const struct afsync_wait *arg,
 			ret = arm(ring, w, arg);
 		if (ret)
 			break;
+		/* A bell that was just made has missed what came meanwhile. */
+		if (load_relaxed(&w->woken))
+			continue;
 		afsync_unlock(&saved);
 		ret = sleep_once(arg, w, until, restart);
 		afsync_lock(&saved);
