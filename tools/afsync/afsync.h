@@ -3,7 +3,7 @@
  * Private header of the afsync command: what its files share.
  *
  * A session has a source of names (names.c, over files0.c and walk.c), an engine
- * that makes them durable (ring.c with the device, plain.c without) and a count
+ * that makes them durable (ring.c) and a count
  * of what happened (stats.c), which progress.c shows. The loop that joins them is
  * in engine.c. SIGINT and SIGTERM are blocked but in waits (interrupt.c), so nothing
  * here has to expect a signal anywhere else. A second thread (ticker.c) works only
@@ -207,8 +207,9 @@ void ticker_end(void);
 /* ring.c */
 struct engine *ring_engine(struct session *s, int *error);
 
-/* plain.c */
-struct engine *plain_engine(struct session *s);
+/* probe.c */
+bool probe_done(enum afsync_op op, int fd, int *res, bool *unsupported);
+void probe_forget(void);
 
 /* info.c */
 int read_counter(const char *name, uint64_t *value);

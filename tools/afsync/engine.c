@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The run: takes names, opens them and hands them to an engine (ring.c or
- * plain.c), which tells session_complete() how each ended. Decides the exit status.
+ * The run: takes names, opens them and hands them to the engine (ring.c),
+ * which tells session_complete() how each ended. Decides the exit status.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -172,18 +172,6 @@ static void take_all(struct session *s, struct engine *engine)
 	s->interrupted = true;
 }
 
-static struct engine *choose_engine(struct session *s)
-{
-	struct engine *engine;
-	int error;
-
-	engine = ring_engine(s, &error);
-	if (engine)
-		return engine;
-	complain(DEVICE ": %s; syncing one file after the other", strerror(error));
-	return plain_engine(s);
-}
-
 static int end(struct session *s)
 {
 	struct progress_state state = progress_state(s);
@@ -202,10 +190,12 @@ static int end(struct session *s)
 /* Returns the exit status. */
 int session_run(struct session *s)
 {
-	struct engine *engine = choose_engine(s);
+	struct engine *engine;
+	int error;
 
+	engine = ring_engine(s, &error);
 	if (!engine) {
-		complain("%s", strerror(ENOMEM));
+		complain("cannot start: %s", strerror(error));
 		return STATUS_FAILED;
 	}
 	ticker_start(engine);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * afsync info: version, features, limits and counters of the module. Asks the
- * device and reads the counters from sysfs; makes no ring.
+ * afsync info: who syncs, and its features and limits; of the module the version and the
+ * counters as well. Asks the library and reads the counters from sysfs; makes no ring.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "afsync.h"
@@ -117,10 +119,25 @@ static void print_module_version(struct style *style)
 	fclose(file);
 }
 
+/* Without the module threads of the library do the work, and there is no version. */
+static bool is_device(const struct afsync_info *info)
+{
+	return info->version;
+}
+
+static void print_engine(struct style *style, const struct afsync_info *info)
+{
+	const char *quote = style->json ? "\"" : "";
+
+	print_key(style, "engine");
+	printf("%s%s%s%s", quote, is_device(info) ? "device" : "threads", quote,
+	       style->json ? "" : "\n");
+}
+
 /* The device does not tell its flags of AFSYNC_IOC_SETUP, but its version does. */
 static uint32_t setup_flags_of(const struct afsync_info *info)
 {
-	return info->version >= 3 ? AFSYNC_SETUP_INLINE : 0;
+	return info->version >= 3 || !is_device(info) ? AFSYNC_SETUP_INLINE : 0;
 }
 
 /* Complains and returns -1 if there is no such number. */
@@ -152,17 +169,21 @@ static int print_info(struct style *style, const struct afsync_info *info)
 
 	if (style->json)
 		style->separator = "{\n";
-	print_number(style, "version", info->version);
-	print_module_version(style);
+	print_engine(style, info);
+	if (is_device(info)) {
+		print_number(style, "version", info->version);
+		print_module_version(style);
+	}
 	print_bits(style, "operations", info->ops, ops);
 	print_bits(style, "setup_flags", setup_flags_of(info), setup_flags);
 	print_bits(style, "request_flags", info->sqe_flags, sqe_flags);
 	print_bits(style, "wait_flags", info->wait_flags, wait_flags);
 	print_bits(style, "cancel_by", info->cancel_match, cancel_match);
 	print_number(style, "max_entries", info->max_entries);
-	print_number(style, "max_user_requests", info->max_user_requests);
+	if (is_device(info))
+		print_number(style, "max_user_requests", info->max_user_requests);
 	print_number(style, "workers_per_fs", info->workers_per_fs);
-	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+	for (i = 0; is_device(info) && i < ARRAY_SIZE(counters); i++) {
 		if (read_counter(counters[i], &value) == 0)
 			print_number(style, counters[i], value);
 		else
@@ -175,13 +196,14 @@ static int print_info(struct style *style, const struct afsync_info *info)
 
 static const char help[] =
 "Usage: afsync info [--json]\n"
-"Print the version, the features, the limits and the counters of the kernel module.\n"
+"Print who syncs, the module or threads of the library, its features and limits, and\n"
+"the version and the counters of the module.\n"
 "\n"
 "      --json             print them as one JSON object\n"
 "      --help             print this and exit\n"
 "\n"
-"Exit status: 0 if all was printed, 1 if there is no device that works or some of it\n"
-"could not be read, 2 for a wrong command line.\n";
+"Exit status: 0 if all was printed, 1 if there is no device that works (a message says\n"
+"why, and what to do) or some of it could not be read, 2 for a wrong command line.\n";
 
 static int usage(void)
 {
@@ -218,10 +240,25 @@ static int no_device(int error)
 {
 	const char *text = advice(error);
 
+	fflush(stdout);
 	complain(DEVICE ": %s", strerror(error));
 	if (text)
 		complain("%s", text);
 	return STATUS_FAILED;
+}
+
+/* Why there is no device; 0 if there is, and threads are used at the user's wish. */
+static int device_error(void)
+{
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC), error = fd == -1 ? errno : 0;
+	struct afsync_info info;
+
+	if (fd == -1)
+		return error;
+	if (ioctl(fd, AFSYNC_IOC_INFO, &info))
+		error = errno;
+	close(fd);
+	return error;
 }
 
 /* @argv[0] is "info". */
@@ -235,7 +272,7 @@ int info_main(int argc, char **argv)
 	static char program[] = PROGRAM;
 	struct style style = { .json = false };
 	struct afsync_info info;
-	int c, ret;
+	int c, ret, status, error;
 
 	argv[0] = program;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -257,5 +294,7 @@ int info_main(int argc, char **argv)
 	ret = afsync_get_info(&info, sizeof(info));
 	if (ret)
 		return no_device(-ret);
-	return print_info(&style, &info);
+	status = print_info(&style, &info);
+	error = is_device(&info) ? 0 : device_error();
+	return error ? no_device(error) : status;
 }

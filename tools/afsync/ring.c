@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The engine on /dev/afsync. Descriptors are collected, submitted together and
- * closed at once: the kernel holds the files from then on. So the number of open
- * descriptors is bounded by the batch, the number of syncs in flight by the ring.
+ * The engine: a ring of libafsync, on the device or with threads of the library.
+ * Descriptors are collected, submitted together and closed at once: the ring keeps the files
+ * from then on. So the number of open descriptors is bounded by the batch, the number of
+ * syncs in flight by the ring.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -114,8 +115,20 @@ static void forget(struct ring_engine *r, unsigned int at)
 	drop_request(r, r->batch[at]);
 }
 
+/* A file that is synced here and now, and counted. */
+static void count_here(struct ring_engine *r, const char *shown, bool below, int res,
+		       bool unsupported, uint64_t start)
+{
+	struct session *s = r->engine.session;
+
+	if (unsupported && session_pass_over(s, below, EINVAL))
+		return;
+	s->stats.asked++;
+	session_complete(s, shown, res, false, clock_ns() - start);
+}
+
 /*
- * The kernel refused the request in front. Without room it is tried again when
+ * The request in front was refused. Without room it is tried again when
  * something of ours has ended; where nothing of ours is in flight, others have
  * used up the limit, and this file is synced here and now. So is one that a walk found
  * and that cannot be synced, to be sure of that.
@@ -135,10 +148,7 @@ static void refused(struct ring_engine *r, unsigned int *at, int error)
 	if (error == EAGAIN || (error == EINVAL && req->below)) {
 		start = clock_ns();
 		res = sync_plainly(s->opt->op, req->fd, &unsupported);
-		if (!unsupported || !session_pass_over(s, req->below, -res)) {
-			s->stats.asked++;
-			session_complete(s, req->shown, res, false, clock_ns() - start);
-		}
+		count_here(r, req->shown, req->below, res, unsupported, start);
 	} else {
 		session_complain(s, req->shown, error);
 	}
@@ -175,6 +185,21 @@ static void ring_flush(struct engine *engine)
 	reap(r);
 }
 
+/* True if nothing is left to do for the file; see probe.c. */
+static bool probed(struct ring_engine *r, int fd, const char *shown, bool below)
+{
+	uint64_t start = clock_ns();
+	bool unsupported;
+	int res;
+
+	if (!below || afsync_ring_engine(r->ring) == AFSYNC_ENGINE_DEVICE ||
+	    !probe_done(r->engine.session->opt->op, fd, &res, &unsupported))
+		return false;
+	count_here(r, shown, below, res, unsupported, start);
+	close(fd);
+	return true;
+}
+
 static void ring_add(struct engine *engine, int fd, const char *shown, bool below)
 {
 	struct ring_engine *r = to_ring(engine);
@@ -182,6 +207,8 @@ static void ring_add(struct engine *engine, int fd, const char *shown, bool belo
 	struct request *req;
 	unsigned int i;
 
+	if (probed(r, fd, shown, below))
+		return;
 	if (r->free == r->entries)
 		ring_flush(engine);
 	while (r->free == r->entries)
@@ -249,16 +276,17 @@ static void ring_destroy(struct engine *engine)
 	struct ring_engine *r = to_ring(engine);
 
 	afsync_queue_exit(r->ring);
+	probe_forget();
 	free(r->requests);
 	free(r->batch);
 	free(r);
 }
 
 /* How many descriptors can be open at once without being in anybody's way. */
-static unsigned int batch_size(int ring_fd, unsigned int entries)
+static unsigned int batch_size(unsigned int entries)
 {
 	unsigned int max = entries < BATCH ? entries : BATCH;
-	int lowest = fcntl(ring_fd, F_DUPFD_CLOEXEC, 0);
+	int lowest = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	struct rlimit limit;
 	rlim_t used;
 
@@ -271,7 +299,7 @@ static unsigned int batch_size(int ring_fd, unsigned int entries)
 	return limit.rlim_cur - used < max ? (unsigned int)(limit.rlim_cur - used) : max;
 }
 
-/* NULL with *error if there is no device that works. */
+/* NULL with *error if there is no memory, say. */
 struct engine *ring_engine(struct session *s, int *error)
 {
 	struct ring_engine *r = calloc(1, sizeof(*r));
@@ -289,7 +317,7 @@ struct engine *ring_engine(struct session *s, int *error)
 		return NULL;
 	}
 	r->entries = afsync_ring_entries(r->ring);
-	r->max_batch = batch_size(afsync_ring_fd(r->ring), r->entries);
+	r->max_batch = batch_size(r->entries);
 	r->requests = calloc(r->entries, sizeof(*r->requests));
 	r->batch = calloc(r->max_batch, sizeof(*r->batch));
 	r->engine = (struct engine){

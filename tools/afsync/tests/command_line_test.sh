@@ -9,7 +9,8 @@
 
 . "$(dirname "$0")/claims.sh" "${1:?usage: command_line_test.sh AFSYNC}"
 
-note="afsync: /dev/afsync: No such file or directory; syncing one file after the other"
+# With AFSYNC_VERBOSE.
+note="afsync: /dev/afsync: No such file or directory: threads of the library sync"
 
 # run ARG...: runs afsync; leaves status, and output and errors in files.
 run() {
@@ -17,9 +18,9 @@ run() {
 	"$afsync" "$@" >out 2>err || status=$?
 }
 
-# err_is LINE...: the messages, after the note that there is no device.
+# err_is LINE...: the messages.
 err_is() {
-	printf '%s\n' "$note" "$@" | cmp -s - err
+	if [[ $# = 0 ]]; then [[ ! -s err ]]; else printf '%s\n' "$@" | cmp -s - err; fi
 }
 
 usage_error() {
@@ -82,9 +83,17 @@ full_output() {
 	[[ $status == 0 ]] && err_is
 }
 
-note_without_device() { run file && [[ $status == 0 ]] && err_is; }
+silent_without_device() { run file && [[ $status == 0 ]] && err_is; }
+note_on_demand() {
+	AFSYNC_VERBOSE=1 run file && [[ $status == 0 ]] &&
+		err_is "$note"
+}
+device_wanted() {
+	AFSYNC_ENGINE=device run file && [[ $status == 1 ]] &&
+		err_is "afsync: cannot start: No such file or directory"
+}
 info_without_device() {
-	run info && [[ $status == 1 && ! -s out ]] &&
+	run info && [[ $status == 1 ]] && grep -qx "engine  *threads" out &&
 		[[ $(head -n 1 err) == "afsync: /dev/afsync: No such file or directory" ]] &&
 		grep -q "^afsync: .*'modprobe afsync'" err && grep -q "'make install'" err
 }
@@ -93,8 +102,8 @@ file_named_info() { run ./info && [[ $status == 0 ]] && err_is; }
 failing_files() {
 	run missing file fifo link && [[ $status == 1 ]] &&
 		err_is "afsync: missing: No such file or directory" \
-			"afsync: fifo: Invalid argument" \
-			"afsync: link: No such file or directory"
+			"afsync: link: No such file or directory" \
+			"afsync: fifo: Invalid argument"
 }
 
 control_characters() {
@@ -212,7 +221,7 @@ terminal() {
 	[[ $status == 0 ]]
 }
 
-# Each drawing of the progress is shorter than a line; the note is none.
+# Each drawing of the progress is shorter than a line.
 narrow_terminal() {
 	local columns
 	for columns in 1 2 9 15 19 20 30; do
@@ -226,7 +235,7 @@ narrow_terminal() {
 interrupted() {
 	local pid line
 	mkfifo names errors
-	"$afsync" --files0-from=names >out 2>errors &
+	AFSYNC_VERBOSE=1 "$afsync" --files0-from=names >out 2>errors &
 	pid=$!
 	exec 8<errors 9>names
 	printf 'file\0' >&9
@@ -260,7 +269,9 @@ claim "messages_begin_with_afsync_whatever_it_was_run_as" own_name
 claim "info_has_help" info_help_text
 claim "version_is_printed" version_text
 claim "output_that_cannot_be_written_is_a_failure" full_output
-claim "without_a_device_there_is_one_note" note_without_device
+claim "without_a_device_threads_sync_and_nothing_is_said" silent_without_device
+claim "which_engine_it_is_is_said_on_demand" note_on_demand
+claim "the_device_alone_can_be_asked_for" device_wanted
 claim "info_without_a_device_says_what_to_do" info_without_device
 claim "a_file_named_info_can_be_synced" file_named_info
 claim "one_message_for_each_file_that_failed" failing_files
