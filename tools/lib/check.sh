@@ -52,12 +52,14 @@ nr=0
 bad=0
 result()
 {
-	local status=$1
+	local status=$1 skip
 
-	sed 's/^/# /' "$tmp/log"
+	# "SKIP: reason", and nothing else.
+	skip=$(sed -n '1s/^SKIP: / # SKIP /p' "$tmp/log")
+	[ -n "$skip" ] || sed 's/^/# /' "$tmp/log"
 	nr=$((nr + 1))
 	if [ "$status" -eq 0 ]; then
-		echo "ok $nr $name: $2"
+		echo "ok $nr $name: $2$skip"
 	else
 		echo "not ok $nr $name: $2"
 		bad=$((bad + 1))
