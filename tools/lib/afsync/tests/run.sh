@@ -173,6 +173,39 @@ check_examples_build_and_have_less_than_100_lines()
 	done
 }
 
+# On the threads of the library, whose fsync() python_gate.c stops. The selftests run it on
+# the device.
+check_python_module()
+{
+	command -v python3 > /dev/null || { echo 'SKIP: no python3'; return; }
+	$cc -O2 -Wall -Wextra -Werror -shared -fPIC -pthread "$src/tests/python_gate.c" \
+		-o "$tmp/gate.so"
+	mkdir "$tmp/python"
+	CC=$cc AFSYNC_ENGINE=threads TEST_DIR=$tmp/python LD_LIBRARY_PATH=$out \
+		LD_PRELOAD=$tmp/gate.so python3 -W error "$src/tests/python_test.py"
+}
+
+# It is installed where the Python that finds modules below /usr looks for them.
+check_python_module_is_installed()
+{
+	[ -x /usr/bin/python3 ] || { echo 'SKIP: no /usr/bin/python3'; return; }
+	make -s -C "$src" install O="$out" DESTDIR="$tmp/dest" prefix=/usr \
+		PYTHON=/usr/bin/python3 > /dev/null
+	LD_LIBRARY_PATH=$tmp/dest/usr/lib PYTHONPATH=$(dirname "$tmp"/dest/usr/lib/*/*/afsync.py) \
+		/usr/bin/python3 -c 'import afsync; print(afsync.__file__, afsync.version())'
+	make -s -C "$src" uninstall O="$out" DESTDIR="$tmp/dest" prefix=/usr \
+		PYTHON=/usr/bin/python3 > /dev/null
+	if find "$tmp/dest" ! -type d | grep .; then
+		return 1
+	fi
+}
+
+check_python_types()
+{
+	command -v mypy > /dev/null || { echo 'SKIP: no mypy'; return; }
+	mypy --strict --python-version 3.9 --cache-dir "$tmp/mypy" "$src/python/afsync.py"
+}
+
 # installed PREFIX: a program can be built with what is there.
 installed()
 {
