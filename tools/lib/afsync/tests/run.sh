@@ -169,6 +169,8 @@ check_examples_build_and_have_less_than_100_lines()
 	for f in "$src"/../../afsync/examples/*.c; do
 		$cc -std=gnu11 -Wall -Wextra -Werror -pthread -I"$src/../../../include/uapi" \
 			-I"$src" "$f" "$out/libafsync.a" -o "$tmp/example"
+	done
+	for f in "$src"/../../afsync/examples/*.*; do
 		[ "$(wc -l < "$f")" -lt 100 ] || { echo "$f is too long"; return 1; }
 	done
 }
@@ -204,6 +206,36 @@ check_python_types()
 {
 	command -v mypy > /dev/null || { echo 'SKIP: no mypy'; return; }
 	mypy --strict --python-version 3.9 --cache-dir "$tmp/mypy" "$src/python/afsync.py"
+}
+
+# example LANGUAGE COMPILER: that in another language than C, on the threads of the library.
+example()
+{
+	command -v "$2" > /dev/null || { echo "SKIP: no $2"; return; }
+	mkdir -p "$tmp/$1"
+	make -s --no-print-directory -C "$src/../../afsync/examples" O="$tmp/$1" LIB_O="$out" "$1"
+}
+
+check_example_in_rust()
+{
+	example rust rustc || return
+	[ -x "$tmp/rust/many_files_rust" ] || return 0
+	cd "$tmp/rust"
+	export AFSYNC_ENGINE=threads
+	seq 1000 | split -l 10 -a 3 - part
+	./many_files_rust . part*
+	! ./many_files_rust partaaa missing /dev/null 2> said || return 1
+	[ "$(wc -l < said)" = 2 ]
+}
+
+check_example_in_go()
+{
+	example go go || return
+	[ -x "$tmp/go/group_commit_go" ] || return 0
+	cd "$tmp/go"
+	AFSYNC_ENGINE=threads ./group_commit_go log > said
+	[ "$(wc -l < log)" = 1600 ] && [ "$(sort -u log | wc -l)" = 1600 ]
+	grep -qE '^1600 records durable with [0-9]+ syncs$' said
 }
 
 # installed PREFIX: a program can be built with what is there.
