@@ -44,6 +44,8 @@ file			tells what was built
 binutils		nm and readelf on the library
 expect			runs the command on a terminal
 "
+# In no list, for they are big and few checks need them, which are skipped without them:
+# rustc and golang-go (two examples), mypy (the types of the Python module).
 VM_PACKAGES="
 qemu-system-x86		runs the VM
 busybox-static		first stage of the VM
