@@ -175,6 +175,13 @@ void afsync_bell_drop(struct afsync_ring *ring, struct bell **bellp)
 	afsync_team_wake(bell->team);
 }
 
+/* In the child of a fork, which has inherited the reading end and nothing else. */
+void afsync_bell_forget(const struct bell *bell)
+{
+	if (bell && afsync_bell_fd(bell) >= 0)
+		close(bell->fd);
+}
+
 /* Adds 1, unless that would have to wait: the program reads it then at any rate. */
 static void eventfd_add(int fd)
 {

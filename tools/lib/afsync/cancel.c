@@ -44,12 +44,11 @@ static void cancel_matching(struct afsync_ring *ring, const struct afsync_cancel
 {
 	struct afsync_threads *threads = ring->threads;
 	struct request *req;
-	uint32_t i;
+	struct link *l;
 
-	for (i = 0; threads->requests && i < ring->entries; i++) {
-		req = &threads->requests[i];
-		if (req->state == REQUEST_FREE || req->state == REQUEST_CANCELLED ||
-		    !matches(req, arg, file))
+	for (l = threads->by_age.next; l != &threads->by_age; l = l->next) {
+		req = element(l, struct request, age);
+		if (req->state == REQUEST_CANCELLED || !matches(req, arg, file))
 			continue;
 		if (req->state == REQUEST_RUNNING) {
 			counts->running++;

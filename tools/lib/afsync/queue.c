@@ -103,6 +103,7 @@ static void queue_one(struct afsync_ring *ring, const struct afsync_sqe *sqe,
 	bool held = sqe->flags & AFSYNC_SQE_HOLD;
 
 	link_del(&req->link);
+	link_add(&threads->by_age, &req->age);
 	req->ring = ring;
 	req->file = file;
 	req->user_data = sqe->user_data;
@@ -155,8 +156,10 @@ static int requests_alloc(struct afsync_ring *ring)
 	threads->requests = afsync_map(ring->entries * sizeof(*threads->requests));
 	if (!threads->requests)
 		return -EAGAIN;
-	for (i = 0; i < ring->entries; i++)
+	for (i = 0; i < ring->entries; i++) {
+		link_init(&threads->requests[i].age);
 		link_add(&threads->free, &threads->requests[i].link);
+	}
 	return 0;
 }
 
@@ -208,10 +211,10 @@ int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data)
 	struct team *team = threads->team;
 	struct request *req;
 	int started = 0;
-	uint32_t i;
+	struct link *l;
 
-	for (i = 0; threads->requests && i < ring->entries; i++) {
-		req = &threads->requests[i];
+	for (l = threads->by_age.next; l != &threads->by_age; l = l->next) {
+		req = element(l, struct request, age);
 		if (req->state != REQUEST_HELD || req->user_data != user_data)
 			continue;
 		link_del(&req->link);

@@ -64,6 +64,7 @@ static void complete_batch(struct link *batch, int res)
 		ring = req->ring;
 		threads = ring->threads;
 		link_del(&req->link);
+		link_del(&req->age);
 		afsync_complete(ring, req->user_data, res, flags);
 		if (res != -ECANCELED)
 			flags = AFSYNC_CQE_MERGED;
@@ -216,6 +217,12 @@ void afsync_sync_file(struct file *file)
 	afsync_file_done(file);
 }
 
+/* Is nothing but this request left of the queue, so that its file has to be closed? */
+static bool is_last(const struct request *req)
+{
+	return !req->file->running && req->file->refs == 1;
+}
+
 static void end_cancelled(struct request *req)
 {
 	struct file *file = req->file;
@@ -223,18 +230,22 @@ static void end_cancelled(struct request *req)
 
 	link_init(&batch);
 	link_add(&batch, &req->link);
-	/* One that a thread serves is let go of there. */
-	if (!file->running && file->refs == 1) {
-		afsync_file_claim(file);
-		let_go_of(file, 1);
+	if (!is_last(req)) {
 		end_batch(&batch, -ECANCELED);
-		afsync_file_done(file);
-	} else {
-		end_batch(&batch, -ECANCELED);
+		return;
 	}
+	afsync_file_claim(file);
+	file->lane->cancelling++;
+	let_go_of(file, 1);
+	end_batch(&batch, -ECANCELED);
+	file->lane->cancelling--;
+	afsync_file_done(file);
 }
 
-/* One whose descriptor is still under way has to wait: that has to be let go of, too. */
+/*
+ * Not one whose descriptor is still under way, which has to be let go of, too; and no more
+ * closes of one filesystem at once than syncs.
+ */
 static struct request *next_cancelled(const struct team *team)
 {
 	struct request *req;
@@ -242,20 +253,25 @@ static struct request *next_cancelled(const struct team *team)
 
 	for (l = team->cancelled.next; l != &team->cancelled; l = l->next) {
 		req = element(l, struct request, link);
-		if (req->file->arrived)
+		if (req->file->arrived &&
+		    (!is_last(req) || req->file->lane->cancelling < THREADS_PER_FS))
 			return req;
 	}
 	return NULL;
 }
 
-/* The completions of what was cancelled. */
-void afsync_sync_cancelled(struct team *team)
+/* The completions of what was cancelled. False: there was nothing to do. */
+bool afsync_sync_cancelled(struct team *team)
 {
 	struct request *req;
+	bool done = false;
 
-	afsync_team_call(team);
+	if (next_cancelled(team))
+		afsync_team_call(team);
 	while ((req = next_cancelled(team))) {
 		link_del(&req->link);
 		end_cancelled(req);
+		done = true;
 	}
+	return done;
 }

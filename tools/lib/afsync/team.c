@@ -99,13 +99,13 @@ static void serve(struct team *team)
 			afsync_cancel_answer(team);
 			continue;
 		}
-		if (!link_empty(&team->cancelled)) {
-			afsync_sync_cancelled(team);
+		if (afsync_sync_cancelled(team))
 			continue;
-		}
-		/* First: what is taken is then the caller's without a gap. */
-		if (!link_empty(&team->lanes))
+		/* Before one is taken: no request that waits then must be left out. */
+		if (!link_empty(&team->lanes)) {
 			afsync_team_call(team);
+			afsync_parcel_receive(team);
+		}
 		file = afsync_file_take(team);
 		if (file)
 			afsync_sync_file(file);

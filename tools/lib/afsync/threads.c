@@ -223,6 +223,7 @@ static void threads_exit(struct afsync_ring *ring)
 	struct afsync_threads *threads = ring->threads;
 	int errno_was = errno;
 	struct unlocked saved;
+	struct link *l;
 
 	afsync_lock(&saved);
 	if (!of_parent(ring)) {
@@ -233,6 +234,10 @@ static void threads_exit(struct afsync_ring *ring)
 		afsync_bell_drop(ring, &threads->eventfd);
 		afsync_bell_drop(ring, &threads->poll);
 		afsync_team_ring_ends();
+	} else {
+		afsync_bell_forget(threads->poll);
+		for (l = threads->waiters.next; l != &threads->waiters; l = l->next)
+			afsync_bell_forget(element(l, struct waiter, link)->bell);
 	}
 	afsync_unlock(&saved);
 	ring_free(ring);
@@ -300,6 +305,7 @@ int afsync_threads_open(unsigned int entries, unsigned int flags,
 	threads->ring = *ringp;
 	threads->run_inline = flags & AFSYNC_INIT_INLINE;
 	link_init(&threads->free);
+	link_init(&threads->by_age);
 	link_init(&threads->notify);
 	link_init(&threads->waiters);
 	pthread_cond_init(&threads->quiet, NULL);

@@ -116,6 +116,7 @@ struct lane {
 	uint64_t id;
 	unsigned int refs;	/* its files */
 	unsigned int running;
+	unsigned int cancelling;	/* of those: close what was cancelled */
 };
 
 /*
@@ -151,6 +152,7 @@ enum request_state {
 
 struct request {
 	struct link link;
+	struct link age;		/* of threads->by_age */
 	struct parcel *after;		/* in team->started */
 	struct afsync_ring *ring;
 	struct file *file;
@@ -185,6 +187,7 @@ struct waiter {
 struct afsync_threads {
 	struct request *requests;	/* as many as entries; NULL before the first submit */
 	struct link free;
+	struct link by_age;		/* requests without completion, the oldest first */
 	struct link notify;		/* of rings with new completions, or alone */
 	struct afsync_ring *ring;
 	unsigned int in_flight;		/* requests without completion */
@@ -273,7 +276,7 @@ struct link *afsync_file_bucket(struct team *team, const struct file_id *id);
 
 /* sync.c */
 void afsync_sync_file(struct file *file);
-void afsync_sync_cancelled(struct team *team);
+bool afsync_sync_cancelled(struct team *team);
 int afsync_sync_now(uint32_t op, int fd);	/* without the lock */
 void afsync_complete(struct afsync_ring *ring, uint64_t user_data, int res,
 		     uint32_t flags);
@@ -286,6 +289,7 @@ void afsync_cancel_answer(struct team *team);
 int afsync_bell_new(struct afsync_ring *ring, struct team *team, int eventfd,
 		    struct bell **bellp);
 void afsync_bell_drop(struct afsync_ring *ring, struct bell **bellp);
+void afsync_bell_forget(const struct bell *bell);
 void afsync_bell_ring(struct bell *bell, bool in_team);
 void afsync_bell_clear(struct bell *bell);
 int afsync_bell_fd(const struct bell *bell);
