@@ -109,7 +109,7 @@ void afsync_cancel_answer(struct team *team)
 
 	link_del(&q->link);
 	q->ret = answer(team, q);
-	afsync_team_call(team);
+	(void)afsync_team_call(team);
 	afsync_let_go();
 	afsync_table_close(q->parcel.fd);
 	afsync_relock();

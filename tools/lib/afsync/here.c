@@ -43,7 +43,7 @@ bool afsync_here_wanted(const struct afsync_ring *ring, const struct afsync_subm
 		sqe = sqe_at(arg, i);
 		if (sqe->fd != first->fd || sqe->flags & AFSYNC_SQE_HOLD || sqe->ioprio)
 			return false;
-		if (syncfs != (sqe->op == AFSYNC_OP_SYNCFS))
+		if (sqe->op != first->op && (syncfs || sqe->op == AFSYNC_OP_SYNCFS))
 			return false;
 	}
 	return quiet(ring);

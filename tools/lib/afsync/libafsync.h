@@ -832,7 +832,7 @@ int afsync_unregister_eventfd(struct afsync_ring *ring);
  * and for passing the ring to another process. It belongs to the ring: do not
  * close it.
  *
- * With threads the descriptor is made by the first call, and from then on one thread stays.
+ * With threads the descriptor is made by the first call, and from then on two threads stay.
  *
  * Threads: any. Blocking: short.
  *

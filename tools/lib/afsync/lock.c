@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The lock of the threads' backend, what fork() does to it, and memory for what the lock
- * protects.
+ * The lock of the threads' backend, what fork() does to it, memory for what the lock
+ * protects, and how a thread is made.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -17,6 +19,8 @@
 
 /* Threads end when they have had nothing to do for so long. */
 #define IDLE_SECONDS	1
+
+#define STACK_SIZE	(128 << 10)
 
 #define STEP	64
 #define CLASSES	8
@@ -171,4 +175,34 @@ void afsync_object_free(void *object, size_t size)
 
 	spare->next = spares[class_of(size)];
 	spares[class_of(size)] = spare;
+}
+
+static void attr_init(pthread_attr_t *attr, bool small)
+{
+	pthread_attr_init(attr);
+	pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
+	/* Not the caller's, which may be a real-time thread. */
+	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+	if (small)
+		pthread_attr_setstacksize(attr, STACK_SIZE < PTHREAD_STACK_MIN ?
+						PTHREAD_STACK_MIN : STACK_SIZE);
+}
+
+/* The caller has blocked all signals, and the thread inherits that. 0, or an errno. */
+int afsync_thread_start(void *(*function)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int ret;
+
+	attr_init(&attr, true);
+	ret = pthread_create(&thread, &attr, function, arg);
+	pthread_attr_destroy(&attr);
+	if (ret == EINVAL) {
+		/* The program's thread-local memory is larger than that. */
+		attr_init(&attr, false);
+		ret = pthread_create(&thread, &attr, function, arg);
+		pthread_attr_destroy(&attr);
+	}
+	return ret;
 }

@@ -92,7 +92,7 @@ int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fd
 		struct cmsghdr header;
 		char space[CMSG_SPACE(MAX_PARCELS * sizeof(int))];
 	} control;
-	struct letter letter = { .first = parcels[0], .nr = nr };
+	struct letter letter;
 	struct iovec iov = { .iov_base = &letter, .iov_len = sizeof(letter) };
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -102,6 +102,11 @@ int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fd
 	};
 	unsigned int i;
 
+	/* All of it, with what is between the fields: valgrind looks at what is sent. */
+	memset(&letter, 0, sizeof(letter));
+	memset(&control, 0, sizeof(control));
+	letter.first = parcels[0];
+	letter.nr = nr;
 	if (!afsync_team_reachable(team))
 		return -EBADF;
 	if (nr > afsync_parcel_room(team))

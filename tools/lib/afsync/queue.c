@@ -121,8 +121,9 @@ static void queue_one(struct afsync_ring *ring, const struct afsync_sqe *sqe,
 /* Queues the chunk, or the front of it. A negative errno: nothing of it was queued. */
 static int chunk_queue(struct afsync_ring *ring, struct chunk *chunk, struct team *team)
 {
-	unsigned int room = ring->entries - ring->threads->in_flight -
-			    afsync_threads_unread(ring);
+	unsigned int used = ring->threads->in_flight + afsync_threads_unread(ring);
+	/* More than there are, if the program has written over the header. */
+	unsigned int room = used < ring->entries ? ring->entries - used : 0;
 	unsigned int i;
 	int ret;
 

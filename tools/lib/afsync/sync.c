@@ -267,7 +267,7 @@ bool afsync_sync_cancelled(struct team *team)
 	bool done = false;
 
 	if (next_cancelled(team))
-		afsync_team_call(team);
+		(void)afsync_team_call(team);
 	while ((req = next_cancelled(team))) {
 		link_del(&req->link);
 		end_cancelled(req);

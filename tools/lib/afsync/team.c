@@ -3,11 +3,11 @@
  * The team: threads with one table of descriptors. parcel.c has the socket by which the
  * program sends them descriptors.
  *
- * The first request makes a team of one thread. A thread that is about to wait for
+ * The first request makes a team of two threads. A thread that is about to wait for
  * storage first sees to it that another one is there to receive and to start what else
  * there is; so one thread is always idle or about to be, and however many syncs hang, a
  * request for another filesystem is served. Threads end when they have been idle for a
- * while; the last one stays as long as requests or bells of the program are in its table.
+ * while; two stay as long as requests or bells of the program are in their table.
  *
  * A program may close our end of the socket, with all descriptors that it does not know.
  * The team is lost then to the rings that have something there: they end with what they
@@ -17,14 +17,12 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
-#include <limits.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "threads.h"
 
-#define STACK_SIZE	(128 << 10)
 
 static struct team *current;
 /* The kernel, or a filter of system calls, lets no thread have a table of its own. */
@@ -42,36 +40,6 @@ bool afsync_team_busy(void)
 
 /* Threads */
 
-static void attr_init(pthread_attr_t *attr, bool small)
-{
-	pthread_attr_init(attr);
-	pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
-	/* Not the caller's, which may be a real-time thread. */
-	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
-	if (small)
-		pthread_attr_setstacksize(attr, STACK_SIZE < PTHREAD_STACK_MIN ?
-						PTHREAD_STACK_MIN : STACK_SIZE);
-}
-
-/* The caller has blocked all signals, and the thread inherits that. 0, or an errno. */
-static int thread_start(void *(*function)(void *), void *arg)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int ret;
-
-	attr_init(&attr, true);
-	ret = pthread_create(&thread, &attr, function, arg);
-	pthread_attr_destroy(&attr);
-	if (ret == EINVAL) {
-		/* The program's thread-local memory is larger than that. */
-		attr_init(&attr, false);
-		ret = pthread_create(&thread, &attr, function, arg);
-		pthread_attr_destroy(&attr);
-	}
-	return ret;
-}
-
 /* Waits for work. False: the thread is to end. */
 static bool rest(struct team *team)
 {
@@ -82,7 +50,8 @@ static bool rest(struct team *team)
 		woken = afsync_wait_idle(&team->work);
 		team->idle--;
 	}
-	return woken || (team->pins && !team->idle);
+	/* Two stay while they may be needed: perhaps no third can be made then. */
+	return woken || (team->pins && team->idle < 2);
 }
 
 static void serve(struct team *team)
@@ -101,16 +70,21 @@ static void serve(struct team *team)
 		}
 		if (afsync_sync_cancelled(team))
 			continue;
-		/* Before one is taken: no request that waits then must be left out. */
-		if (!link_empty(&team->lanes)) {
-			afsync_team_call(team);
-			afsync_parcel_receive(team);
+		if (link_empty(&team->lanes)) {
+			if (!rest(team))
+				break;
+			continue;
 		}
+		/* The last thread that can receive takes no sync, unless it is the only one. */
+		if (!afsync_team_call(team) && team->threads > 1) {
+			rest(team);
+			continue;
+		}
+		/* No request that waits when the sync starts must be left out. */
+		afsync_parcel_receive(team);
 		file = afsync_file_take(team);
 		if (file)
 			afsync_sync_file(file);
-		else if (!rest(team))
-			break;
 	}
 	if (team->tid == tid)
 		team->tid = 0;
@@ -147,10 +121,10 @@ static void *further_thread(void *arg)
 }
 
 /*
- * Before a thread waits for storage: another one has to be there. May let go of the lock, in
- * which time the new thread may find work of its own.
+ * Before a thread waits for storage: another one has to be there. False if that cannot be. May
+ * let go of the lock, in which time the new thread may find work of its own.
  */
-void afsync_team_call(struct team *team)
+bool afsync_team_call(struct team *team)
 {
 	int ret = 0;
 
@@ -159,13 +133,25 @@ void afsync_team_call(struct team *team)
 		/* It is idle until it has looked. */
 		team->idle++;
 		afsync_let_go();
-		ret = thread_start(further_thread, team);
+		ret = afsync_thread_start(further_thread, team);
 		afsync_relock();
 		if (ret) {
 			team->threads--;
 			team->idle--;
 		}
 	}
+	return !ret;
+}
+
+/* Who makes the team goes on. After an error it is not there any more. */
+static void *team_ready(struct team *team, int error)
+{
+	afsync_relock();
+	team->ready = true;
+	team->error = error;
+	pthread_cond_broadcast(&team->work);
+	afsync_let_go();
+	return NULL;
 }
 
 static void *first_thread(void *arg)
@@ -176,17 +162,15 @@ static void *first_thread(void *arg)
 
 	prctl(PR_SET_NAME, "afsync");
 	ret = afsync_table_make(team->receive, &copies);
+	if (ret)
+		return team_ready(team, ret);
 	afsync_relock();
-	team->ready = true;
-	team->error = ret;
-	pthread_cond_broadcast(&team->work);
-	if (ret) {
-		afsync_let_go();
-		return NULL;
-	}
-	afsync_team_call(team);
+	ret = afsync_team_call(team) ? 0 : EAGAIN;
 	afsync_let_go();
+	team_ready(team, ret);
 	afsync_table_clean(&copies);
+	if (ret)
+		return NULL;
 	afsync_relock();
 	serve(team);
 	leave(team);
@@ -242,7 +226,7 @@ static struct team *team_make(void)
 		return NULL;
 	receive = team->receive;
 	inode = team->receive_inode;
-	ret = thread_start(first_thread, team);
+	ret = afsync_thread_start(first_thread, team);
 	while (!ret && !team->ready)
 		afsync_wait_for(&team->work);
 	if (!ret)

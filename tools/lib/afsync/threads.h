@@ -13,7 +13,7 @@
  *	cancel.c	taking requests back
  *	wait.c, bell.c	waiting, eventfds, and the descriptor that can be polled
  *	here.c		where there can be no such threads, or a thread is not needed
- *	lock.c		the lock, and memory
+ *	lock.c		the lock, memory, making a thread
  *
  * A request keeps its file, not a number: the program may close the descriptor, or use it
  * for something else, when afsync_submit() returns. A duplicate in the program's table
@@ -229,6 +229,7 @@ void afsync_relock(void);
 void afsync_let_go(void);
 void afsync_wait_for(pthread_cond_t *cond);
 bool afsync_wait_idle(pthread_cond_t *cond);
+int afsync_thread_start(void *(*function)(void *), void *arg);
 void *afsync_map(size_t size);
 void afsync_unmap(void *memory, size_t size);
 void *afsync_object_new(size_t size);
@@ -239,7 +240,7 @@ struct team *afsync_team_get(void);
 int afsync_team_of(const struct afsync_ring *ring, struct team **teamp);
 bool afsync_team_busy(void);
 void afsync_team_wake(struct team *team);
-void afsync_team_call(struct team *team);
+bool afsync_team_call(struct team *team);
 void afsync_team_ring_begins(void);
 void afsync_team_ring_ends(void);
 void afsync_team_forget(void);
