@@ -11,6 +11,7 @@
 # parts, BENCH_ENGINES="libaio afsync" only these engines.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/lib-guest.sh"
 . "$TOP/scripts/bench-sizes.sh"
 
 ONLY=${BENCH_ONLY:-overwrite append processes log tree variants workers tmpfs memory}
@@ -18,7 +19,6 @@ ENGINES=${BENCH_ENGINES:-fdatasync sync by_hand threads io_uring libaio glibc af
 HERE=/tmp/bench
 OUT=$HERE/results
 DROPINS=$BUILD/tools/lib
-SUBMITTED=/sys/class/misc/afsync/stats/submitted
 failed=0
 
 # All that runs later is read from memory.
@@ -37,20 +37,6 @@ copy_programs() {
 	: >"$OUT"
 }
 
-# make_disk NAME NSEC: a null_blk with a write-back cache, whose every request takes so
-# long by the guest's own timers.
-make_disk() {
-	local dir=/sys/kernel/config/nullb/$1
-	mkdir "$dir"
-	echo 1 >"$dir/memory_backed"
-	echo 512 >"$dir/size"
-	echo 64 >"$dir/cache_size"
-	echo 2 >"$dir/irqmode"
-	echo "$2" >"$dir/completion_nsec"
-	echo 256 >"$dir/hw_queue_depth"
-	echo 1 >"$dir/power"
-}
-
 # on_disk FS DEVICE CMD...: run it with $fs, $device, $disk and $mnt set.
 on_disk() {
 	fs=$1 device=$2 mnt=$HERE/mnt
@@ -61,22 +47,17 @@ on_disk() {
 		mount -t tmpfs -o size=60% bench "$mnt"
 	else
 		disk=nullb0
-		modprobe -q null_blk nr_devices=0
 		case $device in
 		null_blk-1ms) make_disk "$disk" 1000000 ;;
 		null_blk-20us) make_disk "$disk" 20000 ;;
 		null_blk-10ms) make_disk "$disk" 10000000 ;;
 		esac
-		# Nothing is left to be done in the background.
-		case $fs in
-		ext4) mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "/dev/$disk" ;;
-		xfs) mkfs.xfs -q "/dev/$disk" ;;
-		esac
+		make_fs "$fs" "/dev/$disk"
 		mount -t "$fs" "/dev/$disk" "$mnt"
 	fi
 	"$@"
 	umount "$mnt"
-	[ -z "$disk" ] || rmdir "/sys/kernel/config/nullb/$disk"
+	[ -z "$disk" ] || rmdir "$NULL_BLK/$disk"
 }
 
 # cell WORKLOAD ENGINE FILES DEPTH PROCESSES OPS [OPTION]...
@@ -143,10 +124,10 @@ dropins() {
 	for engine in $(among libaio glibc); do
 		library=$HERE/libafsync-libaio.so.1
 		[ "$engine" = libaio ] || library=$HERE/libafsync-posix.so.1
-		before=$(cat "$SUBMITTED")
+		before=$(counter submitted)
 		LD_PRELOAD=$library cell "$workload" "$engine" "$files" "$depth" 1 "$ops" \
 			--label "$engine+afsync" "$@"
-		[ "$(cat "$SUBMITTED")" -gt "$before" ] || {
+		[ "$(counter submitted)" -gt "$before" ] || {
 			say "failed: $engine+afsync did not use the device"
 			failed=1
 		}

@@ -23,6 +23,7 @@
 # DEMO_RECORDS and DEMO_BLOCKS change the size of the jobs.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/lib-guest.sh"
 
 FILES=${DEMO_FILES:-3000}
 PRODUCERS=${DEMO_PRODUCERS:-64}
@@ -31,7 +32,6 @@ BLOCKS=${DEMO_BLOCKS:-1024}
 DEPTH=64
 ARCHIVE=$BUILD/demo/files.tar
 TOOLS=$BUILD/tools/afsync
-STATS=/sys/class/misc/afsync/stats
 MNT=/mnt/ext4
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -73,16 +73,11 @@ host_part() {
 
 # In the VM
 
-counter() { cat "$STATS/$1"; }
-
-# Flush requests that the disk has completed; see Documentation/block/stat.rst.
-flushes() { awk '{ print $16 }' "/sys/block/$(basename "$DISK")/stat"; }
-
 # equal WHAT EXPECTED FOUND
 equal() { [ "$2" = "$3" ] || die "$1: expected $2, found $3"; }
 
 mark() {
-	before_flushes=$(flushes)
+	before_flushes=$(flushes "$DISK")
 	before_submitted=$(counter submitted)
 	before_merged=$(counter merged)
 	before_syncs=$(counter syncs)
@@ -92,7 +87,7 @@ mark() {
 # since_mark: sets us and flushed.
 since_mark() {
 	us=$((${EPOCHREALTIME/[.,]/} - before_us))
-	flushed=$(($(flushes) - before_flushes))
+	flushed=$(($(flushes "$DISK") - before_flushes))
 }
 
 # What a program was told has to be what the module counted.
@@ -103,17 +98,6 @@ check_counters() {
 	equal "syncs run and merged" "$1" $(($2 + $3))
 	equal "requests in flight at the end" 0 "$(counter in_flight)"
 }
-
-# From here on only what is on the disk counts.
-power_cut() {
-	cd /
-	xfs_io -x -c shutdown "$MNT" || die "cannot shut the filesystem down"
-	umount "$MNT"
-	mount -t ext4 "$DISK" "$MNT"
-}
-
-# Number as text, 1234567 -> 1,234,567
-grouped() { sed ':a; s/\([0-9]\)\([0-9]\{3\}\)\b/\1,\2/; ta' <<<"$1"; }
 
 # row JOB WAY ASKED RUN: keeps a line of the table, with us and flushed.
 rows=()
@@ -164,7 +148,7 @@ same_files() { diff -r "$SOURCE" "$dir" || die "$1: files are lost"; }
 control() {
 	local lost
 	unpack_files control
-	power_cut
+	power_cut "$MNT"
 	# With -N a missing folder does not hide the files in it.
 	lost=$({ diff -rqN "$SOURCE" "$dir" || :; } | wc -l)
 	[ "$lost" -gt 0 ] || die "files that nobody synced outlived the power cut: it was none"
@@ -202,7 +186,7 @@ files_job() {
 			check_counters "$asked" "$run" "$merged"
 		fi
 		equal "names synced by $way" "$NAMES" "$asked"
-		power_cut
+		power_cut "$MNT"
 		same_files "$way"
 		row "$job" "$title" "$asked" "$run"
 	done
@@ -225,7 +209,7 @@ wal_job() {
 		us=$((ns / 1000))
 		equal "records acknowledged" $((PRODUCERS * RECORDS)) "$records"
 		[ "$way" != afsync ] || check_counters "$asked" "$run" "$merged"
-		power_cut
+		power_cut "$MNT"
 		found=$("$TOOLS/demo-wal" verify "$MNT/log-$way" "$PRODUCERS" "$RECORDS")
 		equal "records in the log" "$records" "$found"
 		row "$job" "$title" "$asked" "$run"
@@ -280,7 +264,7 @@ fio_job() {
 			merged=$(counted 'posix merged')
 			check_counters "$asked" "$run" "$merged"
 		fi
-		power_cut
+		power_cut "$MNT"
 		# When it has written all, it may end without a sync behind the last ones.
 		verify=(--verify_only)
 		fio_run $((BLOCKS - DEPTH)) env

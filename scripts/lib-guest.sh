@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What the scripts that run in the VM share. Sourced after lib.sh.
+
+STATS=/sys/class/misc/afsync/stats
+NULL_BLK=/sys/kernel/config/nullb
+
+# counter NAME: one of the module's counters.
+counter() { cat "$STATS/$1"; }
+
+# flushes DISK: flush requests that it has completed; see Documentation/block/stat.rst.
+flushes() { awk '{ print $16 }' "/sys/block/$(basename "$1")/stat"; }
+
+# make_disk NAME NSEC: a null_blk with a write-back cache, whose every request takes so
+# long by the guest's own timers. Only what is written to a page for the first time goes
+# through the cache.
+make_disk() {
+	local dir=$NULL_BLK/$1
+	modprobe -q null_blk nr_devices=0
+	mkdir "$dir"
+	echo 1 >"$dir/memory_backed"
+	echo 512 >"$dir/size"
+	echo 64 >"$dir/cache_size"
+	echo 2 >"$dir/irqmode"
+	echo "$2" >"$dir/completion_nsec"
+	echo 256 >"$dir/hw_queue_depth"
+	echo 1 >"$dir/power"
+}
+
+# make_fs FS DISK: nothing is left to be done in the background.
+make_fs() {
+	case $1 in
+	ext4) mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$2" ;;
+	xfs) mkfs.xfs -q -f "$2" ;;
+	esac
+}
+
+# power_off MNT: from here on nothing gets onto the disk. Programs see errors.
+power_off() {
+	off_disk=$(findmnt -no SOURCE "$1")
+	off_fs=$(findmnt -no FSTYPE "$1")
+	cd /
+	# No flush reaches a null_blk any more, not those of the unmounting, either.
+	[ ! -e "$NULL_BLK/${off_disk#/dev/}" ] || echo "write through" >"/sys/block/${off_disk#/dev/}/queue/write_cache"
+	xfs_io -x -c shutdown "$1" || die "cannot shut the filesystem down"
+}
+
+# power_on MNT: with what is on the disk. A null_blk has lost what it had in its cache.
+power_on() {
+	local power=$NULL_BLK/${off_disk#/dev/}/power
+	umount "$1"
+	if [ -e "$power" ]; then
+		echo 0 >"$power"
+		echo 1 >"$power"
+	fi
+	mount -t "$off_fs" "$off_disk" "$1"
+}
+
+# power_cut MNT: from here on only what is on the disk counts.
+power_cut() {
+	power_off "$1"
+	power_on "$1"
+}
+
+# Number as text, 1234567 -> 1,234,567
+grouped() { sed ':a; s/\([0-9]\)\([0-9]\{3\}\)\b/\1,\2/; ta' <<<"$1"; }
