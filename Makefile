@@ -11,7 +11,7 @@
 #	DESTDIR, prefix, bindir, libdir, includedir, mandir, moduledir, STRIP	for install
 #			and uninstall
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS;
-#		for bench: QUICK, BOOTS.
+#		for bench: QUICK, BOOTS; for integrations: CUTS, SEED.
 
 ifneq ($(words $(subst :, ,$(CURDIR))),1)
 $(error The kernel's build takes no space and no colon in a path: move this folder, $(CURDIR))
@@ -72,6 +72,13 @@ bench: setup bench-programs ## afsync and its peers on the same work, in virtual
 bench-preemption: setup bench-programs ## how long the device keeps a CPU from other threads
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench-preemption.sh
+
+integrations: export CUTS := $(CUTS)
+integrations: export SEED := $(SEED)
+integrations: setup lib ## dpkg with libafsync: build, measure, cut the power in the VM (CUTS=2 is quick, SEED=)
+	$(Q)scripts/setup.sh --integrations
+	+$(Q)scripts/build-modules.sh debian >/dev/null
+	$(Q)scripts/integrations.sh
 
 bench-doc: ## put the results of the last 'make bench' into the documentation
 	$(Q)scripts/bench-doc.py build/bench Documentation/afsync
@@ -153,8 +160,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: see the top of the Makefile."
 
-.PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs check \
-	check-static check-unit selftests selftests-debug vm install install-user install-module \
+.PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs \
+	integrations check check-static check-unit selftests selftests-debug vm install install-user install-module \
 	uninstall clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

@@ -6,6 +6,7 @@
 #	scripts/setup.sh		install what is missing, fetch the kernels
 #	scripts/setup.sh --list		only say which packages, and why
 #	scripts/setup.sh --build	only what building needs, nothing for tests and VM
+#	scripts/setup.sh --integrations	only what else 'make integrations' needs
 #
 # Packages come through apt (with sudo when not root) and only if missing, so that
 # a second run is quick and needs no network. No recommended packages, and no
@@ -88,6 +89,22 @@ flex			builds kernels
 libelf-dev		builds kernels
 libssl-dev		builds kernels
 dwarves			BTF of modules
+"
+INTEGRATION_PACKAGES="
+dpkg-dev		unpacks the source of dpkg
+patch			applies our patch to it
+autoconf		makes its configure script
+automake		makes its makefiles
+autopoint		its configure script
+gettext			its configure script
+libtool			builds its library
+pkg-config		finds its libraries
+libmd-dev		dpkg: checksums
+zlib1g-dev		dpkg: packages compressed with gzip
+libbz2-dev		dpkg: with bzip2
+liblzma-dev		dpkg: with xz
+libzstd-dev		dpkg: with zstd
+libselinux1-dev		dpkg: labels of files
 "
 
 table() { awk 'NF { name = $1; $1 = ""; printf "    %-20s%s\n", name, $0 }' <<<"$1"; }
@@ -183,10 +200,13 @@ mkdir -p "$CACHE"
 all="$BUILD_PACKAGES$CHECK_PACKAGES$VM_PACKAGES$PROGRAM_PACKAGES$BENCH_PACKAGES$KERNEL_PACKAGES"
 case ${1:-} in
 --list)
-	table "$all"
+	table "$all$INTEGRATION_PACKAGES"
 	exit ;;
 --build)
 	install_packages "$BUILD_PACKAGES"
+	exit ;;
+--integrations)
+	install_packages "$INTEGRATION_PACKAGES"
 	exit ;;
 "") ;;
 *) die "unknown option $1" ;;

@@ -1,0 +1,112 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The part of the integration of dpkg that runs in the VM, see test.sh.
+#
+#	guest.sh measure MS	time, syncs and flushes of installing and upgrading a package
+#	guest.sh cuts N SEED FS	the power is cut at N random points of an upgrade
+#
+# Results are lines that begin with "result"; the others tell how far it is.
+
+. "$(dirname "$0")/../../../scripts/lib.sh"
+. "$TOP/scripts/lib-guest.sh"
+. "$TOP/tools/integrations/dpkg/list.sh"
+. "$TOP/tools/integrations/dpkg/root.sh"
+. "$TOP/tools/integrations/dpkg/cuts.sh"
+
+DPKG=$BUILD/integrations/dpkg
+PACKAGES=$DPKG/packages
+FILES=$(<"$PACKAGES/stamp")
+MNT=$ROOT/mnt
+TRACING=/sys/kernel/tracing
+TRACE=$TRACING/events/syscalls
+ME=dpkg-guest
+PATH=$PATH:/usr/sbin:/sbin
+DISK=nullb0
+
+# new_disk FS: an empty filesystem on an empty disk, with the database of a dpkg that has
+# installed nothing.
+new_disk() {
+	make_disk $DISK "${NSEC:-1000000}"
+	make_fs "$1" /dev/$DISK
+	mount -t "$1" /dev/$DISK "$MNT"
+	mkdir -p "$MNT"/root/var/lib/dpkg/{info,updates,triggers,parts} "$MNT/root/tmp"
+	: >"$MNT/root/var/lib/dpkg/status"
+	: >"$MNT/root/var/lib/dpkg/available"
+	sync -f "$MNT"
+}
+
+remove_disk() {
+	umount "$MNT"
+	rmdir "$NULL_BLK/$DISK"
+}
+
+# as_way WAY: sets program, the command line, for that one.
+as_way() {
+	without_device
+	case $1 in
+	stock) program=(dpkg-stock) ;;
+	unsafe) program=(dpkg-stock --force-unsafe-io) ;;
+	threads) program=(dpkg-patched) ;;
+	module)
+		program=(dpkg-patched)
+		with_device ;;
+	*) die "no such way: $1" ;;
+	esac
+}
+
+# run VERSION: prints microseconds and flushes.
+run() {
+	chroot "$ROOT" /bin/run $DISK "${program[@]}" --root=/mnt/root --log=/tmp/actions.log --install "/packages/$1.deb"
+}
+
+# Calls of fsync and its like, by any program.
+count_from_here() {
+	local call
+	for call in fsync fdatasync; do
+		echo '!hist:keys=common_type' >"$TRACE/sys_enter_$call/trigger" 2>/dev/null || true
+		echo 'hist:keys=common_type' >"$TRACE/sys_enter_$call/trigger"
+	done
+	syncs_before=$(counter syncs)
+	submitted_before=$(counter submitted)
+}
+
+calls() { cat "$TRACE"/sys_enter_{fsync,fdatasync}/hist | awk '/Hits:/ { n += $2 } END { print n }'; }
+
+# The files on the disk are those of VERSION.
+has_files() { list_files "$MNT/root" usr | cmp -s - "$PACKAGES/$1.list"; }
+check_files() {
+	has_files "$1" ||
+		die "$way on $fs: dpkg says that version $1 is installed, and its files are not"
+}
+
+measure_run() {
+	local us flushed
+	sync -f "$MNT"
+	count_from_here
+	read -r us flushed < <(run "$2") || true
+	echo "result $fs $1 $way $us $(($(calls) + $(counter syncs) - syncs_before)) $flushed $ms"
+	grep -q "^Setting up many-files" "$ROOT/tmp/dpkg.log" ||
+		{ cat "$ROOT/tmp/dpkg.log" >&2; die "$way on $fs: dpkg failed"; }
+	[ "$way" != module ] || [ "$(counter submitted)" != "$submitted_before" ] ||
+		die "$way on $fs: dpkg did not use the module"
+	check_files "$2"
+}
+
+# measure MS: on disks whose requests take so long.
+measure() {
+	local NSEC=$(($1 * 1000000)) ms=$1 fs way
+	for fs in ext4 xfs; do
+		for way in stock unsafe threads module; do
+			say "measuring $way on $fs, $ms ms"
+			new_disk "$fs"
+			as_way "$way"
+			measure_run install 1
+			measure_run upgrade 2
+			remove_disk
+		done
+	done
+}
+
+make_root
+"$@"
