@@ -11,7 +11,7 @@ counter() { cat "$STATS/$1"; }
 # flushes DISK: flush requests that it has completed; see Documentation/block/stat.rst.
 flushes() { awk '{ print $16 }' "/sys/block/$(basename "$1")/stat"; }
 
-# make_disk NAME NSEC: a null_blk with a write-back cache, whose every request takes so
+# make_disk NAME NSEC [MB]: a null_blk with a write-back cache, whose every request takes so
 # long by the guest's own timers. Only what is written to a page for the first time goes
 # through the cache.
 make_disk() {
@@ -19,7 +19,7 @@ make_disk() {
 	modprobe -q null_blk nr_devices=0
 	mkdir "$dir"
 	echo 1 >"$dir/memory_backed"
-	echo 512 >"$dir/size"
+	echo "${3:-512}" >"$dir/size"
 	echo 64 >"$dir/cache_size"
 	echo 2 >"$dir/irqmode"
 	echo "$2" >"$dir/completion_nsec"
@@ -35,13 +35,21 @@ make_fs() {
 	esac
 }
 
-# power_off MNT: from here on nothing gets onto the disk. Programs see errors.
-power_off() {
+# power_wires MNT: finds out what power_off would have to, which is then quick.
+power_wires() {
+	off_mnt=$1
 	off_disk=$(findmnt -no SOURCE "$1")
 	off_fs=$(findmnt -no FSTYPE "$1")
-	cd /
+	off_cache=/sys/block/${off_disk#/dev/}/queue/write_cache
+	[ -e "$NULL_BLK/${off_disk#/dev/}" ] || off_cache=
+}
+
+# power_off MNT: from here on nothing gets onto the disk. Programs see errors.
+power_off() {
+	[ "${off_mnt:-}" = "$1" ] || power_wires "$1"
 	# No flush reaches a null_blk any more, not those of the unmounting, either.
-	[ ! -e "$NULL_BLK/${off_disk#/dev/}" ] || echo "write through" >"/sys/block/${off_disk#/dev/}/queue/write_cache"
+	[ -z "$off_cache" ] || echo "write through" >"$off_cache"
+	cd /
 	xfs_io -x -c shutdown "$1" || die "cannot shut the filesystem down"
 }
 
@@ -54,6 +62,7 @@ power_on() {
 		echo 1 >"$power"
 	fi
 	mount -t "$off_fs" "$off_disk" "$1"
+	off_mnt=
 }
 
 # power_cut MNT: from here on only what is on the disk counts.

@@ -25,7 +25,7 @@ save_disk() {
 # load_disk FS: on a new null_blk, since one that has been written sees the next write of that
 # page at once. Its cache is empty.
 load_disk() {
-	make_disk "$DISK" 1000000
+	make_disk "$DISK" 1000000 320
 	dd if=$IMAGE of="/dev/$DISK" bs=64k conv=sparse,fsync status=none
 	mount -t "$1" "/dev/$DISK" "$MNT"
 }
@@ -60,11 +60,12 @@ check_the_check() {
 	chmod 600 "$file/file-63"
 	read -r olds news broken < <(compare 2>/dev/null)
 	[ "$broken" = 4 ] || die "of 4 files that were damaged on purpose the check found $broken"
-	echo unsynced >"$MNT/unsynced"
+	power_wires "$MNT"
+	echo synced >"$MNT/synced"
 	sync -f "$MNT"
 	dd if=/dev/urandom of="$MNT/cached" bs=64k count=1 oflag=direct status=none
 	power_cut "$MNT"
-	[ -e "$MNT/unsynced" ] || die "a file that was synced is lost"
+	[ -s "$MNT/synced" ] || die "a file that was synced is lost"
 	[ ! -s "$MNT/cached" ] || die "a file that was not synced outlived the power cut: it was none"
 	remove_disk
 }
@@ -75,16 +76,20 @@ whole_run() {
 	load_disk "$fs"
 	as_way "$way"
 	tracing 1
-	read -r whole _ < <(run 2)
+	run 2 >/dev/null
 	tracing 0
 	check_files 2
 	# "dpkg-stock-123 [000] ..... 12.345678: sys_rename(...", the times from the mark on.
-	read -r extracted renamed < <(awk -v us="$whole" '
+	read -r extracted renamed whole < <(awk -v files="$FILES" '
 		{ for (i = 1; i < NF && $i !~ /^[0-9]+\.[0-9]+:$/; i++) ; time = $i + 0 }
 		/tracing_mark_write: begin/ { begin = time }
 		begin && $1 ~ /^dpkg-/ && /sys_utime/ { extracted = time }
-		begin && extracted && $1 ~ /^dpkg-/ && /sys_rename/ { if (++renames <= '"$FILES"') renamed = time }
-		END { printf "%d %d\n", (extracted - begin) * 1000000, (renamed - begin) * 1000000 }
+		begin && extracted && $1 ~ /^dpkg-/ && /sys_rename/ { if (++renames <= files) renamed = time }
+		/tracing_mark_write: end/ { end = time }
+		END {
+			printf "%d %d %d\n", (extracted - begin) * 1000000, (renamed - begin) * 1000000,
+				(end - begin) * 1000000
+		}
 		' "$TRACING/trace")
 	((0 < extracted && extracted < renamed && renamed < whole)) ||
 		die "cannot tell when dpkg extracts and renames: $extracted, $renamed of $whole us"
@@ -97,7 +102,7 @@ tracing() {
 	for event in "$TRACE"/sys_enter_{utime*,rename*}; do
 		echo "$1" >"$event/enable"
 	done
-	[ "$1" = 1 ] || return 0
+	[ "$1" = 1 ] || { echo end >"$TRACING/trace_marker"; return; }
 	echo mono >"$TRACING/trace_clock"
 	: >"$TRACING/trace"
 	echo begin >"$TRACING/trace_marker"
@@ -130,6 +135,7 @@ one_cut() {
 	where="cut $2 after $(seconds "$1")"
 	load_disk "$fs"
 	as_way "$way"
+	power_wires "$MNT"
 	run 2 >/dev/null 2>&1 &
 	pid=$!
 	sleep "$(awk -v us="$1" 'BEGIN { printf "%.6f", us / 1000000 }')"
@@ -163,7 +169,7 @@ cuts() {
 	local i us way lost failed_cuts whole extracted renamed failed=0 fs=$3
 	save_disk "$fs"
 	check_the_check "$fs"
-	for way in ${CUT_WAYS:-stock threads module unsafe}; do
+	for way in ${CUT_WAYS:-module threads stock unsafe}; do
 		lost=0 failed_cuts=0
 		whole_run
 		say "$way on $fs: $(seconds "$whole"), extracted after $(seconds "$extracted"), renamed after $(seconds "$renamed")"

@@ -5,6 +5,7 @@
 #
 #	guest.sh measure MS	time, syncs and flushes of installing and upgrading a package
 #	guest.sh cuts N SEED FS	the power is cut at N random points of an upgrade
+#	guest.sh errors FS	syncs fail
 #
 # Results are lines that begin with "result"; the others tell how far it is.
 
@@ -13,9 +14,11 @@
 . "$TOP/tools/integrations/dpkg/list.sh"
 . "$TOP/tools/integrations/dpkg/root.sh"
 . "$TOP/tools/integrations/dpkg/cuts.sh"
+. "$TOP/tools/integrations/dpkg/errors.sh"
 
 DPKG=$BUILD/integrations/dpkg
-PACKAGES=$DPKG/packages
+PACKAGES=$DPKG/packages-cuts
+[ "$1" != measure ] || PACKAGES=$DPKG/packages-measure
 FILES=$(<"$PACKAGES/stamp")
 MNT=$ROOT/mnt
 TRACING=/sys/kernel/tracing
@@ -27,7 +30,7 @@ DISK=nullb0
 # new_disk FS: an empty filesystem on an empty disk, with the database of a dpkg that has
 # installed nothing.
 new_disk() {
-	make_disk $DISK "${NSEC:-1000000}"
+	make_disk $DISK "${NSEC:-1000000}" 320
 	make_fs "$1" /dev/$DISK
 	mount -t "$1" /dev/$DISK "$MNT"
 	mkdir -p "$MNT"/root/var/lib/dpkg/{info,updates,triggers,parts} "$MNT/root/tmp"

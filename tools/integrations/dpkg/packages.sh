@@ -3,7 +3,7 @@
 #
 # Make two versions of a package of many small files, for guest.sh.
 #
-#	tools/integrations/dpkg/packages.sh FOLDER FILES
+#	tools/integrations/dpkg/packages.sh FOLDER FILES [OPTION-OF-DPKG-DEB]...
 #
 # Makes FOLDER/1.deb, FOLDER/2.deb, and FOLDER/1.list, FOLDER/2.list, which have "path checksum
 # mode mtime" of each file. The second version has the same paths as the first; contents, sizes,
@@ -14,6 +14,8 @@
 . "$TOP/tools/integrations/dpkg/list.sh"
 
 DIR=$1 FILES=$2
+shift 2
+OPTIONS=("$@")
 ME=packages
 
 # write_files ROOT VERSION: no two lines of all files of both versions are the same.
@@ -51,7 +53,7 @@ make_package() {
 	END
 	(cd "$root" && find usr -type f -exec md5sum {} +) >"$DIR/md5sums"
 	mv "$DIR/md5sums" "$root/DEBIAN/md5sums"
-	SOURCE_DATE_EPOCH=1700000000 dpkg-deb --root-owner-group -b "$root" "$DIR/$1.deb" >/dev/null
+	SOURCE_DATE_EPOCH=1700000000 dpkg-deb --root-owner-group ${OPTIONS[@]+"${OPTIONS[@]}"} -b "$root" "$DIR/$1.deb" >/dev/null
 	list_files "$root" usr >"$DIR/$1.list"
 	rm -rf "$root"
 }

@@ -28,7 +28,7 @@ make_root() {
 	add_program "$DPKG/stock/src/dpkg-deb"
 	add_program "$DPKG/stock/src/dpkg-query"
 	cp "$TOP/tools/integrations/dpkg/run.sh" "$ROOT/bin/run"
-	cp "$DPKG"/packages/*.deb "$ROOT/packages"
+	cp "$PACKAGES"/*.deb "$ROOT/packages"
 	mknod -m 666 "$ROOT/dev/null" c 1 3
 	mount --bind /sys "$ROOT/sys"
 }

@@ -9,6 +9,7 @@
 #	CUTS=N		power cuts for each way and filesystem (20; 2 for a quick look; 0 for none)
 #	SEED=N		where they are: the same number is the same points (another one each time)
 #	FILES=N		files of the package (3000)
+#	CUT_FILES=N	of the one during whose upgrade the power is cut (1000)
 #
 # All is measured in a VM whose clock counts its instructions, on a disk whose requests take
 # 1 ms, and on one of 10 ms. The status is 0 if every promise was kept, however fast it was. Takes
@@ -19,6 +20,7 @@
 CUTS=${CUTS:-20}
 SEED=${SEED:-$RANDOM}
 FILES=${FILES:-3000}
+CUT_FILES=${CUT_FILES:-1000}
 HERE=$TOP/tools/integrations/dpkg
 OUT=$BUILD/integrations/dpkg
 ME=integrations
@@ -32,6 +34,7 @@ number() {
 number CUTS "$CUTS" 0
 number SEED "$SEED" 0
 number FILES "$FILES" 500
+number CUT_FILES "$CUT_FILES" 500
 
 # guest NAME ARG...: guest.sh in a VM; the lines with results go to NAME.results.
 guest() {
@@ -42,6 +45,15 @@ guest() {
 		-- "$HERE/guest.sh" "$@" >"$OUT/$name.results" || rc=$?
 	[ "$rc" = 0 ] || say "failed: $name (status $rc); to see it again: SEED=$SEED"
 	return "$rc"
+}
+
+# packages FOR FILES OPTION...
+packages() {
+	local folder=$OUT/packages-$1
+	shift
+	[ "$(cat "$folder/stamp" 2>/dev/null)" != "$1" ] || return 0
+	say "making two versions of a package of $1 files"
+	"$HERE/packages.sh" "$folder" "$@"
 }
 
 # in_parallel CMD...: at most as many at a time as there are CPUs.
@@ -58,10 +70,9 @@ wait_one() {
 
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 "$HERE/build.sh" >/dev/null
-if [ "$(cat "$OUT/packages/stamp" 2>/dev/null)" != "$FILES" ]; then
-	say "making two versions of a package of $FILES files"
-	"$HERE/packages.sh" "$OUT/packages" "$FILES"
-fi
+packages measure "$FILES"
+# Smaller and not compressed, for more cuts in the same time.
+packages cuts "$CUT_FILES" -Znone
 rm -f "$OUT"/*.results
 for disk in 1 10; do
 	in_parallel guest "measure-$disk-ms" measure $disk
