@@ -105,6 +105,7 @@ libbz2-dev		dpkg: with bzip2
 liblzma-dev		dpkg: with xz
 libzstd-dev		dpkg: with zstd
 libselinux1-dev		dpkg: labels of files
+strace			makes syncs fail
 "
 
 table() { awk 'NF { name = $1; $1 = ""; printf "    %-20s%s\n", name, $0 }' <<<"$1"; }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The integration of dpkg: builds Debian's dpkg without and with our patch, measures both, and
-# cuts the power while they upgrade a package.
+# cuts the power while they upgrade a package. Then syncs fail.
 #
 #	tools/integrations/dpkg/test.sh
 #
@@ -77,6 +77,7 @@ rm -f "$OUT"/*.results
 for disk in 1 10; do
 	in_parallel guest "measure-$disk-ms" measure $disk
 done
+in_parallel guest errors errors ext4
 if [ "$CUTS" -gt 0 ]; then
 	for fs in ext4 xfs; do
 		in_parallel guest "cuts-$fs" cuts "$CUTS" "$SEED" $fs
