@@ -33,7 +33,7 @@ new_disk() {
 	make_disk $DISK "${NSEC:-1000000}" 320
 	make_fs "$1" /dev/$DISK
 	mount -t "$1" /dev/$DISK "$MNT"
-	mkdir -p "$MNT"/root/var/lib/dpkg/{info,updates,triggers,parts} "$MNT/root/tmp"
+	mkdir -p "$MNT/root/var/lib/dpkg"/{info,updates,triggers,parts} "$MNT/root/tmp"
 	: >"$MNT/root/var/lib/dpkg/status"
 	: >"$MNT/root/var/lib/dpkg/available"
 	sync -f "$MNT"
