@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "threads.h"
@@ -65,9 +66,27 @@ static int check_range(const struct afsync_sqe *sqe)
 	return 0;
 }
 
-static uint64_t device_of(uint32_t major, uint32_t minor)
+static uint64_t device_of(uint32_t high, uint32_t low)
 {
-	return (uint64_t)major << 32 | minor;
+	return (uint64_t)high << 32 | low;
+}
+
+/* Where a filter of system calls does not know statx(2). */
+static bool stat_asked(int fd, struct statx *st)
+{
+	struct stat old;
+
+	if (fstat(fd, &old))
+		return false;
+	*st = (struct statx){
+		.stx_mode = old.st_mode,
+		.stx_ino = old.st_ino,
+		.stx_dev_major = major(old.st_dev),
+		.stx_dev_minor = minor(old.st_dev),
+		.stx_rdev_major = major(old.st_rdev),
+		.stx_rdev_minor = minor(old.st_rdev),
+	};
+	return true;
 }
 
 /*
@@ -76,7 +95,8 @@ static uint64_t device_of(uint32_t major, uint32_t minor)
  */
 static bool stat_known(int fd, struct statx *st)
 {
-	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, st);
+	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, st) ||
+	       (errno != EBADF && stat_asked(fd, st));
 }
 
 /* Is the descriptor still that file of ours? The program may have closed it. */

@@ -172,10 +172,13 @@ struct file *afsync_file_find(struct team *team, const struct file_id *id, bool 
 	return NULL;
 }
 
-/* May a filesystem have one more file in the table? It leaves as much as it has to others. */
+/*
+ * May a filesystem have one more file in the table, which has room for so many? No more than it
+ * leaves to others, so that one that hangs does not stop them.
+ */
 bool afsync_file_has_room(const struct file *file, unsigned int room)
 {
-	return file->lane->refs <= room / 2;
+	return file->lane->refs <= room;
 }
 
 /* A queue for a descriptor that is about to be sent; NULL if there is no memory. */

@@ -87,7 +87,7 @@ static void chunk_find_files(struct chunk *chunk, struct team *team)
 			file = afsync_file_find(team, &chunk->ids[i],
 						sqes[i].op == AFSYNC_OP_SYNCFS, sqes[i].fd);
 		if (!file && room > chunk->nr_fds)
-			file = chunk_add(chunk, i, team, room + team->kept);
+			file = chunk_add(chunk, i, team, room - chunk->nr_fds);
 		if (!file)
 			break;
 		chunk->files[i] = file;
