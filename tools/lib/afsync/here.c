@@ -13,18 +13,13 @@ static const struct afsync_sqe *sqe_at(const struct afsync_submit *arg, unsigned
 	return (const struct afsync_sqe *)(uintptr_t)arg->sqes + i;
 }
 
-/* Is nothing of the ring, and nothing of any other, with the team? */
+/* Is nothing of the ring, and nothing of any other, with the team? Under the lock. */
 static bool quiet(const struct afsync_ring *ring)
 {
 	const struct afsync_threads *threads = ring->threads;
-	struct unlocked saved;
-	bool ret;
 
-	afsync_lock(&saved);
-	ret = !threads->in_flight && !threads->team && !afsync_threads_unread(ring) &&
-	      !afsync_team_busy();
-	afsync_unlock(&saved);
-	return ret;
+	return !threads->in_flight && !threads->team && !afsync_threads_unread(ring) &&
+	       !afsync_team_busy();
 }
 
 /* May the thread do itself what it is about to wait for? See AFSYNC_SETUP_INLINE. */
@@ -46,7 +41,7 @@ bool afsync_here_wanted(const struct afsync_ring *ring, const struct afsync_subm
 		if (sqe->op != first->op && (syncfs || sqe->op == AFSYNC_OP_SYNCFS))
 			return false;
 	}
-	return quiet(ring);
+	return true;
 }
 
 /* Does a sync of @op serve a request of @wanted, too? */
@@ -70,15 +65,23 @@ static uint32_t strongest(const struct afsync_submit *arg, unsigned int i, unsig
 	return first->op;
 }
 
-/* How many can be taken; *errorp is that of the next one. */
+/*
+ * How many can be taken; *errorp is that of the next one. -EBUSY if @alone, and something else
+ * is going on.
+ */
 static unsigned int check(struct afsync_ring *ring, const struct afsync_submit *arg,
-			  int *errorp)
+			  bool alone, int *errorp)
 {
 	struct file_id id;
 	unsigned int i, room;
 	struct unlocked saved;
 
 	afsync_lock(&saved);
+	if (alone && !quiet(ring)) {
+		afsync_unlock(&saved);
+		*errorp = -EBUSY;
+		return 0;
+	}
 	room = ring->entries - afsync_threads_unread(ring);
 	/* Taken until they are in the ring, so that no other thread takes the slots. */
 	for (i = 0; i < arg->nr; i++) {
@@ -96,7 +99,7 @@ static unsigned int check(struct afsync_ring *ring, const struct afsync_submit *
 	return i;
 }
 
-static int submit_here(struct afsync_ring *ring, const struct afsync_submit *arg)
+static int submit_here(struct afsync_ring *ring, const struct afsync_submit *arg, bool alone)
 {
 	const struct afsync_sqe *sqe, *last = NULL;
 	unsigned int i, nr;
@@ -105,7 +108,7 @@ static int submit_here(struct afsync_ring *ring, const struct afsync_submit *arg
 	struct unlocked saved;
 	bool merged;
 
-	nr = check(ring, arg, &error);
+	nr = check(ring, arg, alone, &error);
 	for (i = 0; i < nr; i++) {
 		sqe = sqe_at(arg, i);
 		merged = last && last->fd == sqe->fd && serves(op, sqe->op);
@@ -123,13 +126,16 @@ static int submit_here(struct afsync_ring *ring, const struct afsync_submit *arg
 	return nr ? (int)nr : error;
 }
 
-/* As AFSYNC_IOC_SUBMIT, without the wait. No point at which a thread is cancelled, either. */
-int afsync_here_submit(struct afsync_ring *ring, const struct afsync_submit *arg)
+/*
+ * As AFSYNC_IOC_SUBMIT, without the wait. No point at which a thread is cancelled, either.
+ * -EBUSY if @alone, and something else is going on; nothing was done then.
+ */
+int afsync_here_submit(struct afsync_ring *ring, const struct afsync_submit *arg, bool alone)
 {
 	int cancel, ret;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	ret = submit_here(ring, arg);
+	ret = submit_here(ring, arg, alone);
 	pthread_setcancelstate(cancel, NULL);
 	return ret;
 }

@@ -190,6 +190,8 @@ int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
 		if (ret > 0)
 			done += (unsigned int)ret;
 	}
+	if (done)
+		afsync_team_wake(team);
 	afsync_unlock(&saved);
 	if (ret < 0)
 		refused = ret;

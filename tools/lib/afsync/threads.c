@@ -28,16 +28,6 @@ static bool of_parent(const struct afsync_ring *ring)
 	return ring->threads->generation != load_relaxed(&afsync_generation);
 }
 
-static void wake_team(struct afsync_ring *ring)
-{
-	struct unlocked saved;
-
-	afsync_lock(&saved);
-	if (ring->threads->team)
-		afsync_team_wake(ring->threads->team);
-	afsync_unlock(&saved);
-}
-
 static int submit_wait(struct afsync_ring *ring, const struct afsync_submit *arg)
 {
 	struct afsync_wait wait = {
@@ -47,24 +37,26 @@ static int submit_wait(struct afsync_ring *ring, const struct afsync_submit *arg
 		.sigmask = arg->sigmask,
 	};
 
+	if (afsync_threads_unread(ring) >= wait.min_complete)
+		return 0;
 	/* As for the module: the call has queued something, and is not begun again. */
 	return afsync_threads_wait(ring, &wait, false);
 }
 
 static int threads_submit(struct afsync_ring *ring, struct afsync_submit *arg)
 {
-	int saved = errno, ret = -ENOSYS;
+	int saved = errno, ret = -EBUSY;
 
 	if (of_parent(ring))
 		return -EBADF;
 	arg->error = 0;
 	arg->wait_result = 0;
-	if (!afsync_here_wanted(ring, arg))
+	if (afsync_here_wanted(ring, arg))
+		ret = afsync_here_submit(ring, arg, true);
+	if (ret == -EBUSY)
 		ret = afsync_queue_all(ring, arg);
 	if (ret == -ENOSYS)
-		ret = afsync_here_submit(ring, arg);
-	else
-		wake_team(ring);
+		ret = afsync_here_submit(ring, arg, false);
 	if (!ret)
 		ret = arg->error;
 	if (ret == (int)arg->nr && arg->flags & AFSYNC_SUBMIT_WAIT)

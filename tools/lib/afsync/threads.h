@@ -213,7 +213,7 @@ void afsync_queue_started(struct team *team, const struct parcel *parcel);
 unsigned int afsync_threads_unread(const struct afsync_ring *ring);
 
 /* here.c, without the lock */
-int afsync_here_submit(struct afsync_ring *ring, const struct afsync_submit *arg);
+int afsync_here_submit(struct afsync_ring *ring, const struct afsync_submit *arg, bool alone);
 bool afsync_here_wanted(const struct afsync_ring *ring, const struct afsync_submit *arg);
 
 /* check.c, without the lock */
