@@ -17,10 +17,6 @@
 
 #include <libafsync.h>
 
-/* What hangs, hangs for ever: each of these tests takes a moment. */
-#undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	60
-
 /* The result of a call of the library, which must leave errno alone. */
 #define LIB(call) ({							\
 	errno = 4711;							\
