@@ -297,6 +297,8 @@ TEST_F(sig, completions_that_are_there_win_over_a_signal)
 /* --- in a handler --- */
 
 static struct scene *handler_scene;
+/* User data that no request has. */
+#define NO_REQUEST	(1ULL << 40)
 
 /* What may be used in a signal handler, whatever the library is doing just then. */
 static void handler_of_rings(int sig)
@@ -305,10 +307,10 @@ static void handler_of_rings(int sig)
 	unsigned int running;
 
 	(void)sig;
-	need(afsync_cancel(scene->ring, 99) == -ENOENT);
+	need(afsync_cancel(scene->ring, NO_REQUEST) == -ENOENT);
 	need(afsync_cancel_match(scene->ring, AFSYNC_CANCEL_FD, 0, scene->ctl, &running) ==
 	     -ENOENT);
-	need(afsync_start(scene->ring, 99) == -ENOENT);
+	need(afsync_start(scene->ring, NO_REQUEST) == -ENOENT);
 	afsync_cq_ready(scene->ring);
 	handled++;
 }

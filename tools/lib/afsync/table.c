@@ -67,15 +67,18 @@ static bool line_has(const char *line, const struct file_id *id, const char **ty
 	return id->dev == ((uint64_t)major << 32 | minor);
 }
 
+/* @type: a word of the line; there are fuse.sshfs, nfs4, smb3 ... */
 static bool is_server(const char *type)
 {
-	static const char * const servers[] = {
-		"fuse", "nfs", "cifs", "smb", "ceph", "9p", "afs", "coda", "orangefs",
-	};
-	size_t i;
+	static const char * const families[] = { "fuse", "nfs", "smb" };
+	static const char * const servers[] = { "9p", "afs", "ceph", "cifs", "coda", "orangefs" };
+	size_t i, length = strcspn(type, " ");
 
+	for (i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		if (!strncmp(type, families[i], strlen(families[i])))
+			return true;
 	for (i = 0; i < sizeof(servers) / sizeof(servers[0]); i++)
-		if (!strncmp(type, servers[i], strlen(servers[i])))
+		if (strlen(servers[i]) == length && !strncmp(type, servers[i], length))
 			return true;
 	return false;
 }

@@ -23,7 +23,6 @@
 
 #include "threads.h"
 
-
 static struct team *current;
 /* The kernel, or a filter of system calls, lets no thread have a table of its own. */
 static bool impossible;
