@@ -17,7 +17,7 @@ from bench_results import REPEATABLE, VARIANTS, WORKERS, Run, is_variant, repeat
 from bench_targets import Results, is_met, targets
 
 ENGINES = ("fdatasync", "sync", "by_hand", "threads", "io_uring", "libaio", "libaio+afsync", "glibc",
-           "glibc+afsync", "afsync")
+           "glibc+afsync", "afsync_threads", "afsync")
 DEVICES = {"null_blk-1ms": "a disk of 1 ms", "null_blk-20us": "a disk of 20 us",
            "null_blk-10ms": "a disk of 10 ms", "none": "no disk"}
 FIRST = ("ext4", "null_blk-1ms")

@@ -15,7 +15,7 @@
 . "$TOP/scripts/bench-sizes.sh"
 
 ONLY=${BENCH_ONLY:-overwrite append processes log tree variants workers tmpfs memory}
-ENGINES=${BENCH_ENGINES:-fdatasync sync by_hand threads io_uring libaio glibc afsync}
+ENGINES=${BENCH_ENGINES:-fdatasync sync by_hand threads io_uring libaio glibc afsync afsync_threads}
 HERE=/tmp/bench
 OUT=$HERE/results
 DROPINS=$BUILD/tools/lib
@@ -100,7 +100,7 @@ among() {
 engines() {
 	local workload=$1 files=$2 depth=$3 engine ops
 	shift 3
-	for engine in $(among fdatasync by_hand threads io_uring libaio glibc afsync); do
+	for engine in $(among fdatasync by_hand threads io_uring libaio glibc afsync afsync_threads); do
 		ops=$(ops_for "$depth")
 		case $engine:$files in
 		fdatasync:*)
@@ -181,7 +181,7 @@ tree() {
 		cell tree "$engine" "$TREE_FILES" 1 1 "$TREE_FILES"
 	done
 	for depth in "${TREE_DEPTHS[@]}"; do
-		for engine in $(among threads io_uring libaio glibc afsync); do
+		for engine in $(among threads io_uring libaio glibc afsync afsync_threads); do
 			cell tree "$engine" "$TREE_FILES" "$depth" 1 "$TREE_FILES"
 		done
 	done

@@ -16,7 +16,7 @@ DISKS = [(filesystem, device) for filesystem in ("ext4", "xfs")
 TMPFS = ("tmpfs", "none")
 FIRST = DISKS[0]
 PEERS = ("fdatasync", "by_hand", "threads", "io_uring", "libaio", "glibc", "afsync",
-         "libaio+afsync", "glibc+afsync")
+         "afsync_threads", "libaio+afsync", "glibc+afsync")
 PLOTS = {f"{what}-{files}" for what in ("throughput", "latency", "cost")
          for files in ("1-file", "many-files")} | {"log", "log-latency-1", "log-latency-4"}
 
@@ -145,7 +145,7 @@ def check_table(run):
     pairs = run.table.split("several CPUs, real time")[1].split("\n\n")[0]
     assert len(pairs.splitlines()) == 13, "pairs: " + pairs
     targets = run.table.split("\ntargets (")[1]
-    assert targets.count("  at least ") + targets.count("  at most ") == 23, "targets: " + targets
+    assert targets.count("  at least ") + targets.count("  at most ") == 27, "targets: " + targets
 
 
 CHECKS = [check for name, check in globals().items() if name.startswith("check_")]

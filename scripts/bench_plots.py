@@ -13,6 +13,7 @@ STYLES = {
     "libaio+afsync": "lc rgb '#e69f00' dt 3 pt 9",
     "glibc": "lc rgb '#cc79a7' pt 10",
     "glibc+afsync": "lc rgb '#cc79a7' dt 3 pt 11",
+    "afsync_threads": "lc rgb '#d62728' dt 3 pt 5",
     "afsync": "lc rgb '#d62728' pt 7",
 }
 SCRIPT = """set terminal svg size 800,460 font 'sans,13' background rgb 'white'

@@ -15,26 +15,27 @@ class Results:
         cell = self.cells.get((workload, *disk, engine, files, depth, processes))
         return cell[figure] if cell else None
 
-    def ratio(self, peer, files, depth, **where):
-        ours, theirs = (self.get(engine, files, depth, **where) for engine in ("afsync", peer))
+    def ratio(self, peer, files, depth, our="afsync", their_depth=None, **where):
+        ours = self.get(our, files, depth, **where)
+        theirs = self.get(peer, files, their_depth or depth, **where)
         return ours / theirs if ours and theirs else None
 
-    def above(self, files, depth, base_depth):
+    def above(self, files, depth, base_depth, our="afsync"):
         """What a sync costs on tmpfs above doing it in the caller, in us."""
         disk = ("tmpfs", "none")
-        ours = self.get("afsync", files, depth, "ns_per_op", disk=disk)
+        ours = self.get(our, files, depth, "ns_per_op", disk=disk)
         caller = self.get("fdatasync", files, base_depth, "ns_per_op", disk=disk)
         return (ours - caller) / 1000 if ours and caller else None
 
-    def tree(self, peer):
+    def tree(self, peer, our="afsync"):
         """At the depth that is best for each."""
         best = {}
         for r in self.cells.values():
             if (r["workload"], r["filesystem"], r["device"]) == ("tree", "ext4", "null_blk-1ms"):
                 best[r["engine"]] = max(r["ops_per_s"], best.get(r["engine"], 0))
-        if peer not in best or "afsync" not in best:
+        if peer not in best or our not in best:
             return None
-        return best["afsync"] / best[peer]
+        return best[our] / best[peer]
 
 
 def flatness(found):
@@ -42,6 +43,17 @@ def flatness(found):
     if None in costs or min(costs) <= 0:
         return None
     return max(costs) / min(costs)
+
+
+def targets_of_threads(found):
+    """Without the module."""
+    our = "afsync_threads"
+    yield ("no module, 1 file, depth 64: against fdatasync",
+           found.ratio("fdatasync", 1, 64, our, 1), "least", 5)
+    yield "  against glibc", found.ratio("glibc", 1, 64, our), "least", 1
+    yield "no module, tree: against fsync each", found.tree("fdatasync", our), "least", 4
+    yield ("no module, tmpfs, 1 file, depth 1: us above the caller", found.above(1, 1, 1, our),
+           "most", 25)
 
 
 def targets(found, memory):
@@ -73,6 +85,7 @@ def targets(found, memory):
     yield "bytes per file without pending work", most("idle_bytes"), "most", 2
     for peer, name in ("fdatasync", "fsync each"), ("sync", "sync FILE..."):
         yield f"tree: against {name}", found.tree(peer), "least", 5
+    yield from targets_of_threads(found)
 
 
 def is_met(value, kind, limit):

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Engine: afsync, through libafsync. One system call submits all that can be
- * submitted and waits for at least one completion; all that are there are reaped.
+ * Engines: afsync, through libafsync, on the device and with threads of the library. One
+ * call submits all that can be submitted and waits for at least one completion; all that are
+ * there are reaped.
  */
 #include <errno.h>
 #include <libafsync.h>
@@ -13,16 +14,27 @@ struct async {
 	struct afsync_ring *ring;
 };
 
-static void setup(struct worker *w)
+static void setup(struct worker *w, unsigned int engine)
 {
 	struct async *a = alloc(1, sizeof(*a));
 	int ret;
 
 	w->private = a;
 	window_init(&a->win, w->plan->depth);
-	ret = afsync_queue_init(w->plan->depth, &a->ring, AFSYNC_INIT_INLINE);
+	ret = afsync_queue_init(w->plan->depth, &a->ring,
+				AFSYNC_INIT_INLINE | engine);
 	if (ret)
 		die("afsync_queue_init", -ret);
+}
+
+static void setup_device(struct worker *w)
+{
+	setup(w, AFSYNC_INIT_DEVICE);
+}
+
+static void setup_threads(struct worker *w)
+{
+	setup(w, AFSYNC_INIT_THREADS);
 }
 
 static void prepare(struct worker *w, struct async *a, uint64_t op)
@@ -78,5 +90,9 @@ static void finish(struct worker *w)
 }
 
 const struct engine engine_afsync = {
-	.name = "afsync", .setup = setup, .run = run, .finish = finish,
+	.name = "afsync", .setup = setup_device, .run = run, .finish = finish,
+};
+
+const struct engine engine_afsync_threads = {
+	.name = "afsync_threads", .setup = setup_threads, .run = run, .finish = finish,
 };

@@ -104,7 +104,7 @@ struct engine {
 
 extern const struct engine engine_fdatasync, engine_by_hand, engine_threads,
 	engine_io_uring, engine_io_uring_workers, engine_io_uring_all, engine_libaio,
-	engine_glibc, engine_afsync, engine_sync;
+	engine_glibc, engine_afsync, engine_afsync_threads, engine_sync;
 
 /* children.c */
 void run_children(const struct plan *plan, struct shared *shared);

@@ -26,7 +26,7 @@
 static const struct engine *const engines[] = {
 	&engine_fdatasync, &engine_by_hand, &engine_threads, &engine_io_uring,
 	&engine_io_uring_workers, &engine_io_uring_all, &engine_libaio, &engine_glibc,
-	&engine_afsync, &engine_sync,
+	&engine_afsync, &engine_afsync_threads, &engine_sync,
 };
 
 static const char *const workloads[] = {
