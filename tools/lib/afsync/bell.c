@@ -220,6 +220,9 @@ void afsync_bell_clear(struct bell *bell)
 {
 	char byte;
 
+	/* Nor is it rung later for what has been seen now. */
+	if (bell->arrived)
+		link_del(&bell->parcel.sent);
 	if (!bell->rung)
 		return;
 	bell->rung = false;
