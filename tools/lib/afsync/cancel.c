@@ -83,8 +83,7 @@ static int answer(const struct team *team, struct question *q)
 		return -EAGAIN;
 	for (l = bucket->next; l != bucket; l = l->next) {
 		file = element(l, struct file, link);
-		if (file->closing || file->id.inode != q->id.inode ||
-		    file->id.dev != q->id.dev)
+		if (file->closing || !same_inode(&file->id, &q->id))
 			continue;
 		same = afsync_table_same(file->parcel.fd, q->parcel.fd);
 		if (same < 0)

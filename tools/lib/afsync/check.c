@@ -66,11 +66,6 @@ static int check_range(const struct afsync_sqe *sqe)
 	return 0;
 }
 
-static uint64_t device_of(uint32_t high, uint32_t low)
-{
-	return (uint64_t)high << 32 | low;
-}
-
 /* Where a filter of system calls does not know statx(2). */
 static bool stat_asked(int fd, struct statx *st)
 {
@@ -133,12 +128,12 @@ int afsync_check_eventfd(int fd)
 {
 	static const char eventfd[] = "anon_inode:[eventfd]";
 	char path[32], name[sizeof(eventfd)];
-	struct stat st;
+	struct statx st;
 	ssize_t size;
 
-	if (fstat(fd, &st))
+	if (!stat_known(fd, &st))
 		return -EBADF;
-	if (st.st_mode & S_IFMT)
+	if (st.stx_mode & S_IFMT)
 		return -EINVAL;
 	/* Without /proc that has to do. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

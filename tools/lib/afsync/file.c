@@ -59,8 +59,7 @@ struct link *afsync_file_bucket(struct team *team, const struct file_id *id)
 
 static bool same_id(const struct file *a, const struct file *b)
 {
-	return a->id.inode == b->id.inode && a->id.dev == b->id.dev &&
-	       a->syncfs == b->syncfs;
+	return same_inode(&a->id, &b->id) && a->syncfs == b->syncfs;
 }
 
 /* The queue is ready if it has waiting requests, and nothing that they wait for. */
@@ -164,8 +163,7 @@ struct file *afsync_file_find(struct team *team, const struct file_id *id, bool 
 		return NULL;
 	for (l = bucket->next; l != bucket; l = l->next) {
 		file = element(l, struct file, link);
-		if (file->syncfs == syncfs && file->id.inode == id->inode &&
-		    file->id.dev == id->dev && !file->closing &&
+		if (file->syncfs == syncfs && same_inode(&file->id, id) && !file->closing &&
 		    afsync_table_same_as(team->tid, file->parcel.fd, fd))
 			return file;
 	}

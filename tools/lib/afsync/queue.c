@@ -43,12 +43,11 @@ static int chunk_check(struct chunk *chunk, const struct afsync_sqe *sqes, unsig
 static struct file *chunk_find(const struct chunk *chunk, unsigned int i)
 {
 	const struct afsync_sqe *sqes = chunk->sqes;
-	const struct file_id *id = &chunk->ids[i];
 	bool syncfs = sqes[i].op == AFSYNC_OP_SYNCFS;
 	unsigned int j;
 
 	for (j = i; j-- > 0; ) {
-		if (chunk->ids[j].inode != id->inode || chunk->ids[j].dev != id->dev ||
+		if (!same_inode(&chunk->ids[j], &chunk->ids[i]) ||
 		    chunk->files[j]->syncfs != syncfs)
 			continue;
 		return sqes[j].fd == sqes[i].fd ? chunk->files[j] : NULL;
@@ -78,7 +77,7 @@ static struct file *chunk_add(struct chunk *chunk, unsigned int i, struct team *
 static void chunk_find_files(struct chunk *chunk, struct team *team)
 {
 	const struct afsync_sqe *sqes = chunk->sqes;
-	unsigned int room = afsync_parcel_room(team), i;
+	unsigned int room = 0, i;
 	struct file *file;
 
 	for (i = 0; i < chunk->nr; i++) {
@@ -86,6 +85,9 @@ static void chunk_find_files(struct chunk *chunk, struct team *team)
 		if (!file)
 			file = afsync_file_find(team, &chunk->ids[i],
 						sqes[i].op == AFSYNC_OP_SYNCFS, sqes[i].fd);
+		/* A system call, which no request needs whose file has a queue already. */
+		if (!file && !chunk->nr_fds)
+			room = afsync_parcel_room(team);
 		if (!file && room > chunk->nr_fds)
 			file = chunk_add(chunk, i, team, room - chunk->nr_fds);
 		if (!file)

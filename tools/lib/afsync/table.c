@@ -64,7 +64,7 @@ static bool line_has(const char *line, const struct file_id *id, const char **ty
 	if (!*type || sscanf(line, "%*u %*u %u:%u", &major, &minor) != 2)
 		return false;
 	*type += strlen(" - ");
-	return id->dev == ((uint64_t)major << 32 | minor);
+	return id->dev == device_of(major, minor);
 }
 
 /* @type: a word of the line; there are fuse.sshfs, nfs4, smb3 ... */

@@ -74,6 +74,16 @@ struct file_id {
 	uint64_t lane;
 };
 
+static inline uint64_t device_of(uint32_t high, uint32_t low)
+{
+	return (uint64_t)high << 32 | low;
+}
+
+static inline bool same_inode(const struct file_id *a, const struct file_id *b)
+{
+	return a->inode == b->inode && a->dev == b->dev;
+}
+
 /* Copies of the program's descriptors in the table of a team, to be closed. */
 struct copies {
 	unsigned char *open;
