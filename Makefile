@@ -10,7 +10,8 @@
 #	CC, CFLAGS, LDFLAGS	for the library and the programs
 #	DESTDIR, prefix, bindir, libdir, includedir, mandir, moduledir, STRIP	for install
 #			and uninstall
-# For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS;
+# For setup:	SETS, see scripts/setup.sh --help
+# For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
 #		for bench: QUICK, BOOTS; for integrations: CUTS, SEED.
 
 ifneq ($(words $(subst :, ,$(CURDIR))),1)
@@ -30,6 +31,7 @@ install install-user uninstall: export DESTDIR := $(DESTDIR)
 install install-user uninstall: export prefix := $(prefix)
 install install-user uninstall: export mandir := $(mandir)
 check selftests selftests-debug: export TESTS := $(TESTS)
+check selftests-debug: export FULL := $(FULL)
 check selftests selftests-debug: export KERNEL := $(KERNEL)
 
 Q := $(if $(V),,@)
@@ -56,27 +58,30 @@ tools: lib ## build the afsync command and the demo's programs
 tests: ## build the selftests
 	$(SUB) selftests all
 
-setup: ## install the packages that are missing, fetch the kernels (asks nothing)
-	$(Q)scripts/setup.sh
+setup: ## install the packages that are missing, fetch the kernels (asks nothing; SETS=)
+	$(Q)scripts/setup.sh $(SETS)
 
-demo: setup tools ## see it work: Debian's kernel in QEMU, thousands of files and a log made durable
+# Each target below installs its own set.
+setup-%:
+	$(Q)scripts/setup.sh $*
+
+demo: setup-demo tools ## see it work: Debian's kernel in QEMU, thousands of files and a log made durable
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/demo.sh
 
 bench: export BENCH_SIZE = $(if $(filter-out 0,$(QUICK)),quick,full)
 bench: export BENCH_BOOTS = $(BOOTS)
-bench: setup bench-programs ## afsync and its peers on the same work, in virtual time (QUICK=1, BOOTS=)
+bench: setup-bench bench-programs ## afsync and its peers on the same work, in virtual time (QUICK=1, BOOTS=)
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench.sh
 
-bench-preemption: setup bench-programs ## how long the device keeps a CPU from other threads
+bench-preemption: setup-bench bench-programs ## how long the device keeps a CPU from other threads
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench-preemption.sh
 
 integrations: export CUTS := $(CUTS)
 integrations: export SEED := $(SEED)
-integrations: setup lib ## dpkg with libafsync: build, measure, cut the power in the VM (CUTS=2 is quick, SEED=)
-	$(Q)scripts/setup.sh --integrations
+integrations: setup-integrations lib ## dpkg with libafsync: build, measure, cut the power in the VM (CUTS=2 is quick, SEED=)
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/integrations.sh
 
@@ -86,25 +91,25 @@ bench-doc: ## put the results of the last 'make bench' into the documentation
 bench-programs: lib
 	$(SUB) tools/bench all
 
-check: setup ## run all tests on Debian's kernel and on a debug kernel (STAGES=, TESTS=)
+check: setup-test ## run all tests on Debian's kernel and on a debug kernel (STAGES=, TESTS=, FULL=1)
 	$(Q)scripts/check.sh $(STAGES)
 
-check-static: setup ## only the static checks
+check-static: setup-test ## only the static checks
 	$(Q)scripts/check.sh static
 
-check-unit: setup ## only the tests that need no device
+check-unit: setup-test ## only the tests that need no device
 	$(Q)scripts/check.sh unit
 
-selftests: setup ## only the selftests, on Debian's kernel (TESTS="order_test merge_test" KERNEL=)
+selftests: setup-test ## only the selftests, on Debian's kernel (TESTS="order_test merge_test" KERNEL=)
 	$(Q)scripts/check.sh selftests
 
-selftests-debug: setup ## only the selftests, on the debug kernel
+selftests-debug: setup-test ## only the selftests, on the debug kernel
 	$(Q)scripts/check.sh selftests-debug
 
 # CMD as it was written: what is in it is for the guest's shell.
 vm: export VM_CMD = $(value CMD)
 vm: VM_KERNEL = $(or $(KERNEL),$(if $(DEBUG),debug,debian))
-vm: setup ## a shell in a VM with the module loaded; CMD='...' runs that (ADD= DEBUG=1 KERNEL= MEM= TIMEOUT=)
+vm: setup-$(if $(DEBUG)$(KERNEL),test,vm) ## a shell in a VM with the module loaded; CMD='...' runs that (ADD= DEBUG=1 KERNEL= MEM= TIMEOUT=)
 	+$(Q)$(MAKE) --no-print-directory tools >&2
 	+$(Q)scripts/build-modules.sh $(or $(KDIR),$(VM_KERNEL)) >/dev/null
 	$(Q)scripts/vm.sh --no-sim --name vm --kernel $(VM_KERNEL) $(if $(MEM),--mem $(MEM)) \

@@ -1,115 +1,73 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Make a Debian 12 machine ready to build and test afsync.
+# Make a Debian 12 machine ready for what is to be done with afsync.
 #
-#	scripts/setup.sh		install what is missing, fetch the kernels
-#	scripts/setup.sh --list		only say which packages, and why
-#	scripts/setup.sh --build	only what building needs, nothing for tests and VM
-#	scripts/setup.sh --integrations	only what else 'make integrations' needs
+#	scripts/setup.sh [SET]...	install what is missing for that, fetch the kernels
+#	scripts/setup.sh --list [SET]...	only say which packages, and why
+#	scripts/setup.sh --command [SET]...	only print the command that installs what is
+#					missing, for those who have root here
+#
+# Sets, each with all that it rests on:
+#	build		the module, the libraries, the command
+#	vm		build, and the virtual machine
+#	demo		vm, and what the demo runs
+#	bench		vm, and the peers that the benchmark measures
+#	test		demo, bench, and all that 'make check' needs; the default
+#	integrations	vm, and what other projects' sources need
 #
 # Packages come through apt (with sudo when not root) and only if missing, so that
 # a second run is quick and needs no network. No recommended packages, and no
 # service is started. Kernels are downloaded and unpacked into the cache
 # (~/.cache/afsync), never installed: the machine's own kernel is not touched. The
-# sources of the test suites that others wrote go there, too.
+# sources of the test suites that others wrote go there, too. scripts/packages.txt has
+# the packages.
 
 . "$(dirname "$0")/lib.sh"
 
-# Package and reason. Everything that the Makefiles, scripts and tests call.
-BUILD_PACKAGES="
-gcc			compiles the module, the library and the command
-make			runs the Makefiles
-libc6-dev		C library headers
-linux-libc-dev		kernel headers for programs
-linux-headers-amd64	Debian's kernel headers, to build the module against
-kmod			depmod and modprobe
-pkg-config		finds libraries
-"
-CHECK_PACKAGES="
-git			tells which files belong to the project
-gcc-multilib		32-bit programs against the 64-bit kernel
-g++			the library's header compiled as C++
-g++-multilib		the same for 32 bits
-clang			second compiler
-llvm			LLVM=1 needs its binutils
-lld			LLVM=1 needs its linker
-sparse			make C=2
-shellcheck		checks the scripts
-mandoc			checks and shows the man pages
-man-db			checks the man pages
-python3-docutils	checks the .rst files
-perl			checkpatch and kernel-doc
-python3			checkpatch's spdx check and small servers in tests
-file			tells what was built
-binutils		nm and readelf on the library
-expect			runs the command on a terminal
-"
-# In no list, for they are big and few checks need them, which are skipped without them:
-# rustc and golang-go (two examples), mypy (the types of the Python module).
-VM_PACKAGES="
-qemu-system-x86		runs the VM
-busybox-static		first stage of the VM
-cpio			makes the initramfs
-xz-utils		compressed modules and sources
-zstd			compressed modules
-e2fsprogs		makes and checks ext4
-xfsprogs		makes and checks xfs
-btrfs-progs		makes btrfs
-dosfstools		makes vfat
-dmsetup			devices that fail and hang
-fuse3			mounts FUSE filesystems
-libfuse3-dev		FUSE filesystems for tests
-nfs-kernel-server	exports NFS over loopback, in the VM
-nfs-common		mounts NFS over loopback, in the VM
-quota			filesystems that run out of quota
-util-linux		mount, losetup, unshare, fsfreeze
-iproute2		the loopback interface
-procps			ps and pkill
-"
-PROGRAM_PACKAGES="
-libaio-dev		libaio's header, for tests and the drop-in
-libaio1			what the drop-in stands in for
-fio			real program: posixaio and libaio
-stress-ng		real program: aio
-glusterfs-server	real program: a brick with linux-aio
-attr			looks at what the brick has stored
-dpkg-dev		unpacks the source packages of the test suites
-patch			applies the patches in them
-"
-BENCH_PACKAGES="
-liburing-dev		the benchmark's io_uring engine
-gnuplot-nox		draws the benchmark's plots
-"
-KERNEL_PACKAGES="
-linux-source-6.1	kernel sources: debug kernel, kselftest, checkpatch
-bc			builds kernels
-bison			builds kernels
-flex			builds kernels
-libelf-dev		builds kernels
-libssl-dev		builds kernels
-dwarves			BTF of modules
-"
-INTEGRATION_PACKAGES="
-dpkg-dev		unpacks the source of dpkg
-patch			applies our patch to it
-autoconf		makes its configure script
-automake		makes its makefiles
-autopoint		its configure script
-gettext			its configure script
-libtool			builds its library
-pkg-config		finds its libraries
-libmd-dev		dpkg: checksums
-zlib1g-dev		dpkg: packages compressed with gzip
-libbz2-dev		dpkg: with bzip2
-liblzma-dev		dpkg: with xz
-libzstd-dev		dpkg: with zstd
-libselinux1-dev		dpkg: labels of files
-strace			makes syncs fail
-"
+SETS="build vm demo bench test integrations"
 
-table() { awk 'NF { name = $1; $1 = ""; printf "    %-20s%s\n", name, $0 }' <<<"$1"; }
-names() { awk 'NF { print $1 }' <<<"$1"; }
+# rests_on SET: that set and those below it.
+rests_on() {
+	case $1 in
+	build) echo build ;;
+	vm) echo build vm ;;
+	demo) echo build vm demo ;;
+	bench) echo build vm bench ;;
+	test) echo build vm demo bench test ;;
+	integrations) echo build vm integrations ;;
+	*) die "no such set: $1 ($SETS)" ;;
+	esac
+}
+
+# packages: "name reason" of each package of the wanted sets, once.
+packages() {
+	awk -v wanted=" $wanted " 'NF && !/^#/ && index(wanted, " " $1 " ") && !seen[$2]++ {
+		name = $2
+		sub(/^[^\t]*\t+[^\t]*\t+/, "")
+		print name, $0
+	}' "$TOP/scripts/packages.txt"
+}
+
+table() { awk '{ name = $1; $1 = ""; printf "    %-20s%s\n", name, $0 }'; }
+
+# missing_packages: those of packages() that are not installed.
+missing_packages() {
+	local name reason
+	packages | while read -r name reason; do
+		installed "$name" || echo "$name $reason"
+	done
+}
+
+apt_install() { echo apt-get install --no-install-recommends "$@"; }
+
+# announce PACKAGE...: how much will be fetched. apt knows without root.
+announce() {
+	apt-get install --print-uris -qq -y --no-install-recommends "$@" 2>/dev/null |
+		awk '$3 ~ /^[0-9]+$/ { n++; bytes += $3 }
+		END { if (n) printf "%d packages with what they need, %d MB to fetch at most: usually %d to %d minutes\n",
+			n, bytes / 1e6 + 1, 1 + bytes / 200e6, 3 + bytes / 60e6 }'
+}
 
 # Services must not start: the tests run them in the VM only. A policy that the
 # administrator has made stays.
@@ -126,29 +84,37 @@ allow_services() {
 	trap - EXIT
 }
 
+# apt_get ARG...: as root. A terminal shows what apt says, the log has it else.
+apt_get() {
+	if [ -t 2 ]; then
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get "${APT[@]}" "$@" >&2
+	else
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get "${APT[@]}" "$@" -q >>"$log" 2>&1
+	fi
+}
+
 install_packages() {
-	local missing=() name log=$CACHE/apt.log
-	for name in $(names "$1"); do
-		installed "$name" || missing+=("$name")
-	done
-	[ ${#missing[@]} -gt 0 ] || { say "all packages are there"; return; }
+	local missing names log=$CACHE/apt.log
+	missing=$(missing_packages)
+	[ -n "$missing" ] || { say "all packages are there ($*)"; return; }
+	read -ra names <<<"$(awk '{ print $1 }' <<<"$missing" | tr '\n' ' ')"
 	say "these packages are missing and will be installed through apt:"
-	for name in "${missing[@]}"; do
-		table "$1" | grep -F -- "    $name " >&2
-	done
+	table <<<"$missing" >&2
 	have apt-get || die "this is not Debian: install what corresponds to the above by hand"
+	[ "$(id -u)" = 0 ] || have sudo ||
+		die "that needs root, and there is no sudo here. Who has root can run: $(apt_install "${names[@]}")"
+	: >"$log"
 	# A source of the administrator that does not answer need not stop us.
-	as_root apt-get "${APT[@]}" update -q >"$log" 2>&1 ||
-		say "apt-get update failed in part; going on with the lists there are ($log)"
+	apt_get update || say "apt-get update failed in part; going on with the lists there are"
+	say "$(announce "${names[@]}")"
 	no_services
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get "${APT[@]}" install -q -y --no-install-recommends \
-		-o Dpkg::Options::=--force-confold "${missing[@]}" >>"$log" 2>&1 ||
-		{ tail -n 20 "$log" >&2; die "apt failed: see above, all of it is in $log; then run 'make setup' again"; }
+	apt_get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${names[@]}" ||
+		{ tail -n 20 "$log" >&2; die "apt failed: see above, and $log; then run 'make setup' again"; }
 	allow_services
 	# Nor at the next boot of a machine that had none of them before.
-	! [[ " ${missing[*]} " = *" nfs-kernel-server "* ]] || ! have systemctl ||
+	[[ " ${names[*]} " != *" nfs-kernel-server "* ]] || ! have systemctl ||
 		as_root systemctl --quiet disable nfs-server rpcbind.service rpcbind.socket >>"$log" 2>&1 || true
-	say "installed (all that apt said: $log)"
+	say "installed"
 }
 
 unpack_source() {
@@ -197,25 +163,37 @@ fetch_headers() {
 	rm -rf "$tmp"
 }
 
-mkdir -p "$CACHE"
-all="$BUILD_PACKAGES$CHECK_PACKAGES$VM_PACKAGES$PROGRAM_PACKAGES$BENCH_PACKAGES$KERNEL_PACKAGES"
+action=install
 case ${1:-} in
---list)
-	table "$all$INTEGRATION_PACKAGES"
+--list) action=list; shift ;;
+--command) action=print_command; shift ;;
+--help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0"; exit ;;
+-*) die "unknown option $1 (--help lists them)" ;;
+esac
+[ $# -gt 0 ] || set -- test
+wanted=
+for name; do
+	wanted+=" $(rests_on "$name")"
+done
+
+case $action in
+list)
+	packages | table
 	exit ;;
---build)
-	install_packages "$BUILD_PACKAGES"
+print_command)
+	missing=$(missing_packages | awk '{ print $1 }')
+	[ -n "$missing" ] || { say "all packages are there ($*)"; exit; }
+	# shellcheck disable=SC2086 # a list
+	apt_install $missing
 	exit ;;
---integrations)
-	install_packages "$INTEGRATION_PACKAGES"
-	exit ;;
-"") ;;
-*) die "unknown option $1" ;;
 esac
 
-install_packages "$all"
-with_lock source unpack_source
-with_lock headers fetch_headers 6.12
-"$TOP/scripts/fetch-kernel.sh" >/dev/null
-"$TOP/scripts/fetch-suites.sh" >/dev/null
+mkdir -p "$CACHE"
+install_packages "$@"
+if [[ " $wanted " = *" test "* ]]; then
+	with_lock source unpack_source
+	with_lock headers fetch_headers 6.12
+	"$TOP/scripts/fetch-suites.sh" >/dev/null
+fi
+[[ " $wanted " != *" vm "* ]] || "$TOP/scripts/fetch-kernel.sh" >/dev/null
 say "ready (cache: $CACHE)"
