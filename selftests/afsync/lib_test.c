@@ -1196,60 +1196,6 @@ TEST_F(lib, exit_of_the_last_holder_ends_the_ring)
 	EXPECT_EQ(before, counter("in_flight"));
 }
 
-/* The programs are built beside this one. */
-TEST(examples_do_what_they_say)
-{
-	char self[PATH_MAX] = "";
-
-	need(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-	*strrchr(self, '/') = '\0';
-	need(setenv("EXAMPLES", self, 1) == 0);
-	EXPECT_EQ(0, system("set -e\n"
-			    "cd $(mktemp -d)\n"
-			    "PATH=$EXAMPLES/examples:$PATH\n"
-			    "one_fsync one\n"
-			    "test \"$(cat one)\" = 'one line'\n"
-			    "group_commit log\n"
-			    "test $(wc -l <log) = 1600\n"
-			    "seq 1000 | epoll_loop events >said\n"
-			    "seq 1000 | cmp - events\n"
-			    "tail -n 1 said | grep -qx 'durable: 3893 bytes'\n"
-			    "split -l 10 -a 3 log part\n"
-			    "many_files . part*\n"
-			    "! many_files one missing /dev/null 2>said\n"
-			    "test $(wc -l <said) = 2\n"
-			    "rm -r \"$PWD\"\n"));
-}
-
-/* Those in other languages are built where there is a compiler. */
-TEST(examples_in_other_languages_do_what_they_say)
-{
-	char self[PATH_MAX] = "";
-	int status;
-
-	need(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-	*strrchr(self, '/') = '\0';
-	need(chdir(self) == 0);
-	need(setenv("EXAMPLES", self, 1) == 0);
-	if (access("examples/many_files_rust", X_OK) && access("examples/group_commit_go", X_OK))
-		SKIP(return, "neither rustc nor go was there");
-	status = system("set -e\n"
-			"cd $(mktemp -d)\n"
-			"PATH=$EXAMPLES/examples:$PATH\n"
-			"seq 1000 | split -l 10 -a 3 - part\n"
-			"if [ -x $EXAMPLES/examples/many_files_rust ]; then\n"
-			"many_files_rust . part*\n"
-			"! many_files_rust partaaa missing /dev/null 2>said\n"
-			"test $(wc -l <said) = 2\n"
-			"fi\n"
-			"if [ -x $EXAMPLES/examples/group_commit_go ]; then\n"
-			"group_commit_go log\n"
-			"test $(sort -u log | wc -l) = 1600\n"
-			"fi\n"
-			"rm -r \"$PWD\"\n");
-	EXPECT_EQ(0, status);
-}
-
 struct crew {
 	struct afsync_ring *ring;
 	int fd;
