@@ -8,6 +8,7 @@
 #						programs-debug harness bench,
 #						and static-can-fail, which is not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
+#	FULL=1 scripts/check.sh selftests-debug	those too that say the same on Debian's kernel
 #	KERNEL=6.12.1-amd64 scripts/check.sh selftests	on another kernel than Debian's
 #
 # The stages on the debug kernel run beside the others: a VM without KVM keeps little more
@@ -33,7 +34,7 @@ stage_static() { "$TOP/scripts/check-static.sh"; }
 # Tests that need no device, on this machine.
 stage_unit() {
 	local part
-	for part in "$TOP"/tools/lib/*/Makefile "$TOP/tools/afsync/Makefile"; do
+	for part in "$TOP"/tools/lib/*/Makefile "$TOP"/tools/afsync/{,examples/}Makefile; do
 		part=${part#"$TOP/"}
 		part=${part%/Makefile}
 		echo "# $part"
@@ -56,6 +57,9 @@ timed() {
 	done
 }
 
+# all_tests FOLDER: their names.
+all_tests() { make -s -C "$1" emit_tests | sed 's/.*://'; }
+
 # vm_tests KERNEL NAME [FOLDER]: run the selftests in the VM, or those in that folder
 # below. A test that brings the VM down has failed; the others then go on in a new VM.
 vm_tests() {
@@ -64,7 +68,7 @@ vm_tests() {
 	# Here, not in the VM: there it would take many times as long.
 	with_lock build make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
 	with_lock build make -s -C "$folder" all >&2 || { echo "not ok 0 - the selftests build"; return; }
-	left=${TESTS:-$(make -s -C "$folder" emit_tests | sed 's/.*://')}
+	left=${TESTS:-$(all_tests "$folder")}
 	while [ -n "$left" ]; do
 		round=$((round + 1))
 		part=$dir/$name.$round
@@ -95,7 +99,20 @@ vm_tests() {
 	done
 }
 stage_selftests() { vm_tests "${KERNEL:-debian}" selftests; }
-stage_selftests_debug() { vm_tests debug selftests-debug; }
+# The debug kernel looks for bugs of the module. Tests of what runs in the program alone say
+# on it what they say on Debian's kernel, only slower: FULL=1 runs them, too.
+USER_TESTS='engine_.*_test|posix_.*_test|python_test.sh|examples_test.sh|command_test|exec_test'
+# These cancel, fork and exit with requests of the device on their way.
+KERNEL_TESTS='engine_cancel_test|engine_process_test|posix_(cancel|process|queue)_test|exec_test'
+stage_selftests_debug() {
+	local all
+	if [ -z "${TESTS:-}" ] && [ "${FULL:-}" != 1 ]; then
+		all=$(all_tests "$TOP/selftests")
+		local TESTS
+		TESTS=$(grep -vxE "$USER_TESTS" <<<"$all"; grep -xE "$KERNEL_TESTS" <<<"$all")
+	fi
+	vm_tests debug selftests-debug
+}
 stage_programs() { vm_tests "${KERNEL:-debian}" programs programs; }
 stage_programs_debug() { vm_tests debug programs-debug programs; }
 stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
