@@ -6,6 +6,9 @@
 #ifndef AFSYNC_INTERNAL_H
 #define AFSYNC_INTERNAL_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "libafsync.h"
 
 #define AFSYNC_DEVICE	"/dev/afsync"
@@ -80,6 +83,19 @@ int afsync_device_info(struct afsync_info *info);
 int afsync_threads_open(unsigned int entries, unsigned int flags,
 			struct afsync_ring **ringp);
 void afsync_threads_info(struct afsync_info *info);
+
+/* object.c */
+#define AFSYNC_OBJECT_MAX	512
+
+void *afsync_map(size_t size);
+void afsync_unmap(void *memory, size_t size);
+void *afsync_object_new(size_t size);
+void afsync_object_free(void *object, size_t size);
+void afsync_objects_hold(void);
+void afsync_objects_let_go(void);
+
+/* thread.c */
+int afsync_thread_start(void *(*function)(void *), void *arg, int inherit);
 
 /* syscall.c */
 int afsync_sys_open(int flags);

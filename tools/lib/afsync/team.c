@@ -39,6 +39,12 @@ bool afsync_team_busy(void)
 
 /* Threads */
 
+/* Not with the scheduling of the caller, which may be a real-time thread. */
+static int thread_start(void *(*function)(void *), struct team *team)
+{
+	return afsync_thread_start(function, team, PTHREAD_EXPLICIT_SCHED);
+}
+
 /* Waits for work. False: the thread is to end. */
 static bool rest(struct team *team)
 {
@@ -132,7 +138,7 @@ bool afsync_team_call(struct team *team)
 		/* It is idle until it has looked. */
 		team->idle++;
 		afsync_let_go();
-		ret = afsync_thread_start(further_thread, team);
+		ret = thread_start(further_thread, team);
 		afsync_relock();
 		if (ret) {
 			team->threads--;
@@ -225,7 +231,7 @@ static struct team *team_make(void)
 		return NULL;
 	receive = team->receive;
 	inode = team->receive_inode;
-	ret = afsync_thread_start(first_thread, team);
+	ret = thread_start(first_thread, team);
 	while (!ret && !team->ready)
 		afsync_wait_for(&team->work);
 	if (!ret)

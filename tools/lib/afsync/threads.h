@@ -13,7 +13,8 @@
  *	cancel.c	taking requests back
  *	wait.c, bell.c	waiting, eventfds, and the descriptor that can be polled
  *	here.c		where there can be no such threads, or a thread is not needed
- *	lock.c		the lock, memory, making a thread
+ *	lock.c		the lock, and fork
+ *	object.c, thread.c	memory, making a thread
  *
  * A request keeps its file, not a number: the program may close the descriptor, or use it
  * for something else, when afsync_submit() returns. A duplicate in the program's table
@@ -32,8 +33,7 @@
  * handlers; a thread lets go of it for each call that may wait for storage. A function is
  * called under the lock unless it says otherwise below.
  *
- * Memory is not malloc()'s: a handler that interrupts malloc() may take the lock, and wait for
- * a request.
+ * Memory is not malloc()'s (object.c).
  */
 #ifndef AFSYNC_THREADS_H
 #define AFSYNC_THREADS_H
@@ -232,18 +232,13 @@ int afsync_check_fd(int fd, unsigned int flags, struct file_id *id);
 int afsync_check_eventfd(int fd);
 bool afsync_check_is(int fd, mode_t type, ino_t inode);
 
-/* lock.c, without the lock, but for the objects */
+/* lock.c, without the lock; for the objects and threads see internal.h */
 void afsync_lock(struct unlocked *saved);
 void afsync_unlock(const struct unlocked *saved);
 void afsync_relock(void);
 void afsync_let_go(void);
 void afsync_wait_for(pthread_cond_t *cond);
 bool afsync_wait_idle(pthread_cond_t *cond);
-int afsync_thread_start(void *(*function)(void *), void *arg);
-void *afsync_map(size_t size);
-void afsync_unmap(void *memory, size_t size);
-void *afsync_object_new(size_t size);
-void afsync_object_free(void *object, size_t size);
 
 /* team.c */
 struct team *afsync_team_get(void);

@@ -60,9 +60,9 @@ check_static_library_symbols_have_the_prefix()
 check_no_text_output_and_no_exit()
 {
 	# A library that prints or ends the program would have to import these. For
-	# AFSYNC_VERBOSE setup.o has fprintf.
+	# AFSYNC_VERBOSE engine.o has fprintf.
 	if nm -u --format=posix "$out/libafsync.a" |
-	   awk '/\[.*\]:$/ { setup = /\[setup\.o\]/ } !(setup && /fprintf/)' |
+	   awk '/\[.*\]:$/ { engine = /\[engine\.o\]/ } !(engine && /fprintf/)' |
 	   grep -E '^(exit|_exit|abort|printf|puts|fputs|fprintf|perror|write|syslog|__.*printf_chk) '; then
 		return 1
 	fi
