@@ -134,7 +134,7 @@ static int ask(struct afsync_ring *ring, struct afsync_cancel *arg,
 	link_init(&q.parcel.sent);
 	ret = afsync_parcel_send(team, &parcel, &arg->fd, 1);
 	if (ret)
-		return ret;
+		return ret == -ENOBUFS ? -EAGAIN : ret;
 	/* Its team must stay until there is an answer. */
 	afsync_team_pin(ring, team);
 	pthread_cond_init(&q.answered, NULL);

@@ -24,8 +24,10 @@
 #define MAX_PARCELS	253
 /* Descriptors of the team's table that are not kept for anybody. */
 #define SPARE_FDS	8
-/* Not the number of a standard stream that the program has closed. */
-#define FIRST_FD	3
+/* Above what programs expect to get, and can be seen by select(). */
+#define FIRST_FD	512
+/* At least not the number of a standard stream that the program has closed. */
+#define LEAST_FD	3
 
 /* What a message says; the descriptors are beside it. */
 struct letter {
@@ -45,6 +47,19 @@ bool afsync_team_reachable(const struct team *team)
 	return afsync_check_is(team->send, S_IFSOCK, team->inode);
 }
 
+/* The program's end keeps out of its way, as far as its limit allows. */
+static int move_away(int fd)
+{
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
+
+	if (moved < 0 && fd >= LEAST_FD)
+		return fd;
+	if (moved < 0)
+		moved = fcntl(fd, F_DUPFD_CLOEXEC, LEAST_FD);
+	close(fd);
+	return moved;
+}
+
 /* 0, or an errno. */
 int afsync_parcel_open(struct team *team)
 {
@@ -54,11 +69,7 @@ int afsync_parcel_open(struct team *team)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return errno;
 	team->receive = ends[1];
-	team->send = ends[0];
-	if (ends[0] < FIRST_FD) {
-		team->send = fcntl(ends[0], F_DUPFD_CLOEXEC, FIRST_FD);
-		close(ends[0]);
-	}
+	team->send = move_away(ends[0]);
 	if (fstat(team->send, &st)) {
 		close(ends[1]);
 		return EMFILE;
@@ -84,7 +95,7 @@ unsigned int afsync_parcel_room(const struct team *team)
 	return limit.rlim_cur > used ? (unsigned int)(limit.rlim_cur - used) : 0;
 }
 
-/* 0, or a negative errno; nothing was sent then. */
+/* 0, or a negative errno; nothing was sent then. -ENOBUFS: the socket is full. */
 int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fds,
 		       unsigned int nr)
 {
@@ -117,7 +128,7 @@ int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fd
 	memcpy(CMSG_DATA(&control.header), fds, nr * sizeof(int));
 	if (sendmsg(team->send, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		/* Too many are under way, or there is no memory. */
-		return errno == EBADF ? -EBADF : -EAGAIN;
+		return errno == EBADF ? -EBADF : -ENOBUFS;
 	for (i = 0; i < nr; i++) {
 		parcels[i]->fd = -1;
 		link_add(&team->sent, &parcels[i]->sent);
@@ -178,6 +189,9 @@ static void receive_one(struct team *team)
 /* Takes all that was sent. */
 void afsync_parcel_receive(struct team *team)
 {
+	if (link_empty(&team->sent))
+		return;
 	while (!link_empty(&team->sent))
 		receive_one(team);
+	pthread_cond_broadcast(&team->received);
 }

@@ -167,6 +167,23 @@ static int requests_alloc(struct afsync_ring *ring)
 }
 
 /*
+ * After @error of chunk_queue(): may the same succeed now? If descriptors that are under way
+ * fill the socket, waits until the team has received them. One of its threads is about to,
+ * unless there is one only.
+ */
+static bool await_room(struct afsync_ring *ring, struct team *team, int error)
+{
+	if (error != -ENOBUFS || link_empty(&team->sent) || team->threads < 2)
+		return false;
+	/* Its team must stay meanwhile. */
+	afsync_team_pin(ring, team);
+	afsync_team_wake(team);
+	afsync_wait_for(&team->received);
+	afsync_team_unpin(ring);
+	return true;
+}
+
+/*
  * Queues all, or those before the first that is refused, whose error is in arg->error.
  * Returns their number; -ENOSYS if there can be no team.
  */
@@ -191,12 +208,14 @@ int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
 			ret = chunk_queue(ring, &chunk, team);
 		if (ret > 0)
 			done += (unsigned int)ret;
+		else if (await_room(ring, team, ret))
+			ret = refused = 0;
 	}
 	if (done)
 		afsync_team_wake(team);
 	afsync_unlock(&saved);
 	if (ret < 0)
-		refused = ret;
+		refused = ret == -ENOBUFS ? -EAGAIN : ret;
 	if (ret == -ENOSYS && !done)
 		return ret;
 	arg->error = refused;

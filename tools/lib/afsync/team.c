@@ -109,6 +109,7 @@ static void leave(struct team *team)
 	}
 	afsync_let_go();
 	afsync_table_close(team->receive);
+	pthread_cond_destroy(&team->received);
 	pthread_cond_destroy(&team->work);
 	afsync_unmap(team, sizeof(*team));
 }
@@ -205,6 +206,7 @@ static struct team *team_alloc(void)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&team->work, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&team->received, NULL);
 	link_init(&team->sent);
 	link_init(&team->started);
 	link_init(&team->lanes);
@@ -244,6 +246,7 @@ static struct team *team_make(void)
 	if (!ret)
 		return team;
 	afsync_parcel_close(team->send, team->inode);
+	pthread_cond_destroy(&team->received);
 	pthread_cond_destroy(&team->work);
 	afsync_unmap(team, sizeof(*team));
 	return NULL;

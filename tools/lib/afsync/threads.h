@@ -109,6 +109,7 @@ struct team {
 	struct link dropped;	/* bells that are to be closed, by their parcels */
 	struct link due;	/* and those that are to be rung */
 	pthread_cond_t work;
+	pthread_cond_t received;	/* the socket is empty */
 	unsigned int idle;
 	unsigned int threads;
 	unsigned int pins;	/* requests and bells */
