@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -32,15 +31,6 @@ static int ring_map(int fd, size_t size, uint32_t version,
 	if (version >= SINCE_WAIT_RING)
 		(*ringp)->wait_id = (*ringp)->id;
 	return 0;
-}
-
-/* Is the descriptor still that of the ring? See struct afsync_ring. */
-static bool ring_is_ours(const struct afsync_ring *ring)
-{
-	/* Queues nothing and waits for nothing. */
-	struct afsync_submit nothing = { .ring = ring->id };
-
-	return !afsync_sys_ioctl(ring->fd, AFSYNC_IOC_SUBMIT, &nothing);
 }
 
 int afsync_device_open(unsigned int entries, unsigned int flags,
@@ -104,7 +94,7 @@ AFSYNC_API int afsync_queue_attach(int fd, struct afsync_ring **ringp)
 	if (ret)
 		return ret;
 	/* With an id that somebody wrote there, all would be said to be another ring's. */
-	if (!ring_is_ours(ring) || (!ring->id && info.version >= SINCE_RING_ID)) {
+	if (!afsync_ring_reachable(ring) || (!ring->id && info.version >= SINCE_RING_ID)) {
 		afsync_sys_unmap(ring->hdr, ring->map_size);
 		afsync_ring_free(ring);
 		return -EINVAL;
@@ -159,7 +149,8 @@ static int device_fd(struct afsync_ring *ring)
 
 static void device_exit(struct afsync_ring *ring)
 {
-	bool ours = ring_is_ours(ring);
+	/* Is the descriptor still that of the ring? See struct afsync_ring. */
+	bool ours = afsync_ring_reachable(ring);
 
 	afsync_sys_unmap(ring->hdr, ring->map_size);
 	if (ours)

@@ -24,6 +24,7 @@ struct afsync_ring;
  * theirs as well.
  */
 struct afsync_backend {
+	/* With nothing to submit: an error if the ring is not reachable. */
 	int (*submit)(struct afsync_ring *ring, struct afsync_submit *arg);
 	int (*wait)(struct afsync_ring *ring, struct afsync_wait *arg);
 	int (*cancel)(struct afsync_ring *ring, struct afsync_cancel *arg);
@@ -71,6 +72,7 @@ size_t afsync_header_extent(const struct afsync_ring_header *hdr, uint32_t *entr
 int afsync_ring_alloc(int fd, struct afsync_ring_header *hdr, size_t map_size,
 		      struct afsync_ring **ringp);
 void afsync_ring_free(struct afsync_ring *ring);
+bool afsync_ring_reachable(struct afsync_ring *ring);
 void afsync_copy_out(void *to, size_t to_size, const void *from, size_t from_size);
 
 /* device.c */
@@ -79,10 +81,16 @@ int afsync_device_open(unsigned int entries, unsigned int flags,
 		       struct afsync_ring **ringp);
 int afsync_device_info(struct afsync_info *info);
 
+/* Beside the flags of the program: if there can be no threads, a submit is -ENOSYS. */
+#define AFSYNC_THREADS_ALONE	(1U << 31)
+
 /* threads.c */
 int afsync_threads_open(unsigned int entries, unsigned int flags,
 			struct afsync_ring **ringp);
 void afsync_threads_info(struct afsync_info *info);
+
+/* lock.c */
+void afsync_handle_forks(void);
 
 /* object.c */
 #define AFSYNC_OBJECT_MAX	512

@@ -53,6 +53,15 @@ static void register_handlers(void)
 }
 
 /*
+ * The first use of the lock does it. A library that has handlers of its own, and calls this
+ * one in them or under a lock that they take, does it before it registers those.
+ */
+void afsync_handle_forks(void)
+{
+	pthread_once(&once, register_handlers);
+}
+
+/*
  * With signals blocked, for functions that are called in their handlers, and not to be
  * cancelled: a thread that ends with the lock would stop all others.
  */
@@ -60,7 +69,7 @@ void afsync_lock(struct unlocked *saved)
 {
 	sigset_t all;
 
-	pthread_once(&once, register_handlers);
+	afsync_handle_forks();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &saved->signals);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &saved->cancel);

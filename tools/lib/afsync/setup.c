@@ -99,6 +99,18 @@ void afsync_copy_out(void *to, size_t to_size, const void *from, size_t from_siz
 	memset((char *)to + size, 0, to_size - size);
 }
 
+/*
+ * Can the ring take requests? Not if the program has closed the descriptor that the ring
+ * needs for that.
+ */
+bool afsync_ring_reachable(struct afsync_ring *ring)
+{
+	/* Queues nothing and waits for nothing. */
+	struct afsync_submit nothing = { .ring = ring->id };
+
+	return !ring->backend->submit(ring, &nothing);
+}
+
 AFSYNC_API void afsync_queue_exit(struct afsync_ring *ring)
 {
 	if (!ring)

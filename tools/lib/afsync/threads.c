@@ -43,6 +43,18 @@ static int submit_wait(struct afsync_ring *ring, const struct afsync_submit *arg
 	return afsync_threads_wait(ring, &wait, false);
 }
 
+/* Not if the program has closed our end of the socket of its team. */
+static bool reachable(struct afsync_ring *ring)
+{
+	struct unlocked saved;
+	bool ret;
+
+	afsync_lock(&saved);
+	ret = !ring->threads->team || afsync_team_reachable(ring->threads->team);
+	afsync_unlock(&saved);
+	return ret;
+}
+
 static int threads_submit(struct afsync_ring *ring, struct afsync_submit *arg)
 {
 	int saved = errno, ret = -EBUSY;
@@ -51,11 +63,13 @@ static int threads_submit(struct afsync_ring *ring, struct afsync_submit *arg)
 		return -EBADF;
 	arg->error = 0;
 	arg->wait_result = 0;
+	if (!arg->nr)
+		return reachable(ring) ? 0 : -EBADF;
 	if (afsync_here_wanted(ring, arg))
 		ret = afsync_here_submit(ring, arg, true);
 	if (ret == -EBUSY)
 		ret = afsync_queue_all(ring, arg);
-	if (ret == -ENOSYS)
+	if (ret == -ENOSYS && !ring->threads->alone)
 		ret = afsync_here_submit(ring, arg, false);
 	if (!ret)
 		ret = arg->error;
@@ -296,6 +310,7 @@ int afsync_threads_open(unsigned int entries, unsigned int flags,
 	(*ringp)->threads = threads;
 	threads->ring = *ringp;
 	threads->run_inline = flags & AFSYNC_INIT_INLINE;
+	threads->alone = flags & AFSYNC_THREADS_ALONE;
 	link_init(&threads->free);
 	link_init(&threads->by_age);
 	link_init(&threads->notify);

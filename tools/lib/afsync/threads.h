@@ -206,6 +206,7 @@ struct afsync_threads {
 	unsigned int pins;
 	uint32_t generation;		/* another one: the ring is of a parent process */
 	bool run_inline;
+	bool alone;			/* see AFSYNC_THREADS_ALONE */
 	struct link waiters;
 	struct bell *eventfd;
 	struct bell *poll;
