@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * What the drop-in libraries libafsync-posix and libafsync-libaio share. It is no
- * library of its own: both compile ring.c and report.c in.
+ * library of its own: both compile these files in, and libafsync-posix parts of libafsync.
  *
- * ring.c opens, maps and closes a ring. report.c says on standard error what a
- * library does, if AFSYNC_VERBOSE asks for it, and counts what programs asked for
- * in a page that `afsync exec --stats` makes and reads.
+ * ring.c keeps descriptors out of the program's way, and opens, maps and closes a ring for
+ * libafsync-libaio. report.c says on standard error what a library does, if
+ * AFSYNC_VERBOSE asks for it, and counts what programs asked for in a page that
+ * `afsync exec --stats` makes and reads.
  *
  * Nothing here changes errno.
  */

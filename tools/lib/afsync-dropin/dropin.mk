@@ -2,13 +2,14 @@
 #
 # How a drop-in library is built and installed: all sources of its folder and of this one
 # in a shared library, and its manual page. Its makefile includes this when it has set
-# TOP and NAME.
+# TOP and NAME, and in LIBAFSYNC_PARTS the sources of libafsync that it compiles in, hidden.
 #
 # Variables: O (output folder), CC, CFLAGS, LDFLAGS, V=1 (show the commands), DESTDIR,
 # prefix, libdir, mandir.
 
 SRC := $(TOP)/tools/lib/$(NAME:lib%=%)
 DROPIN := $(TOP)/tools/lib/afsync-dropin
+LIBAFSYNC := $(TOP)/tools/lib/afsync
 O ?= $(TOP)/build/tools/lib/$(NAME:lib%=%)
 include $(TOP)/tools/lib/build.mk
 
@@ -20,7 +21,8 @@ INCLUDES := -I$(TOP)/include/uapi -I$(SRC) -I$(DROPIN)
 LIB_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -pthread -D_GNU_SOURCE \
 	$(C_WARNINGS) $(INCLUDES) -MMD -MP
 OBJS := $(patsubst $(SRC)/%.c,$(O)/%.o,$(wildcard $(SRC)/*.c)) \
-	$(patsubst $(DROPIN)/%.c,$(O)/dropin-%.o,$(wildcard $(DROPIN)/*.c))
+	$(patsubst $(DROPIN)/%.c,$(O)/dropin-%.o,$(wildcard $(DROPIN)/*.c)) \
+	$(LIBAFSYNC_PARTS:%=$(O)/libafsync-%.o)
 MAN7 := $(TOP)/Documentation/man/$(NAME).7
 RULES := $(SRC)/Makefile $(DROPIN)/dropin.mk $(TOP)/tools/lib/build.mk
 
@@ -30,6 +32,9 @@ $(O)/%.o: $(SRC)/%.c $(RULES)
 	$(call compile,$(LIB_CFLAGS))
 
 $(O)/dropin-%.o: $(DROPIN)/%.c $(RULES)
+	$(call compile,$(LIB_CFLAGS))
+
+$(O)/libafsync-%.o: $(LIBAFSYNC)/%.c $(RULES)
 	$(call compile,$(LIB_CFLAGS))
 
 # link SONAME: the recipe of the library.

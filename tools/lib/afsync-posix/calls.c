@@ -3,17 +3,16 @@
  * libafsync-posix: POSIX asynchronous I/O with its syncs on /dev/afsync. This file has
  * the public functions, and turns error numbers into -1 and errno.
  *
- *	sync.c		aio_fsync: to the device, which finds the errors
+ *	sync.c		aio_fsync: to a ring, which finds the errors
  *	transfer.c	aio_read, aio_write: to the threads of pool.c
  *	stream.c	a sync waits for the reads and writes queued before it
  *	order.c, range.c	reads and writes that overlap keep their order
  *	op.c		requests in flight, their end, and the control blocks
- *	device.c	the ring and its reader
+ *	rings.c		a ring of the device or of libafsync's threads
+ *	submit.c, reaper.c	what goes into a ring, and what comes out
  *	list.c, suspend.c, cancel.c, notify.c, notifier.c	what their names say
  *	glibc.c		who serves the process: we or, for its whole life, glibc
- *	keep.c, keeper.c	the file of a sync that the device does not hold
  *	process.c	the child of a fork starts anew; exit
- *	objects.c	memory that no handler can find locked
  *	signals.c	no handler of the program runs in the middle of a call
  *
  * The functions have all names of glibc's and no version, so they stand for every
@@ -36,7 +35,7 @@
  *	signals		of the notification only; our threads block all others
  *	descriptor	of a directory may be open for reading; preloaded, any may, as in
  *			glibc
- *	no device	preloaded, glibc does everything; linked, our threads do, and all
+ *	no device	preloaded, glibc does everything; linked, threads sync, and all
  *			that is said here holds
  */
 #include <errno.h>

@@ -4,9 +4,9 @@
  * was cancelled has the status ECANCELED when the call returns.
  *
  * All requests of a descriptor are cancelled in one step: no request begins that was
- * queued behind a cancelled one. Requests that the device does not have are taken back
+ * queued behind a cancelled one. Requests that no ring has are taken back
  * under one lock, and ended afterwards. Until they end they count as in flight, so that
- * the syncs behind them are not started either. Syncs that the device has are cancelled one
+ * the syncs behind them are not started either. Syncs that a ring has are cancelled one
  * by one, the youngest first: a sync that begins meanwhile is older than all cancelled
  * ones. (One command could cancel all syncs of the open file. But it would include those of
  * duplicates of the descriptor, and does not say which of them are running.)
@@ -28,7 +28,7 @@ static int answer_of(enum fate fate)
 }
 
 /*
- * Takes an op back if it has not begun and the device does not have it. Returns what is
+ * Takes an op back if it has not begun and no ring has it. Returns what is
  * left to do without the lock.
  */
 static enum step __take_back(struct op *op)
@@ -45,12 +45,12 @@ static enum step __take_back(struct op *op)
 	case OP_HELD:
 		if (!op->submitted)
 			return STEP_RUNS;
-		if (!op->elsewhere)
+		if (!op->ringless)
 			return STEP_ASK;
 		__stream_unhold(op);
 		break;
 	case OP_STARTED:
-		return op->submitted && !op->elsewhere ? STEP_ASK : STEP_RUNS;
+		return op->submitted && !op->ringless ? STEP_ASK : STEP_RUNS;
 	case OP_ENDING:
 		return STEP_AWAIT;
 	default:
@@ -62,12 +62,12 @@ static enum step __take_back(struct op *op)
 }
 
 /*
- * Asks the device to cancel a sync; @fd is -1, or a descriptor whose open file must match.
+ * Asks the ring to cancel a sync; @fd is -1, or a descriptor whose open file must match.
  * Returns what is left to do.
  */
 static enum step ask(struct op *op, int fd)
 {
-	switch (device_cancel(op, fd)) {
+	switch (ring_cancel(op, fd)) {
 	case 0:
 		/* The reaper will have its completion in a moment. */
 		return STEP_AWAIT;
@@ -100,8 +100,6 @@ static enum fate finish(struct victim *victim)
 
 	switch (victim->step) {
 	case STEP_END:
-		if (victim->op->keeper)
-			keep_end(victim->op, false);
 		op_end(victim->op, ECANCELED, -1);
 		fate = CANCELLED;
 		break;
@@ -167,8 +165,8 @@ int cancel_block(int fd, struct aiocb *block, int *answer)
 /* Whether a request of this descriptor number is for the file that the number has now. */
 static bool is_for(const struct op *op, const struct identity *id)
 {
-	if (op_is_sync(op) && !op->elsewhere)
-		return true;		/* the device will know */
+	if (!op->id.mode)
+		return true;		/* its ring will know */
 	return op->id.dev == id->dev && op->id.ino == id->ino;
 }
 

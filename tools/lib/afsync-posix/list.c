@@ -28,7 +28,7 @@ static void group_put(struct group *group)
 	if (__atomic_sub_fetch(&group->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	notice_drop(&group->notice);
-	object_free(group, sizeof(*group));
+	afsync_object_free(group, sizeof(*group));
 }
 
 /* One more is in flight. The caller has it pending itself. */
@@ -145,7 +145,7 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 
 	if ((mode != LIO_WAIT && mode != LIO_NOWAIT) || count < 0 || (count && !list))
 		return EINVAL;
-	group = object_new(sizeof(*group));
+	group = afsync_object_new(sizeof(*group));
 	if (!group)
 		return EAGAIN;
 	group->refs = 2;
@@ -153,7 +153,7 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 	group->waits = mode == LIO_WAIT;
 	ret = notice_copy(group->waits ? NULL : event, &group->notice);
 	if (ret) {
-		object_free(group, sizeof(*group));
+		afsync_object_free(group, sizeof(*group));
 		return ret;
 	}
 

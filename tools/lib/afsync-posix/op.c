@@ -23,7 +23,7 @@
 
 pthread_mutex_t posix_lock = PTHREAD_MUTEX_INITIALIZER;
 
-_Static_assert(sizeof(struct op) <= OBJECT_MAX, "it is an object");
+_Static_assert(sizeof(struct op) <= AFSYNC_OBJECT_MAX, "it is an object");
 
 /* By address of the block. A bucket that was never used is all zero. */
 static struct link table[BUCKETS];
@@ -45,12 +45,12 @@ int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp)
 	struct op *op;
 	int ret;
 
-	op = object_new(sizeof(*op));
+	op = afsync_object_new(sizeof(*op));
 	if (!op)
 		return EAGAIN;
 	ret = notice_copy(&block->aio_sigevent, &op->notice);
 	if (ret) {
-		object_free(op, sizeof(*op));
+		afsync_object_free(op, sizeof(*op));
 		return ret;
 	}
 	op->refs = 1;
@@ -72,7 +72,7 @@ void op_put(struct op *op)
 	if (__atomic_sub_fetch(&op->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	notice_drop(&op->notice);
-	object_free(op, sizeof(*op));
+	afsync_object_free(op, sizeof(*op));
 }
 
 struct op *__op_find(const struct aiocb *block)
@@ -203,7 +203,7 @@ static void op_end_one(struct op *op, int error, ssize_t value, struct link *ref
 		__stream_unhold(op);
 	else if (file && !op_is_sync(op))
 		__stream_failed(op, error);
-	__device_put(op);
+	__ring_put(op);
 
 	if (leaving)
 		__block_keep(op, value);
@@ -228,8 +228,7 @@ static void op_end_one(struct op *op, int error, ssize_t value, struct link *ref
  * Ends a request: its status, the streams, those who wait, the notification. @error is
  * 0 with a @value, or what failed. A sync that succeeded takes the error of a request
  * that it waited for. Called without the lock, once for each op, by the thread that moved
- * it out of reach of all others; takes over the reference of being in flight. If the keeper
- * has its file, that was let go of before, so that nobody can see the end before it.
+ * it out of reach of all others; takes over the reference of being in flight.
  */
 void op_end(struct op *op, int error, ssize_t value)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The threads that read and write, and sync what the device does not. There are two pools:
+ * The threads that read and write, and sync what no ring can take. There are two pools:
  * one for files and disks, of limited size, and one for what may wait for somebody else
  * for ever (pipes, sockets, terminals), where each file and direction that has requests
- * gets a thread of its own. The keeper (keep.c) has a third one.
+ * gets a thread of its own.
  *
  * A queue is ordered by aio_reqprio, and by age among equals. Threads are made when there
  * is work that no idle one can take, and end when there was none for a while. They block
@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "posix.h"
 
@@ -45,22 +44,19 @@ static struct op *take(struct pool *pool)
 	return NULL;
 }
 
-/* Waits, as long as an idle thread lives. False when nothing came. */
-bool __await_while_idle(pthread_cond_t *work)
-{
-	const struct timespec idle = { .tv_sec = idle_seconds };
-	struct timespec until;
-
-	deadline_after(&idle, &until);
-	return !pthread_cond_clockwait(work, &posix_lock, CLOCK_MONOTONIC, &until);
-}
-
 /* Waits for work. False when there was none for so long that the thread should end. */
 static bool await_work(struct pool *pool)
 {
+	const struct timespec idle = { .tv_sec = idle_seconds };
+	struct timespec until;
+	int ret = 0;
+
 	pool->idle++;
-	while (!pool->queued && __await_while_idle(&pool->work))
-		;
+	while (!pool->queued && !ret) {
+		deadline_after(&idle, &until);
+		ret = pthread_cond_clockwait(&pool->work, &posix_lock, CLOCK_MONOTONIC,
+					     &until);
+	}
 	pool->idle--;
 	return pool->queued;
 }
@@ -80,8 +76,6 @@ static void *pool_thread(void *arg)
 		}
 	} while (await_work(pool));
 	pool->threads--;
-	if (pool->keeper)
-		__keeper_wake(pool->keeper);
 	unlock();
 	return NULL;
 }
@@ -97,39 +91,16 @@ static bool __thread_make(struct pool *pool)
 }
 
 /*
- * For the keeper: makes a thread if there is work for one more, or does the work if none
- * can be made. False if there was nothing to do.
- */
-bool __pool_grow(struct pool *pool)
-{
-	struct op *op;
-
-	if (pool->idle >= pool->queued || pool->threads >= pool->limit)
-		return false;
-	if (__thread_make(pool))
-		return true;
-	if (pool->threads)
-		return false;
-	op = take(pool);
-	unlock();
-	op_run(op);
-	lock();
-	return true;
-}
-
-/*
  * Queues an op. EAGAIN only if there is no thread that would ever come to it, and none
  * can be made.
  */
 int __pool_add(struct pool *pool, struct op *op)
 {
-	/* The priority of a sync is for the device; one that comes here is not late. */
+	/* The priority of a sync is for a ring; one that comes here is not late. */
 	struct link *queue = &pool->queue[op_is_sync(op) ? 0 : op->prio];
 
-	if (pool->keeper)
-		__keeper_wake(pool->keeper);
-	else if (pool->idle <= pool->queued && pool->threads < pool->limit &&
-		 !__thread_make(pool) && !pool->threads)
+	if (pool->idle <= pool->queued && pool->threads < pool->limit &&
+	    !__thread_make(pool) && !pool->threads)
 		return EAGAIN;
 	if (!queue->next)
 		link_init(queue);
@@ -161,14 +132,6 @@ void pool_configure(const struct aioinit *init)
 	unlock();
 }
 
-/* The pool of a keeper; in memory that is all zero. */
-void pool_init(struct pool *pool, struct keeper *keeper)
-{
-	pool->limit = DISK_THREADS;
-	pool->keeper = keeper;
-	memcpy(&pool->work, &fresh, sizeof(fresh));
-}
-
 static void forget(struct pool *pool)
 {
 	memset(pool->queue, 0, sizeof(pool->queue));
@@ -187,33 +150,16 @@ void __pool_forget_all(void)
 
 /*
  * Starts a detached thread that blocks all signals, except those that the C library needs
- * for itself and does not let anybody block. They need little stack.
+ * for itself and does not let anybody block. As in glibc, it is scheduled as its maker.
  */
 int thread_start(void *(*function)(void *arg), void *arg)
 {
-	long stack = sysconf(_SC_THREAD_STACK_MIN);
 	sigset_t all, old;
-	pthread_attr_t attr;
-	pthread_t thread;
 	int ret;
 
-	ret = pthread_attr_init(&attr);
-	if (ret)
-		return ret;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (stack > 0)
-		pthread_attr_setstacksize(&attr, stack + 64 * 1024);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&thread, &attr, function, arg);
-	if (ret == EINVAL) {
-		/* The program's thread-local memory is larger than that. */
-		pthread_attr_destroy(&attr);
-		pthread_attr_init(&attr);
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		ret = pthread_create(&thread, &attr, function, arg);
-	}
+	ret = afsync_thread_start(function, arg, PTHREAD_INHERIT_SCHED);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
 	return ret;
 }

@@ -4,10 +4,10 @@
  *
  * Locking: there is one lock, posix_lock. It protects the table of what is in flight
  * (op.c), the files, their epochs and order (stream.c, order.c), the queues and threads of
- * the pools (pool.c), which ring is in use (device.c), and the notifier (notifier.c). A
+ * the pools (pool.c), which ring is in use (rings.c), and the notifier (notifier.c). A
  * field without a word about it below is under that lock; "fixed" means set before the op
- * can be found. Under it nothing waits: no command of the device but the look whether the
- * ring is still ours, no read, write or sync, no notification. Threads are created under
+ * can be found. Under it nothing waits: no command of a ring but the look whether it can
+ * still be reached, no read, write or sync, no notification. Threads are created under
  * it, except those of notifications. It is held across fork(), so that the child can trust
  * what it finds (process.c).
  *
@@ -29,6 +29,10 @@
 #include <sys/types.h>
 
 #include "../afsync-dropin/dropin.h"
+#include "../afsync/internal.h"
+#include "../afsync/list.h"
+
+#define LINK_INIT(name)	{ &(name), &(name) }
 
 #define LIBRARY		"libafsync-posix"
 
@@ -37,42 +41,6 @@
 
 /* As in <limits.h>, where it is named only for some standards. */
 #define PRIO_DELTA_MAX	20
-
-/* A doubly linked ring of links; a list is a link that belongs to no element. */
-struct link {
-	struct link *next;
-	struct link *prev;
-};
-
-#define LINK_INIT(name)	{ &(name), &(name) }
-#define element(p, type, member) \
-	((type *)((char *)(p) - offsetof(type, member)))
-
-static inline void link_init(struct link *link)
-{
-	link->next = link;
-	link->prev = link;
-}
-
-static inline bool link_empty(const struct link *list)
-{
-	return list->next == list;
-}
-
-static inline void link_add(struct link *list, struct link *link)
-{
-	link->prev = list->prev;
-	link->next = list;
-	list->prev->next = link;
-	list->prev = link;
-}
-
-static inline void link_del(struct link *link)
-{
-	link->prev->next = link->next;
-	link->next->prev = link->prev;
-	link_init(link);
-}
 
 /* Which file: the same for all its descriptors. */
 struct identity {
@@ -92,7 +60,6 @@ struct pool {
 	unsigned int idle;		/* of them waiting, or about to wake up */
 	unsigned int limit;
 	pthread_cond_t work;
-	struct keeper *keeper;		/* whose threads they are, or NULL */
 };
 
 /* What to do at the end; copied from the program's sigevent at the call. */
@@ -114,10 +81,10 @@ enum op_kind { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC };
  *	OP_QUEUED	in the queue of a pool		a thread of the pool
  *	OP_RUNNING	with a thread of the pool	that thread
  *	OP_HELD		a sync, in its epoch		whoever ends the epoch (stream.c)
- *	OP_STARTED	a sync, with the device		the reaper (device.c)
+ *	OP_STARTED	a sync, with its ring		the reaper (reaper.c)
  *	OP_ENDING	nowhere				the thread that set this state
  *
- * aio_cancel() takes back what is WAITING or QUEUED itself, and asks the device for
+ * aio_cancel() takes back what is WAITING or QUEUED itself, and asks the ring for
  * what is HELD or STARTED. op_end() ends an op in any state.
  */
 enum op_state {
@@ -138,7 +105,7 @@ struct op {
 	enum op_kind kind;		/* fixed */
 	int fd;				/* fixed */
 	int prio;			/* fixed; aio_reqprio */
-	struct identity id;		/* fixed; of a sync only when elsewhere */
+	struct identity id;		/* fixed; of a sync on the device perhaps not there */
 	void *buffer;			/* fixed, as the next two */
 	size_t size;
 	off64_t offset;
@@ -166,16 +133,14 @@ struct op {
 	struct link followers;		/* ops, WAITING for this one */
 
 	struct pool *pool;		/* whose queue it is, or will be, in */
-	struct device *device;		/* whose ring has a slot for it */
+	struct ring *ring;		/* that has a slot for it */
 	int error;			/* of a sync: of one that it waited for; then its own */
-	bool held;			/* of a sync: counted as such by its device */
+	bool held;			/* of a sync: counted as such by its ring */
 	bool stranded;			/* of a sync: its ring was lost before its start */
-	bool submitted;			/* of a sync: the device, or we, took it */
+	bool submitted;			/* of a sync: the ring, or a pool, took it */
 	bool ready;			/* of a sync: its epoch was done before that */
 	bool writable;			/* of a sync: fixed; for a file open for writing only */
-	bool elsewhere;			/* of a sync: there is no ring; a pool runs it */
-	struct keeper *keeper;		/* of a sync elsewhere: who keeps its file, or NULL */
-	int kept;			/* the descriptor in the table of the keeper */
+	bool ringless;			/* of a sync: there is no ring; a pool runs it */
 
 	bool late;			/* ended, with error and value kept for the block */
 	ssize_t value;			/* if late */
@@ -270,7 +235,7 @@ void __block_refused(struct aiocb *block, int error);
 
 /* transfer.c: reads and writes; what a thread of a pool does */
 int identity_of(int fd, struct identity *id);
-int same_file(const struct op *op, int fd);
+int same_file(const struct op *op);
 int transfer_make(struct aiocb *block, enum op_kind kind, off64_t offset, int bad,
 		  struct op **opp);
 int __transfer_add(struct op *op);
@@ -282,6 +247,7 @@ void op_run(struct op *op);
 int sync_queue(int operation, struct aiocb *block);
 void sync_start(struct op *op);
 void sync_restart(struct op *op);
+bool sync_acceptable(const struct op *op);
 
 /* stream.c */
 bool stream_any(void);
@@ -305,26 +271,20 @@ bool __range_conflicts(const struct op *tree, const struct op *op);
 extern struct pool disk_pool, pipe_pool;
 int __pool_add(struct pool *pool, struct op *op);
 void __pool_del(struct op *op);
-bool __pool_grow(struct pool *pool);
-void pool_init(struct pool *pool, struct keeper *keeper);
 void __pool_forget_all(void);
-bool __await_while_idle(pthread_cond_t *work);
 void pool_configure(const struct aioinit *init);
 int thread_start(void *(*function)(void *arg), void *arg);
 
-/* keep.c */
-int keep(struct op *op);
-void keep_end(struct op *op, bool here);
-void __keeper_wake(struct keeper *keeper);
-void __keep_forget(void);
-
-/* device.c */
-int device_submit(struct op *op, unsigned int ioprio, bool held);
-void device_start(struct op *op);
-int device_cancel(struct op *op, int fd);
+/* rings.c */
+bool ring_wants_identity(void);
 bool device_available(int *reason);
-void __device_put(struct op *op);
-void __device_forget(void);
+void __rings_forget(void);
+
+/* submit.c */
+int ring_submit(struct op *op, unsigned int ioprio, bool held);
+void ring_start(struct op *op);
+int ring_cancel(struct op *op, int fd);
+void __ring_put(struct op *op);
 
 /* notify.c */
 int notice_copy(const struct sigevent *event, struct notice *notice);
@@ -355,13 +315,6 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 	       const struct sigevent *event, bool wide, const struct mask *mask);
 void group_get(struct group *group);
 void group_end(struct group *group, bool failed);
-
-/* objects.c */
-#define OBJECT_MAX	512
-
-void *object_new(size_t size);
-void object_free(void *object, size_t size);
-void __objects_forget(void);
 
 /* process.c */
 extern bool leaving;

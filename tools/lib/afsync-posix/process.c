@@ -59,10 +59,8 @@ static void child(void)
 	__op_forget_all();
 	__stream_forget_all();
 	__pool_forget_all();
-	__keep_forget();
 	__notifier_forget();
-	__objects_forget();
-	__device_forget();
+	__rings_forget();
 	posix_lock = fresh;
 	signals_restore(&fork_mask);
 }
@@ -70,8 +68,10 @@ static void child(void)
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static int fork_error;
 
+/* The handlers of the engine of threads come first: the child's ends its rings. */
 static void register_fork(void)
 {
+	afsync_handle_forks();
 	fork_error = pthread_atfork(prepare, parent, child);
 }
 

@@ -12,7 +12,7 @@
  *	epochs:	[ 2 in flight | syncs A B ]  [ 0 in flight | sync C ]  [ 1 in flight ]
  *		  write, read   then A, B     nothing, then C         a later write
  *
- * Starting is a command of the device, made without the lock. Meanwhile the epoch stays
+ * Starting is a command of a ring, made without the lock. Meanwhile the epoch stays
  * where it is, so that a sync that is called then queues up behind it and does not
  * overtake; only one thread starts syncs of a file at a time (file->starting).
  *
@@ -74,7 +74,7 @@ static struct file *file_find(const struct identity *id)
 
 static struct file *file_make(const struct identity *id)
 {
-	struct file *file = object_new(sizeof(*file));
+	struct file *file = afsync_object_new(sizeof(*file));
 
 	if (!file)
 		return NULL;
@@ -93,7 +93,7 @@ static void file_drop_if_idle(struct file *file)
 		return;
 	link_del(&file->link);
 	__atomic_sub_fetch(&files, 1, __ATOMIC_RELAXED);
-	object_free(file, sizeof(*file));
+	afsync_object_free(file, sizeof(*file));
 }
 
 /*
@@ -116,7 +116,7 @@ static struct epoch *epoch_open(struct file *file, bool sync)
 		if (!epoch->starting && (sync || link_empty(&epoch->syncs)))
 			return epoch;
 	}
-	epoch = object_new(sizeof(*epoch));
+	epoch = afsync_object_new(sizeof(*epoch));
 	if (!epoch)
 		return NULL;
 	link_init(&epoch->syncs);
@@ -180,7 +180,7 @@ void __stream_failed(struct op *op, int error)
 
 /*
  * Starts the syncs of an epoch that is done. They keep their order, and the epoch its
- * place, until all are with the device.
+ * place, until all are started.
  */
 static void epoch_start(struct epoch *epoch)
 {
@@ -228,7 +228,7 @@ static void advance(struct file *file)
 		if (!link_empty(&epoch->syncs))
 			epoch_start(epoch);
 		link_del(&epoch->link);
-		object_free(epoch, sizeof(*epoch));
+		afsync_object_free(epoch, sizeof(*epoch));
 	}
 	file->starting = false;
 	file_drop_if_idle(file);

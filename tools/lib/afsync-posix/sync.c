@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * aio_fsync: to the device, in the calling thread, so that the file is the one of the
+ * aio_fsync: to a ring, in the calling thread, so that the file is the one of the
  * call and all errors are those of the call. Behind reads and writes in flight the
- * device holds the sync until stream.c has it started.
+ * ring holds the sync until stream.c has it started.
  *
- * Where there is no device for a program that links the library, or no ring can be had
- * again (after a fork, in a process that has used up its descriptors or can no longer see
- * /dev), the keeper keeps the file, and a thread of its pool syncs it. Where there
- * can be no keeper, a thread of the other pool does, as long as the descriptor is still
- * that of the file. No sync is refused for a reason that fsync(2) does not have.
+ * The ring is one of the device or, where that cannot be had, of libafsync's threads
+ * (rings.c). Where there can be no such threads, or not now, a thread of a pool syncs, as
+ * long as the descriptor is still that of the file. No sync is refused for a reason that
+ * fsync(2) does not have.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +67,8 @@ static bool wants_writable(int fd)
 	return program_links_us() && !(!fstat(fd, &st) && S_ISDIR(st.st_mode));
 }
 
-static bool is_acceptable(const struct op *op)
+/* May a sync be queued for the descriptor, as it is now? */
+bool sync_acceptable(const struct op *op)
 {
 	int flags = fcntl(op->fd, F_GETFL);
 
@@ -77,55 +77,50 @@ static bool is_acceptable(const struct op *op)
 	return !op->writable || (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Makes ready for a pool what the device cannot take; the checks of the call. */
+/* Makes ready for a pool what no ring can take; the checks of the call. */
 static int sync_divert(struct op *op)
 {
+	struct identity id = op->id;
 	int ret;
 
-	if (!is_acceptable(op))
+	if (!sync_acceptable(op))
 		return EBADF;
 	/* If it is known, that stays: the descriptor may have become another file's. */
-	ret = op->id.mode ? 0 : identity_of(op->fd, &op->id);
+	ret = id.mode ? 0 : identity_of(op->fd, &id);
 	if (ret)
 		return ret;
-	if (S_ISFIFO(op->id.mode) || S_ISSOCK(op->id.mode))
+	if (S_ISFIFO(id.mode) || S_ISSOCK(id.mode))
 		return EINVAL;
-	ret = keep(op);
-	if (ret == ENOSYS) {
-		op->pool = &disk_pool;
-		ret = 0;
-	}
-	if (!ret) {
-		op->elsewhere = true;
-		dropin_count(DROPIN_ELSEWHERE, 1);
-	}
-	return ret;
+	lock();
+	op->id = id;
+	op->pool = &disk_pool;
+	op->ringless = true;
+	unlock();
+	dropin_count(DROPIN_ELSEWHERE, 1);
+	return 0;
 }
 
-static void sync_run_elsewhere(struct op *op)
+static void sync_pool(struct op *op)
 {
 	int ret;
 
 	lock();
 	ret = __pool_add(op->pool, op);
 	unlock();
-	if (!ret)
-		return;
-	if (op->keeper)
-		keep_end(op, false);
-	op_end(op, ret, -1);
+	if (ret)
+		op_end(op, ret, -1);
 }
 
 /*
- * Starts a sync that the device holds or that has been waiting for a pool. Called without
+ * Starts a sync that its ring holds or that has been waiting for a pool. Called without
  * the lock, by who took it out of its epoch; has a reference.
  */
 void sync_start(struct op *op)
 {
-	if (op->elsewhere)
-		sync_run_elsewhere(op);
+	if (op->ringless)
+		sync_pool(op);
 	else
-		device_start(op);
+		ring_start(op);
 }
 
 /*
@@ -134,14 +129,14 @@ void sync_start(struct op *op)
  */
 void sync_restart(struct op *op)
 {
-	int ret = same_file(op, op->fd);
+	int ret = same_file(op);
 
 	if (!ret)
 		ret = sync_divert(op);
 	if (ret)
 		op_end(op, ret, -1);
 	else
-		sync_run_elsewhere(op);
+		sync_pool(op);
 }
 
 /* Hands an op that is in the table over. @held: it is in an epoch. */
@@ -149,14 +144,14 @@ static int sync_submit(struct op *op, unsigned int ioprio, bool held)
 {
 	int ret;
 
-	ret = device_submit(op, ioprio, held);
+	ret = ring_submit(op, ioprio, held);
 	/* Only who may use that class may name it; the sync is wanted all the same. */
 	if (ret == EPERM)
-		ret = device_submit(op, 0, held);
+		ret = ring_submit(op, 0, held);
 	if (ret == ENODEV)
 		ret = sync_divert(op);
 	/* Of two things that are wrong, the one that the manuals name first. */
-	if (ret == EINVAL && !is_acceptable(op))
+	if (ret == EINVAL && !sync_acceptable(op))
 		ret = EBADF;
 	return ret;
 }
@@ -194,8 +189,8 @@ int sync_queue(int operation, struct aiocb *block)
 		return ret;
 	op->writable = wants_writable(op->fd);
 	ioprio = ioprio_lowered(op->prio);
-	/* A bad descriptor is in no stream; the device says what is wrong with it. */
-	if (stream_any()) {
+	/* A bad descriptor is in no stream; the ring says what is wrong with it. */
+	if (stream_any() || ring_wants_identity()) {
 		ret = identity_of(op->fd, &op->id);
 		if (ret && ret != EBADF)
 			goto put_op;
@@ -221,7 +216,7 @@ int sync_queue(int operation, struct aiocb *block)
 		goto put_op;
 	}
 	op->submitted = true;
-	start = op->ready || (op->elsewhere && !held);
+	start = op->ready || (op->ringless && !held);
 	unlock();
 	dropin_count(operation == O_SYNC ? DROPIN_POSIX_FSYNC : DROPIN_POSIX_FDATASYNC, 1);
 	if (start)

@@ -3,9 +3,9 @@
  * Reads and writes, and what a thread of a pool does with an op.
  *
  * They run on the descriptor number of the program: a duplicate would, when closed, take
- * the program's POSIX record locks along. In another table of descriptors (keep.c) it
- * would not, but each close there has the filesystem flush the file, which on NFS and
- * CIFS makes every write synchronous. So that a number which was closed and given to
+ * the program's POSIX record locks along. In another table of descriptors, as the engine
+ * of threads has for syncs, it would not, but each close there has the filesystem flush
+ * the file, which on NFS and CIFS makes every write synchronous. So that a number which was closed and given to
  * another file meanwhile does no harm, the file is compared before it is used, and the
  * request is cancelled. A program that closes and opens between that look and the
  * read or write itself, a few instructions, is not caught.
@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -41,12 +40,12 @@ int identity_of(int fd, struct identity *id)
 }
 
 /* ECANCELED if the descriptor was closed, or is that of another file by now. */
-int same_file(const struct op *op, int fd)
+int same_file(const struct op *op)
 {
 	struct identity now;
 	int ret;
 
-	ret = identity_of(fd, &now);
+	ret = identity_of(op->fd, &now);
 	if (ret)
 		return ret == EBADF ? ECANCELED : ret;
 	if (now.dev != op->id.dev || now.ino != op->id.ino)
@@ -75,33 +74,30 @@ static ssize_t transfer(const struct op *op)
 	return ret;
 }
 
+/* Of what no ring can take (sync.c). */
+static int sync_run(const struct op *op)
+{
+	return op->kind == OP_FSYNC ? fsync(op->fd) : fdatasync(op->fd);
+}
+
 /* Runs an op and ends it. The caller, a thread of a pool, took it out of the queue. */
 void op_run(struct op *op)
 {
-	int fd = op->keeper ? op->kept : op->fd;
 	ssize_t value = 0;
 	int error;
 
-	error = same_file(op, fd);
+	error = same_file(op);
 	if (!error) {
 		/* The C library's own signals are not blocked in this thread. */
 		do {
-			/* System calls, as in keep.h: @fd may be one of another table. */
-			if (op->kind == OP_FSYNC)
-				value = syscall(SYS_fsync, fd);
-			else if (op->kind == OP_FDATASYNC)
-				value = syscall(SYS_fdatasync, fd);
-			else
-				value = transfer(op);
+			value = op_is_sync(op) ? sync_run(op) : transfer(op);
 		} while (value < 0 && errno == EINTR);
 		if (value < 0)
 			error = errno;
 		/* Closed since that look; else it is not open for this. */
-		if (error == EBADF && same_file(op, fd))
+		if (error == EBADF && same_file(op))
 			error = ECANCELED;
 	}
-	if (op->keeper)
-		keep_end(op, true);
 	op_end(op, error, value);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The ring, for device.c, which writes to it, and reaper.c, which reads it.
+ * The ring, for rings.c, which opens it, submit.c, which writes to it, and reaper.c, which
+ * reads it.
  */
-#ifndef _AFSYNC_POSIX_DEVICE_H
-#define _AFSYNC_POSIX_DEVICE_H
+#ifndef _AFSYNC_POSIX_RINGS_H
+#define _AFSYNC_POSIX_RINGS_H
 
 #include "posix.h"
 
@@ -11,11 +12,12 @@
  * A ring. Holders: the one variable below, until it is lost; its reaper; each op with a
  * slot in it (in_flight). The reaper, or who loses a ring that has none, frees it.
  */
-struct device {
-	struct dropin_ring ring;	/* fixed */
+struct ring {
+	struct afsync_ring *handle;	/* fixed */
+	bool threads;			/* fixed; of libafsync's, else of the device */
 	unsigned int in_flight;		/* ops, and who uses the ring for one */
 	unsigned int held;		/* of them not started yet */
-	unsigned int stranded;		/* of them in the list */
+	unsigned int stranded;		/* of them in the list; of the device only */
 	struct link strand;		/* ops, STARTED, a reference on each */
 	uint32_t seen;			/* atomic, futex; entries whose ops have ended */
 	unsigned int watchers;		/* atomic; who waits for that */
@@ -23,12 +25,13 @@ struct device {
 	bool lost;			/* the descriptor is no longer ours */
 };
 
-/* device.c */
-void device_free(struct device *device);
-void __device_lose(struct device *device);
+/* rings.c */
+void ring_free(struct ring *ring);
+void __ring_lose(struct ring *ring);
+int ring_get(struct op *op, struct ring **ringp);
 
 /* reaper.c */
 void *reaper(void *arg);
-void reaper_await(struct device *device);
+void reaper_await(struct ring *ring);
 
-#endif /* _AFSYNC_POSIX_DEVICE_H */
+#endif /* _AFSYNC_POSIX_RINGS_H */

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The commands to a ring: submitting a sync, starting and cancelling it. They are given as
+ * the backend takes them, not by libafsync's functions for programs, which leave it to the
+ * program that only one thread at a time submits.
+ *
+ * The user_data of a request is the address of its op, which stays allocated as long as
+ * the request is in flight.
+ */
+#include <errno.h>
+
+#include "rings.h"
+
+static void __ring_unhold(struct op *op)
+{
+	if (op->held)
+		op->ring->held--;
+	op->held = false;
+}
+
+/* Gives back the place of an op. */
+void __ring_put(struct op *op)
+{
+	__ring_unhold(op);
+	if (op->stranded) {
+		link_del(&op->link);
+		op->stranded = false;
+		op->ring->stranded--;
+		/* Not the last one: the caller is ending it. */
+		__atomic_sub_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+	}
+	if (op->ring)
+		op->ring->in_flight--;
+	op->ring = NULL;
+}
+
+/* The ring of an op, which stays until ring_unpin() even if the op ends; or NULL. */
+static struct ring *ring_pin(const struct op *op)
+{
+	struct ring *ring;
+
+	lock();
+	ring = op->ring;
+	if (ring)
+		ring->in_flight++;
+	unlock();
+	return ring;
+}
+
+static void ring_unpin(struct ring *ring)
+{
+	lock();
+	ring->in_flight--;
+	unlock();
+}
+
+static int submit(const struct op *op, const struct ring *ring, unsigned int ioprio,
+		  bool held)
+{
+	struct afsync_sqe sqe = {
+		.user_data = (uintptr_t)op,
+		.fd = op->fd,
+		.op = op->kind == OP_FSYNC ? AFSYNC_OP_FSYNC : AFSYNC_OP_FDATASYNC,
+		.flags = (op->writable ? AFSYNC_SQE_WRITABLE : 0) |
+			 (held ? AFSYNC_SQE_HOLD : 0),
+		.ioprio = ioprio,
+	};
+	struct afsync_submit args = {
+		.sqes = (uintptr_t)&sqe,
+		.nr = 1,
+		.sqe_size = sizeof(sqe),
+		.ring = ring->handle->id,
+	};
+	int ret;
+
+	ret = ring->handle->backend->submit(ring->handle, &args);
+	return ret == 1 ? 0 : -ret;
+}
+
+/* Is that an error of the ring? Else it is one of the file. */
+static bool is_lost(const struct op *op, const struct ring *ring, int error)
+{
+	if (!afsync_ring_reachable(ring->handle))
+		return true;
+	/* Threads that could not be reached may have ended since, and others will come. */
+	return error == EBADF && sync_acceptable(op);
+}
+
+/*
+ * Submits an op. ENODEV if there is no ring to be had that can take it; else what is wrong
+ * with the request. Called without the lock; the caller has a reference of its own.
+ */
+int ring_submit(struct op *op, unsigned int ioprio, bool held)
+{
+	struct ring *ring;
+	bool lost, threads;
+	int ret, tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		ret = ring_get(op, &ring);
+		if (ret)
+			return ret;
+		threads = ring->threads;
+		/* If that succeeds the op may end, and the ring with it. */
+		ret = submit(op, ring, ioprio, held);
+		if (!ret) {
+			dropin_count(DROPIN_ELSEWHERE, threads);
+			return 0;
+		}
+		lost = is_lost(op, ring, ret);
+		lock();
+		__ring_put(op);
+		if (lost)
+			__ring_lose(ring);
+		unlock();
+		/* There can be no threads. */
+		if (ret == ENOSYS)
+			return ENODEV;
+		if (!lost)
+			return ret == ENOMEM ? EAGAIN : ret;
+	}
+	return ENODEV;
+}
+
+/* The ring of a held op turned out to be lost; the reaper will start it again. */
+static void strand(struct op *op, struct ring *ring)
+{
+	lock();
+	/* It may have ended after all: cancelled, by a completion that was there before. */
+	if (op->ring) {
+		__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+		link_add(&ring->strand, &op->link);
+		op->stranded = true;
+		ring->stranded++;
+		__ring_lose(ring);
+	}
+	unlock();
+}
+
+/*
+ * Starts a held op. It is no error if the op has been cancelled: then its completion is
+ * on the way.
+ */
+void ring_start(struct op *op)
+{
+	struct afsync_start args = { .user_data = (uintptr_t)op };
+	struct ring *ring = ring_pin(op);
+
+	/* An op that has ended has no ring, and is not to be started. */
+	if (!ring)
+		return;
+	args.ring = ring->handle->id;
+	if (ring->handle->backend->start(ring->handle, &args) < 0 && !ring->threads &&
+	    !afsync_ring_reachable(ring->handle))
+		strand(op, ring);
+	lock();
+	__ring_unhold(op);
+	unlock();
+	ring_unpin(ring);
+}
+
+/* What an error other than EALREADY means to ring_cancel(). */
+static int why_not_cancelled(struct ring *ring, int error)
+{
+	if (!ring->threads && !afsync_ring_reachable(ring->handle))
+		return ENODEV;
+	if (error != ENOENT)
+		return EALREADY;
+	/* What is done has its entry, as a rule, but its end may not be seen yet. */
+	reaper_await(ring);
+	return ENOENT;
+}
+
+/*
+ * Takes a submitted op back, if it is for the open file of @fd; -1 takes any. Returns 0:
+ * it will end, with ECANCELED if it could be had; EALREADY: it runs; ENOENT: it has ended, or is for another
+ * file; ENODEV: the ring is lost.
+ */
+int ring_cancel(struct op *op, int fd)
+{
+	struct afsync_cancel args = {
+		.user_data = (uintptr_t)op,
+		.match = AFSYNC_CANCEL_USER_DATA,
+	};
+	struct ring *ring = ring_pin(op);
+	int ret;
+
+	/* It has ended, or its ring was lost and it goes on without. */
+	if (!ring)
+		return __atomic_load_n(&op->done, __ATOMIC_ACQUIRE) ? ENOENT : EALREADY;
+	args.ring = ring->handle->id;
+	/* See ring_wants_identity(): of threads it is known already, as a rule. */
+	if (fd >= 0 && !(ring->threads && op->id.mode)) {
+		args.fd = fd;
+		args.match |= AFSYNC_CANCEL_FD;
+	}
+	ret = ring->handle->backend->cancel(ring->handle, &args);
+	ret = ret < 0 ? -ret : 0;
+	if (ret == ENOENT && !(args.match & AFSYNC_CANCEL_FD) && ring->threads)
+		/* It is done, or cancelled already. */
+		ret = 0;
+	else if (ret && ret != EALREADY)
+		ret = why_not_cancelled(ring, ret);
+	ring_unpin(ring);
+	return ret;
+}
