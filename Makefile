@@ -12,6 +12,7 @@
 #			and uninstall
 # For setup:	SETS, see scripts/setup.sh --help
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
+#		for check-kernels: KERNELS, TESTS;
 #		for bench: QUICK, BOOTS; for integrations: CUTS, SEED.
 
 ifneq ($(words $(subst :, ,$(CURDIR))),1)
@@ -30,7 +31,7 @@ STRIP ?= strip
 install install-user uninstall: export DESTDIR := $(DESTDIR)
 install install-user uninstall: export prefix := $(prefix)
 install install-user uninstall: export mandir := $(mandir)
-check selftests selftests-debug: export TESTS := $(TESTS)
+check check-kernels selftests selftests-debug: export TESTS := $(TESTS)
 check selftests-debug: export FULL := $(FULL)
 check selftests selftests-debug: export KERNEL := $(KERNEL)
 
@@ -93,6 +94,9 @@ bench-programs: lib
 
 check: setup-test ## run all tests on Debian's kernel and on a debug kernel (STAGES=, TESTS=, FULL=1)
 	$(Q)scripts/check.sh $(STAGES)
+
+check-kernels: setup-test ## the selftests on all kernels of Debian that are supported (KERNELS="6.12-rt sid", TESTS=)
+	$(Q)scripts/check-kernels.sh $(KERNELS)
 
 check-static: setup-test ## only the static checks
 	$(Q)scripts/check.sh static
@@ -166,7 +170,7 @@ help: ## list the targets
 	@echo "Variables: see the top of the Makefile."
 
 .PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs \
-	integrations check check-static check-unit selftests selftests-debug vm install install-user install-module \
+	integrations check check-kernels check-static check-unit selftests selftests-debug vm install install-user install-module \
 	uninstall clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

@@ -33,6 +33,7 @@ headers() {
 		fi
 		dir=$("$TOP/scripts/fetch-kernel.sh" "$name")
 		name=$(cat "$dir/release") ;;
+	*) name=$(named_release "$name") ;;
 	esac
 	for kdir in "$CACHE/headers/$name" "/lib/modules/$name/build" "/usr/src/linux-headers-$name"; do
 		[ ! -e "$kdir/Makefile" ] || return 0
@@ -59,6 +60,21 @@ release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$kdir/include/generate
 [ -n "$release" ] || release=$(make -s -C "$kdir" kernelrelease)
 out=$BUILD/modules-$release
 
+# Headers of another suite of Debian are in a root that has their compiler and a shell.
+root=$CACHE/headers/$release.root
+[ "$kdir" = "$CACHE/headers/$release" ] && [ -e "$root/bin/sh" ] || root=
+
+# in_root CMD...: there, with the same folder to build in.
+in_root() {
+	local map=()
+	[ "$(id -u)" = 0 ] || map=(--map-root-user)
+	mkdir -p "$root$out"
+	# shellcheck disable=SC2016 # for the other shell
+	unshare --mount "${map[@]}" bash -c '
+		mount --rbind /dev "$1/dev" && mount --rbind /proc "$1/proc" && mount --rbind "$2" "$1$2" &&
+		exec chroot "$1" /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C "${@:3}"' in_root "$root" "$out" "$@"
+}
+
 build() {
 	local path
 	mkdir -p "$out/drivers" "$out/include" "$out/selftests"
@@ -72,7 +88,11 @@ build() {
 	while read -r path; do
 		[ -e "$TOP/$path" ] || rm -f "${out:?}/$path"
 	done
-	nice make --no-print-directory -C "$kdir" "M=$out" "$@" modules >&2
+	if [ -n "$root" ]; then
+		in_root nice make -j "$(nproc)" --no-print-directory -C "/usr/src/linux-headers-$release" "M=$out" "$@" modules >&2
+	else
+		nice make --no-print-directory -C "$kdir" "M=$out" "$@" modules >&2
+	fi
 }
 
 mkdir -p "$out"

@@ -19,7 +19,7 @@ lib_folders() { files 'tools/lib/*/Makefile' | sed 's|/Makefile$||'; }
 # headers_of VERSION: a folder of kernel headers, the newest of that version.
 headers_of() {
 	local dir
-	for dir in "$CACHE/headers/$1".*amd64* "/usr/src/linux-headers-$1".*amd64*; do
+	for dir in "$CACHE/headers/$1".*[0-9]-amd64 "/usr/src/linux-headers-$1".*[0-9]-amd64; do
 		[ ! -e "$dir/Makefile" ] || echo "$dir"
 	done | sort -V | tail -n 1
 }
@@ -33,9 +33,7 @@ modules() {
 	copy_tree
 	"$tree/scripts/build-modules.sh" "$kdir" "$@" AFSYNC_SIM=1 >"$log" 2>&1 || { tail -n 40 "$log"; return 1; }
 	[ "$(find "$tree/build" -name '*.ko' | wc -l)" = 2 ] || { echo "not two modules"; return 1; }
-	# What make and kbuild say when all is well; any other line is a warning.
-	sed -E '/^ *(CC|CHECK|LD|MODPOST|BTF|AR)( |$)|^make|^\/.*\/build\/modules-|^Skipping BTF/d' "$log" |
-		none "said by the build"
+	said_by_build "$log" | none "said by the build"
 }
 
 check_modules_6_1() { modules 6.1 W=1 C=2; }

@@ -4,12 +4,12 @@
 # Run the tests and count.
 #
 #	scripts/check.sh			all stages
-#	scripts/check.sh STAGE...		these: static unit selftests selftests-debug programs
-#						programs-debug harness bench,
+#	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
+#						programs programs-debug harness bench,
 #						and static-can-fail, which is not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh selftests-debug	those too that say the same on Debian's kernel
-#	KERNEL=6.12.1-amd64 scripts/check.sh selftests	on another kernel than Debian's
+#	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
 #
 # The stages on the debug kernel run beside the others: a VM without KVM keeps little more
 # than one processor busy.
@@ -21,10 +21,10 @@
 
 . "$(dirname "$0")/lib.sh"
 
-STAGES=(static unit selftests selftests-debug programs programs-debug harness bench)
+STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench)
 # Only on demand: breaks a copy of the tree to see each static check fail.
 MORE_STAGES=(static-can-fail)
-dir=$BUILD/check
+dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, on the terminal only what a person wants to read.
 show() { grep --line-buffered -E '^(not )?ok |^(# )*not ok ' || true; }
@@ -63,7 +63,8 @@ all_tests() { make -s -C "$1" emit_tests | sed 's/.*://'; }
 # vm_tests KERNEL NAME [FOLDER]: run the selftests in the VM, or those in that folder
 # below. A test that brings the VM down has failed; the others then go on in a new VM.
 vm_tests() {
-	local kernel=$1 name=$2 folder=$TOP/selftests/${3:-} left round=0 rc done_before part bad
+	local kernel=$1 name=$2 folder=$TOP/selftests/${3:-} left round=0 rc done_before part bad vm=$2
+	[ -z "${KERNEL:-}" ] || vm+=-$kernel
 	"$TOP/scripts/build-modules.sh" "$kernel" AFSYNC_SIM=1 >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
 	# Here, not in the VM: there it would take many times as long.
 	with_lock build make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
@@ -73,7 +74,7 @@ vm_tests() {
 		round=$((round + 1))
 		part=$dir/$name.$round
 		rc=0
-		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$name-$round" --timeout 14400 \
+		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$vm-$round" --timeout 14400 \
 			--env "KSRC=$KSRC" \
 			"make -s -C '$folder' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
 			timed "$dir/$name.times" | tee "$part" || rc=$?
@@ -85,10 +86,10 @@ vm_tests() {
 		124|125)
 			bad=$(sed -n 's/^# selftests: [^:]*: //p' "$part" | tail -n 1)
 			if [ -z "$left" ] || [ -z "$bad" ] || ! grep -qxF -- "$bad" <<<"$left"; then
-				echo "not ok $round - $name: the kernel is fine after the tests (log: $BUILD/vm/$name-$round.log)"
+				echo "not ok $round - $name: the kernel is fine after the tests (log: $BUILD/vm/$vm-$round.log)"
 				[ "$left" != "$done_before" ] || return 0
 			else
-				echo "not ok $round - $name: $bad brought the VM down (log: $BUILD/vm/$name-$round.log)"
+				echo "not ok $round - $name: $bad brought the VM down (log: $BUILD/vm/$vm-$round.log)"
 				left=$(grep -vxF -- "$bad" <<<"$left" || true)
 			fi ;;
 		*)
@@ -99,6 +100,11 @@ vm_tests() {
 	done
 }
 stage_selftests() { vm_tests "${KERNEL:-debian}" selftests; }
+# What most depends on the kernel, on one besides Debian's; scripts/check-kernels.sh runs all
+# on several.
+KERNELS_TESTS="abi_test attach_test cancel_test errors_test exit_test fdinfo_test hold_test identity_test
+merge_test order_test shutdown_fs_test undone_test"
+stage_kernels() { local TESTS=${TESTS:-$KERNELS_TESTS}; vm_tests 6.12 kernels; }
 # The debug kernel looks for bugs of the module. Tests of what runs in the program alone say
 # on it what they say on Debian's kernel, only slower: FULL=1 runs them, too.
 USER_TESTS='engine_.*_test|posix_.*_test|python_test.sh|examples_test.sh|command_test|exec_test'

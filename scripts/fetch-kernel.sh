@@ -5,7 +5,8 @@
 #
 #	scripts/fetch-kernel.sh [debian]	Debian's kernel, as of the installed headers
 #	scripts/fetch-kernel.sh 6.1.0-56-amd64	that package of Debian
-#	scripts/fetch-kernel.sh FILE.deb	an image package on disk
+#	scripts/fetch-kernel.sh 6.12-rt		by name: see scripts/fetch-debian.sh
+#	scripts/fetch-kernel.sh FILE.deb...	an image on disk, in one package or several
 #	scripts/fetch-kernel.sh BZIMAGE		any bzImage; needs built-in drivers
 #	scripts/fetch-kernel.sh debug		the debug kernel (builds it once)
 #
@@ -15,16 +16,21 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# unpack DEB: into the cache, complete or not at all.
+# unpack DEB...: the packages of one kernel into the cache, complete or not at all.
 unpack() {
-	local deb=$1 release new
-	release=$(dpkg-deb -c "$deb" | sed -n 's,.* \./boot/vmlinuz-,,p')
-	[ -n "$release" ] || die "$deb has no boot/vmlinuz-*: it is not a kernel image package"
+	local deb image release new
+	# Up to Debian 13 it is in /boot, then beside the modules, in a package of its own.
+	for deb; do dpkg-deb -c "$deb"; done >"$CACHE/kernels/contents"
+	image=$(sed -nE 's,.* \./(boot/vmlinuz-[^ ]*|usr/lib/modules/[^/]*/vmlinuz)$,\1,p' "$CACHE/kernels/contents")
+	[ -n "$image" ] || die "no kernel in $*: not the packages of a kernel's image"
+	release=${image#boot/vmlinuz-}
+	release=${release#usr/lib/modules/}
+	release=${release%/vmlinuz}
 	dir=$CACHE/kernels/$release
 	[ ! -e "$dir/release" ] || return 0
 	new=$(mktemp -d "$CACHE/kernels/new.XXXXXX")
-	dpkg-deb -x "$deb" "$new"
-	ln -s "boot/vmlinuz-$release" "$new/bzImage"
+	for deb; do dpkg-deb -x "$deb" "$new"; done
+	ln -s "$image" "$new/bzImage"
 	# From Debian 13 on the modules are below usr/lib.
 	[ -e "$new/lib" ] || ln -s usr/lib "$new/lib"
 	/sbin/depmod -b "$new" "$release"
@@ -64,7 +70,7 @@ debug)
 	exec "$TOP/scripts/build-debug-kernel.sh"
 	;;
 *.deb)
-	with_lock kernels unpack "$what"
+	with_lock kernels unpack "$@"
 	;;
 */*)
 	[ -e "$what" ] || die "no such kernel: $what"
@@ -81,6 +87,7 @@ debug)
 	;;
 *)
 	[ -n "$what" ] && [ "$what" != debian ] || what=$(debian_release)
+	what=$(named_release "$what")
 	dir=$CACHE/kernels/$what
 	[ -e "$dir/release" ] || with_lock kernels download "$what"
 	;;

@@ -60,3 +60,19 @@ debian_release() {
 	[ -n "$v" ] || die "cannot tell the version of Debian's kernel: run 'make setup' first"
 	echo "$v"
 }
+
+# named_release KERNEL: the release of one that scripts/fetch-debian.sh has a name for,
+# which it fetches; any other as it is.
+named_release() {
+	if "$TOP/scripts/fetch-debian.sh" --list | grep -xF -- "$1" >/dev/null; then
+		"$TOP/scripts/fetch-debian.sh" "$1"
+	else
+		echo "$1"
+	fi
+}
+
+# said_by_build FILE: of a build of modules, all that make and kbuild do not say when all
+# is well: each line is a warning.
+said_by_build() {
+	sed -E '/^ *(CC|CHECK|LD|MODPOST|BTF|AR)( |$)|^make|^\/.*\/build\/modules-|^Skipping BTF/d' "$1"
+}

@@ -127,42 +127,6 @@ unpack_source() {
 	rmdir "$CACHE/new-source"
 }
 
-# The headers of a newer kernel, to see that the module builds there too. They
-# depend on the kernel's image, which must not be installed; so they are unpacked
-# into the cache and the paths in them changed.
-fetch_headers() {
-	local version=$1 release tmp new
-	for release in "$CACHE/headers/$version".*-amd64; do
-		[ ! -e "$release/Makefile" ] || return 0
-	done
-	release=$(apt-cache search --names-only "^linux-headers-${version}[.0-9]*\+(deb12|bpo)-amd64\$" |
-		sed 's/^linux-headers-\([^ ]*\) .*/\1/' | sort -V | tail -n 1)
-	if [ -z "$release" ]; then
-		say "Debian has no linux-headers-$version here (add bookworm-backports?): the module is not built against it"
-		return 0
-	fi
-	say "downloading the headers of $release (only unpacked into $CACHE)"
-	tmp=$(mktemp -d "$CACHE/download.XXXXXX")
-	new=$CACHE/headers/$release.root
-	rm -rf "$new"
-	mkdir -p "$new"
-	(cd "$tmp" && apt-get "${APT[@]}" download -q "linux-headers-$release" "linux-headers-${release%-amd64}-common" \
-		"linux-kbuild-${release%-amd64}") >&2 2>"$tmp/err" || { cat "$tmp/err" >&2; die "download failed"; }
-	for deb in "$tmp"/*.deb; do
-		dpkg-deb -x "$deb" "$new"
-	done
-	# Makefile and scripts name each other by absolute paths.
-	find "$new/usr/src" -maxdepth 2 -name Makefile -exec sed -i "s,/usr/src/,$new/usr/src/,g" {} +
-	find "$new/usr/src" -type l | while read -r link; do
-		target=$(readlink "$link")
-		case $target in
-		/usr/*) ln -sfn "$new$target" "$link" ;;
-		esac
-	done
-	ln -sfn "$new/usr/src/linux-headers-$release" "$CACHE/headers/$release"
-	rm -rf "$tmp"
-}
-
 action=install
 case ${1:-} in
 --list) action=list; shift ;;
@@ -192,7 +156,9 @@ mkdir -p "$CACHE"
 install_packages "$@"
 if [[ " $wanted " = *" test "* ]]; then
 	with_lock source unpack_source
-	with_lock headers fetch_headers 6.12
+	# A newer kernel, to see that the module builds and runs there, too.
+	"$TOP/scripts/fetch-debian.sh" 6.12 >/dev/null ||
+		say "no kernel 6.12 of Debian here (bookworm-security has it): the module is not tested with it"
 	"$TOP/scripts/fetch-suites.sh" >/dev/null
 fi
 [[ " $wanted " != *" vm "* ]] || "$TOP/scripts/fetch-kernel.sh" >/dev/null

