@@ -21,8 +21,8 @@
 #	--no-sim	do not load the test module
 #	--no-module	load no module at all
 #
-# The guest's root is the host's root, read-only over 9p with a tmpfs on top: all
-# programs and files are there, at the same paths; what the guest writes is gone
+# The guest's root is the host's root, read-only over 9p (virtiofs for a kernel that has
+# no 9p) with a tmpfs on top: all programs and files are there, at the same paths; what the guest writes is gone
 # at the end. Of /tmp, /run and /dev/shm, of which the guest has its own, it sees the
 # project, the working folder and what --add names. /mnt/ext4 and /mnt/xfs are scratch
 # filesystems on virtio disks with a write-back cache, $SCRATCH_DEV is an empty disk.
@@ -38,6 +38,7 @@
 # then with no such limit.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/vm-root.sh"
 
 # Pairs: where it is to be seen in the guest, and what it is on the host.
 shown=()
@@ -114,35 +115,6 @@ if [ $modules = 1 ]; then
 	fi
 fi
 
-# The initramfs: busybox, the drivers that are modules in this kernel, init.
-make_initramfs() {
-	local root new list=/dev/null
-	initrd=$kdir/initramfs-$(sha256sum "$TOP/selftests/qemu/init" /bin/busybox | sha256sum | cut -c 1-12).cpio
-	[ ! -e "$initrd" ] || return 0
-	root=$(mktemp -d)
-	mkdir -p "$root/bin" "$root/modules"
-	cp /bin/busybox "$root/bin/"
-	install -m 755 "$TOP/selftests/qemu/init" "$root/init"
-	: >"$root/modules/list"
-	if [ -d "$kdir/lib/modules/$release" ]; then
-		for list in virtio_pci virtio_blk virtio_console virtio_rng 9p 9pnet_virtio overlay; do
-			modprobe -d "$kdir" -S "$release" --show-depends "$list"
-		done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r ko; do
-			cp "$ko" "$root/modules/"
-			ko=$root/modules/${ko##*/}
-			case $ko in
-			*.xz) xz -d "$ko"; ko=${ko%.xz} ;;
-			*.zst) zstd -q -d --rm "$ko"; ko=${ko%.zst} ;;
-			esac
-			echo "${ko##*/}" >>"$root/modules/list"
-		done
-	fi
-	new=$initrd.$$
-	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$new"
-	mv "$new" "$initrd"
-	rm -rf "$root"
-}
-
 # KVM may be there and still not boot this kernel: ask once per kernel and host.
 accel() {
 	local answer
@@ -202,7 +174,9 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+choose_root
 make_initramfs
+root_device
 token=$(basename "$run")-$$
 common=(-nodefaults -no-user-config -display none -nic none -no-reboot -kernel "$kdir/bzImage" -initrd "$initrd")
 
@@ -255,16 +229,16 @@ patience+=' sysctl.kernel.hung_task_timeout_secs=600'
 qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus,sockets=$cpus" -m "$mem" "${common[@]}"
 	-cpu "$([ "$accel" = kvm ] && echo host || echo max,la57=off)"
 	-serial "file:$log" -serial "file:$run/result"
-	-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap
-	-device virtio-9p-pci,fsdev=host,mount_tag=host
-	-device virtio-rng-pci -device virtio-serial-pci "${disks[@]}"
+	"${root_device[@]}" -device virtio-rng-pci -device virtio-serial-pci "${disks[@]}"
 	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers $patience $(clock) \
-$([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.kernel=$kdir $append")
+$([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.kernel=$kdir \
+afsync.root=$root_over $append")
 
 # boot: start QEMU. It ends with this script, however that ends.
 boot() {
 	: >"$run/result"
 	readers=()
+	serve_root
 	if [ $interactive = 1 ]; then
 		# From this terminal: without a word the input would be /dev/null.
 		setpriv --pdeathsig KILL "${qemu[@]}" -chardev stdio,id=con,signal=off \
