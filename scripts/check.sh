@@ -65,7 +65,8 @@ all_tests() { make -s -C "$1" emit_tests | sed 's/.*://'; }
 vm_tests() {
 	local kernel=$1 name=$2 folder=$TOP/selftests/${3:-} left round=0 rc done_before part bad vm=$2
 	[ -z "${KERNEL:-}" ] || vm+=-$kernel
-	"$TOP/scripts/build-modules.sh" "$kernel" AFSYNC_SIM=1 >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
+	# shellcheck disable=SC2086 # a list
+	"$TOP/scripts/build-modules.sh" "$kernel" AFSYNC_SIM=1 ${AFSYNC_MODULE_ARGS:-} >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
 	# Here, not in the VM: there it would take many times as long.
 	with_lock build make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
 	with_lock build make -s -C "$folder" all >&2 || { echo "not ok 0 - the selftests build"; return; }

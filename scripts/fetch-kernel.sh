@@ -20,8 +20,8 @@
 unpack() {
 	local deb image release new
 	# Up to Debian 13 it is in /boot, then beside the modules, in a package of its own.
-	for deb; do dpkg-deb -c "$deb"; done >"$CACHE/kernels/contents"
-	image=$(sed -nE 's,.* \./(boot/vmlinuz-[^ ]*|usr/lib/modules/[^/]*/vmlinuz)$,\1,p' "$CACHE/kernels/contents")
+	image=$(for deb; do dpkg-deb -c "$deb"; done |
+		sed -nE 's,.* \./(boot/vmlinuz-[^ ]*|usr/lib/modules/[^/]*/vmlinuz)$,\1,p')
 	[ -n "$image" ] || die "no kernel in $*: not the packages of a kernel's image"
 	release=${image#boot/vmlinuz-}
 	release=${release#usr/lib/modules/}
