@@ -10,6 +10,7 @@
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/ioprio.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/version.h>
@@ -105,6 +106,29 @@ static inline void afsync_blkcg_put(struct cgroup_subsys_state *blkcg)
  */
 #ifndef IOCB_AIO_RW
 #define IOCB_AIO_RW	0
+#endif
+
+/* Up to 6.0 only the mapping says whether a file does direct I/O. */
+static inline bool afsync_can_odirect(const struct file *file)
+{
+#ifdef FMODE_CAN_ODIRECT
+	return file->f_mode & FMODE_CAN_ODIRECT;
+#else
+	return file->f_mapping->a_ops->direct_IO;
+#endif
+}
+
+/*
+ * Up to 5.15. Delete, with the above, when 5.10 is no longer built for.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
+#define FUSE_SUPER_MAGIC	0x65735546
+#define IOPRIO_NR_LEVELS	IOPRIO_BE_NR
+#define IOPRIO_BE_NORM		IOPRIO_NORM
+#define IOPRIO_DEFAULT		0
+#define afsync_kiocb_complete(kiocb, res)	((kiocb)->ki_complete(kiocb, res, 0))
+#else
+#define afsync_kiocb_complete(kiocb, res)	((kiocb)->ki_complete(kiocb, res))
 #endif
 
 #endif /* _AFSYNC_COMPAT_H */

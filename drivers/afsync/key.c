@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 
 #include "afsync.h"
+#include "compat.h"
 #include "fileq.h"
 
 /*

@@ -94,7 +94,7 @@ static bool can_drain(const struct file *file)
 {
 	if (S_ISBLK(file_inode(file)->i_mode))
 		return false;
-	return afsync_is_local(file) || !(file->f_mode & FMODE_CAN_ODIRECT) ||
+	return afsync_is_local(file) || !afsync_can_odirect(file) ||
 	       file_inode(file)->i_sb->s_magic == TMPFS_MAGIC;
 }
 
@@ -263,7 +263,7 @@ bool afsync_reqs_let_go(struct list_head *done)
 static void complete_aio(struct afsync_req *req)
 {
 	afsync_ring_end(req);
-	req->kiocb->ki_complete(req->kiocb, req->res);
+	afsync_kiocb_complete(req->kiocb, req->res);
 }
 
 /*

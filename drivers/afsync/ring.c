@@ -4,9 +4,9 @@
  * file that writes shared memory. Of what the program writes there, only the head is
  * ever read, once at a time, and whatever it says it stays within the ring.
  */
-#include <linux/align.h>
 #include <linux/err.h>
 #include <linux/eventfd.h>
+#include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>

@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 
 #include "afsync.h"
+#include "compat.h"
 #include "fileq.h"
 #include "stats.h"
 #include "trace.h"

@@ -22,6 +22,7 @@
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "sim.h"
 
 static const struct inode_operations sim_dir_inode_operations;
