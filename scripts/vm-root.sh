@@ -63,13 +63,14 @@ root_device() {
 }
 
 # serve_root: before QEMU starts. It ends with QEMU, and the guest mounts it read-only.
+# A root of "/" cannot be that of a mount namespace, hence chroot.
 serve_root() {
 	local as_user=() tries=0
 	[ "$root_over" = virtiofs ] || return 0
 	[ "$(id -u)" = 0 ] || as_user=(unshare --map-root-user)
 	rm -f "$run/root.sock"
 	setpriv --pdeathsig KILL "${as_user[@]}" "$virtiofsd" "--socket-path=$run/root.sock" \
-		-o source=/ -o cache=always </dev/null >"$run/virtiofsd.out" 2>&1 &
+		-o source=/ -o sandbox=chroot -o cache=always </dev/null >"$run/virtiofsd.out" 2>&1 &
 	until [ -S "$run/root.sock" ]; do
 		kill -0 $! 2>/dev/null || { cat "$run/virtiofsd.out" >&2; die "virtiofsd has ended"; }
 		tries=$((tries + 1))
