@@ -62,7 +62,7 @@ run_kernel() {
 	[ "$(was "$name" clean) $failed" = "yes 0" ] && [ "$passed" -gt 0 ]
 }
 
-table() {
+rows() {
 	local row='%-13s %-23s %-8s %-7s %8s %7s %7s %8s  %s\n' name names=("${KERNELS[@]}")
 	for name in $("$TOP/scripts/fetch-debian.sh" --list); do
 		[[ " ${names[*]} " = *" $name "* ]] || [ ! -e "$dir/$name/result" ] || names+=("$name")
@@ -81,8 +81,10 @@ table() {
 		printf "$row" "$name" "$(was "$name" release)" "$(was "$name" clean)" "$(was "$name" loaded)" \
 			"$(was "$name" programs)" "$(was "$name" passed)" "$(was "$name" failed)" \
 			"$(was "$name" skipped)" "$(was "$name" date)"
-	done | sed 's/ *$//'
+	done
 }
+
+table() { rows | sed 's/ *$//'; }
 
 case ${1:-} in
 --help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0"; exit ;;
