@@ -33,6 +33,25 @@ imports_none()
 
 OUTPUT_AND_EXIT="exit _exit abort printf puts fputs fprintf perror syslog"
 
+# For 32-bit programs, however its own time_t and off_t are: no warning, and the names.
+check_32_bit_library_builds_and_has_all_names()
+{
+	local flags m32=$tmp/m32
+
+	echo 'int main(void) { return 0; }' > "$tmp/m.c"
+	if ! $cc -m32 "$tmp/m.c" -o "$tmp/m" 2> /dev/null; then
+		echo 'SKIP: no 32-bit C library (gcc-multilib)'
+		return
+	fi
+	for flags in '' '-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64'; do
+		rm -rf "$m32"
+		make -s -C "$src" O="$m32" CC="$cc -m32" all \
+			CFLAGS="-O2 -Wall -Wextra -Werror $flags" > "$tmp/made" 2>&1 ||
+			{ cat "$tmp/made"; return 1; }
+		(lib=$m32/$name.so.1; set -e; names_of_32_bit_are_right)
+	done
+}
+
 check_page_lints_clean()
 {
 	pages_lint_clean "$name.7"

@@ -13,11 +13,20 @@
 #ifndef _AFSYNC_DROPIN_H
 #define _AFSYNC_DROPIN_H
 
+#include <features.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/afsync.h>
 
 #define DROPIN_DEVICE	"/dev/afsync"
+
+/*
+ * Programs choose whether time_t has 32 bits or 64, and for the latter there are functions
+ * with names of their own. The maps of the libraries have the same condition.
+ */
+#if defined(__TIMESIZE) && __TIMESIZE == 32
+#define DROPIN_TIME64
+#endif
 
 /* Both libraries can be in one program: each uses its own. */
 #pragma GCC visibility push(hidden)
@@ -97,8 +106,8 @@ bool dropin_counts(void);
 #define DROPIN_STATS_MAGIC	0x73746174736661ULL
 
 struct dropin_stats {
-	__u64 magic;
-	__u64 counters[DROPIN_NR];
+	__aligned_u64 magic;
+	__aligned_u64 counters[DROPIN_NR];
 };
 
 #pragma GCC visibility pop

@@ -19,6 +19,7 @@ VERSION := 1.0.0
 
 INCLUDES := -I$(TOP)/include/uapi -I$(SRC) -I$(DROPIN)
 LIB_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -pthread -D_GNU_SOURCE \
+	-D_FILE_OFFSET_BITS=64 \
 	$(C_WARNINGS) $(INCLUDES) -MMD -MP
 OBJS := $(patsubst $(SRC)/%.c,$(O)/%.o,$(wildcard $(SRC)/*.c)) \
 	$(patsubst $(DROPIN)/%.c,$(O)/dropin-%.o,$(wildcard $(DROPIN)/*.c)) \
@@ -44,11 +45,16 @@ define link
 $(say) LD $(@F)
 @mkdir -p $(@D)
 $(Q)$(CC) -shared -pthread -Wl,-soname,$(1) -Wl,-z,defs -Wl,-z,nodelete \
-	-Wl,-z,now -Wl,--version-script=$(SRC)/$(NAME).map \
+	-Wl,-z,now -Wl,--version-script=$(O)/$(NAME).map \
 	$(CFLAGS) $(LDFLAGS) -o $@ $(OBJS)
 endef
 
-$(O)/$(SONAME): $(OBJS) $(SRC)/$(NAME).map
+# What is exported depends on the machine.
+$(O)/$(NAME).map: $(SRC)/$(NAME).map $(RULES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -E -P -x c $(CPPFLAGS) $(CFLAGS) -o $@ $<
+
+$(O)/$(SONAME): $(OBJS) $(O)/$(NAME).map
 	$(call link,$(SONAME))
 
 $(O)/$(NAME).so: $(O)/$(SONAME)
@@ -68,4 +74,4 @@ uninstall:
 		$(DESTDIR)$(libdir)/$(NAME).so $(DESTDIR)$(mandir)/man7/$(NAME).7
 
 clean:
-	$(Q)rm -rf $(O)/tests $(OBJS) $(OBJS:.o=.d) $(O)/$(NAME).so $(O)/$(SONAME)
+	$(Q)rm -rf $(O)/tests $(OBJS) $(OBJS:.o=.d) $(O)/$(NAME).map $(O)/$(NAME).so $(O)/$(SONAME)

@@ -125,22 +125,37 @@ int aio_cancel_0_1(struct io_context *ctx, struct iocb *iocb)
 }
 
 int aio_getevents(struct io_context *ctx, long min_nr, long nr, struct io_event *events,
-		  struct timespec *timeout)
+		  struct __kernel_old_timespec *timeout)
 {
-	return events_get(id_of(ctx), min_nr, nr, events, timeout);
+	return events_get(id_of(ctx), min_nr, nr, events, timeout, TIME_LONG);
 }
 
 int aio_getevents_0_1(struct io_context *ctx, long nr, struct io_event *events,
-		      const struct timespec *timeout)
+		      const struct __kernel_old_timespec *timeout)
 {
-	return events_get(id_of(ctx), 1, nr, events, timeout);
+	return events_get(id_of(ctx), 1, nr, events, timeout, TIME_LONG);
 }
 
 int aio_pgetevents(struct io_context *ctx, long min_nr, long nr, struct io_event *events,
-		   struct timespec *timeout, sigset_t *sigmask)
+		   struct __kernel_old_timespec *timeout, sigset_t *sigmask)
 {
-	return events_pget(id_of(ctx), min_nr, nr, events, timeout, sigmask);
+	return events_pget(id_of(ctx), min_nr, nr, events, timeout, TIME_LONG, sigmask);
 }
+
+#ifdef DROPIN_TIME64
+int aio_getevents_time64(struct io_context *ctx, long min_nr, long nr,
+			 struct io_event *events, struct __kernel_timespec *timeout)
+{
+	return events_get(id_of(ctx), min_nr, nr, events, timeout, TIME_64);
+}
+
+int aio_pgetevents_time64(struct io_context *ctx, long min_nr, long nr,
+			  struct io_event *events, struct __kernel_timespec *timeout,
+			  sigset_t *sigmask)
+{
+	return events_pget(id_of(ctx), min_nr, nr, events, timeout, TIME_64, sigmask);
+}
+#endif
 
 int aio_queue_init(int maxevents, struct io_context **ctxp)
 {
@@ -157,7 +172,7 @@ int aio_queue_release(struct io_context *ctx)
 
 int aio_queue_run(struct io_context *ctx)
 {
-	struct timespec zero = { 0, 0 };
+	struct __kernel_old_timespec zero = { 0, 0 };
 	struct io_event event;
 	int ret;
 
@@ -167,12 +182,12 @@ int aio_queue_run(struct io_context *ctx)
 	return ret;
 }
 
-int aio_queue_wait(struct io_context *ctx, struct timespec *timeout)
+int aio_queue_wait(struct io_context *ctx, struct __kernel_old_timespec *timeout)
 {
 	return aio_getevents(ctx, 0, 0, NULL, timeout);
 }
 
-int aio_queue_wait_0_1(struct io_context *ctx, const struct timespec *timeout)
+int aio_queue_wait_0_1(struct io_context *ctx, const struct __kernel_old_timespec *timeout)
 {
-	return events_get(id_of(ctx), 0, 0, NULL, timeout);
+	return events_get(id_of(ctx), 0, 0, NULL, timeout, TIME_LONG);
 }

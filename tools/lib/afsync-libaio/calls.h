@@ -8,8 +8,10 @@
 #define _AFSYNC_LIBAIO_CALLS_H
 
 #include <signal.h>
-#include <time.h>
 #include <linux/aio_abi.h>
+#include <linux/time_types.h>
+
+#include "../afsync-dropin/dropin.h"
 
 /* Nobody defines it: a pointer to it is libaio's io_context_t. */
 struct io_context;
@@ -24,16 +26,23 @@ int aio_submit(struct io_context *ctx, long nr, struct iocb **iocbs);
 int aio_do_cancel(struct io_context *ctx, struct iocb *iocb, struct io_event *event);
 int aio_cancel_0_1(struct io_context *ctx, struct iocb *iocb);
 int aio_getevents(struct io_context *ctx, long min_nr, long nr, struct io_event *events,
-		  struct timespec *timeout);
+		  struct __kernel_old_timespec *timeout);
 int aio_getevents_0_1(struct io_context *ctx, long nr, struct io_event *events,
-		      const struct timespec *timeout);
+		      const struct __kernel_old_timespec *timeout);
 int aio_pgetevents(struct io_context *ctx, long min_nr, long nr, struct io_event *events,
-		   struct timespec *timeout, sigset_t *sigmask);
+		   struct __kernel_old_timespec *timeout, sigset_t *sigmask);
 int aio_queue_init(int maxevents, struct io_context **ctxp);
 int aio_queue_release(struct io_context *ctx);
 int aio_queue_run(struct io_context *ctx);
-int aio_queue_wait(struct io_context *ctx, struct timespec *timeout);
-int aio_queue_wait_0_1(struct io_context *ctx, const struct timespec *timeout);
+int aio_queue_wait(struct io_context *ctx, struct __kernel_old_timespec *timeout);
+int aio_queue_wait_0_1(struct io_context *ctx, const struct __kernel_old_timespec *timeout);
+#ifdef DROPIN_TIME64
+int aio_getevents_time64(struct io_context *ctx, long min_nr, long nr,
+			 struct io_event *events, struct __kernel_timespec *timeout);
+int aio_pgetevents_time64(struct io_context *ctx, long min_nr, long nr,
+			  struct io_event *events, struct __kernel_timespec *timeout,
+			  sigset_t *sigmask);
+#endif
 
 #pragma GCC visibility pop
 
@@ -51,5 +60,10 @@ __asm__(".symver aio_queue_release,io_queue_release@@LIBAIO_0.1");
 __asm__(".symver aio_queue_run,io_queue_run@@LIBAIO_0.1");
 __asm__(".symver aio_queue_wait,io_queue_wait@@LIBAIO_0.4");
 __asm__(".symver aio_queue_wait_0_1,io_queue_wait@LIBAIO_0.1");
+#ifdef DROPIN_TIME64
+/* Debian's, of 13 and later. */
+__asm__(".symver aio_getevents_time64,io_getevents_time64@@LIBAIO_0.6");
+__asm__(".symver aio_pgetevents_time64,io_pgetevents_time64@@LIBAIO_0.6");
+#endif
 
 #endif /* _AFSYNC_LIBAIO_CALLS_H */

@@ -42,6 +42,16 @@ check_functions_and_versions_are_those_of_libaio()
 	diff <(functions "$libaio") <(functions "$lib")
 }
 
+# What Debian 13 added to libaio for 32-bit programs, those of 12 do not miss.
+names_of_32_bit_are_right()
+{
+	diff <({
+		functions "$libaio"
+		echo io_getevents_time64@@LIBAIO_0.6
+		echo io_pgetevents_time64@@LIBAIO_0.6
+	} | sort) <(functions "$lib")
+}
+
 check_versions_inherit_as_in_libaio()
 {
 	versions "$libaio" | grep -q LIBAIO_0.5

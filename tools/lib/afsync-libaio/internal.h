@@ -84,6 +84,14 @@ struct lock_mask {
 	int cancel_state;
 };
 
+/*
+ * What a program's timeout points to. TIME_LONG is struct __kernel_old_timespec, two longs;
+ * TIME_64 is struct __kernel_timespec, half of whose tv_nsec may be garbage, and exists only
+ * where long has 32 bits. Never the struct timespec of the C library, which depends on how
+ * this library was built.
+ */
+enum time_kind { TIME_LONG, TIME_64 };
+
 /* syscall.c: system calls that return -errno and leave errno alone */
 
 long sys_io_setup(unsigned int nr, aio_context_t *id);
@@ -91,9 +99,9 @@ long sys_io_destroy(aio_context_t id);
 long sys_io_submit(aio_context_t id, long nr, struct iocb **iocbs);
 long sys_io_cancel(aio_context_t id, struct iocb *iocb, struct io_event *event);
 long sys_io_getevents(aio_context_t id, long min_nr, long nr, struct io_event *events,
-		      const struct timespec *timeout);
+		      const void *timeout, enum time_kind kind);
 long sys_io_pgetevents(aio_context_t id, long min_nr, long nr, struct io_event *events,
-		       const struct timespec *timeout, const sigset_t *sigmask);
+		       const void *timeout, enum time_kind kind, const sigset_t *sigmask);
 long sys_ioctl(int fd, unsigned long command, void *arg);
 /*
  * Sleeps for less than a second. Not by a function of the C library, which a program may
@@ -202,9 +210,9 @@ long context_submit(struct context *ctx, long nr, struct iocb **iocbs);
  */
 
 long events_get(aio_context_t id, long min_nr, long nr, struct io_event *events,
-		const struct timespec *timeout);
+		const void *timeout, enum time_kind kind);
 long events_pget(aio_context_t id, long min_nr, long nr, struct io_event *events,
-		 const struct timespec *timeout, const sigset_t *sigmask);
+		 const void *timeout, enum time_kind kind, const sigset_t *sigmask);
 
 /* watch.c */
 

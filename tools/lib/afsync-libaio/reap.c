@@ -7,6 +7,8 @@
  *
  * No reference to a context is kept during the wait: a handler may leave it by longjmp().
  */
+#include <linux/time_types.h>
+
 #include "internal.h"
 
 static void look(aio_context_t id)
@@ -28,44 +30,54 @@ static void look(aio_context_t id)
 	context_put(ctx);
 }
 
+/* False of one that cannot be read, which is left to the kernel. */
+static bool is_zero(const void *timeout, enum time_kind kind)
+{
+	void *from = (void *)timeout;
+	struct __kernel_old_timespec time;
+	struct __kernel_timespec time64;
+
+	if (kind == TIME_LONG)
+		return memory_read(&time, &from, sizeof(time), 1) == 1 &&
+		       !time.tv_sec && !time.tv_nsec;
+	return memory_read(&time64, &from, sizeof(time64), 1) == 1 &&
+	       !time64.tv_sec && !(__s32)time64.tv_nsec;
+}
+
 /*
  * The ring is empty, and nobody wants to wait: no system call is needed to say so. libaio
  * has the same shortcut, before anything else of the call is looked at.
  */
-static bool nothing_there(aio_context_t id, const struct timespec *timeout)
+static bool nothing_there(aio_context_t id, const void *timeout, enum time_kind kind)
 {
 	const struct aio_ring *ring = (const void *)id;
-	void *from = (void *)timeout;
-	struct timespec value;
 
-	/* One that cannot be read is left to the kernel. */
 	return timeout && context_mapped(id) &&
 	       __atomic_load_n(&ring->head, __ATOMIC_RELAXED) ==
 	       __atomic_load_n(&ring->tail, __ATOMIC_RELAXED) &&
-	       memory_read(&value, &from, sizeof(value), 1) == 1 &&
-	       !value.tv_sec && !value.tv_nsec;
+	       is_zero(timeout, kind);
 }
 
 long events_get(aio_context_t id, long min_nr, long nr, struct io_event *events,
-		const struct timespec *timeout)
+		const void *timeout, enum time_kind kind)
 {
 	long ret = 0;
 
 	look(id);
-	if (!nothing_there(id, timeout))
-		ret = sys_io_getevents(id, min_nr, nr, events, timeout);
+	if (!nothing_there(id, timeout, kind))
+		ret = sys_io_getevents(id, min_nr, nr, events, timeout, kind);
 	look(id);
 	return ret;
 }
 
 long events_pget(aio_context_t id, long min_nr, long nr, struct io_event *events,
-		 const struct timespec *timeout, const sigset_t *sigmask)
+		 const void *timeout, enum time_kind kind, const sigset_t *sigmask)
 {
 	long ret = 0;
 
 	look(id);
-	if (!nothing_there(id, timeout))
-		ret = sys_io_pgetevents(id, min_nr, nr, events, timeout, sigmask);
+	if (!nothing_there(id, timeout, kind))
+		ret = sys_io_pgetevents(id, min_nr, nr, events, timeout, kind, sigmask);
 	look(id);
 	return ret;
 }

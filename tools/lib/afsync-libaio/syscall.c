@@ -55,24 +55,33 @@ long sys_io_cancel(aio_context_t id, struct iocb *iocb, struct io_event *event)
 }
 
 long sys_io_getevents(aio_context_t id, long min_nr, long nr, struct io_event *events,
-		      const struct timespec *timeout)
+		      const void *timeout, enum time_kind kind)
 {
 	int saved = errno;
 
+	/* The kernel has this one with a mask only. */
+	if (kind == TIME_64)
+		return sys_io_pgetevents(id, min_nr, nr, events, timeout, kind, NULL);
 	return result(syscall(SYS_io_getevents, id, min_nr, nr, events, timeout), saved);
 }
 
 long sys_io_pgetevents(aio_context_t id, long min_nr, long nr, struct io_event *events,
-		       const struct timespec *timeout, const sigset_t *sigmask)
+		       const void *timeout, enum time_kind kind, const sigset_t *sigmask)
 {
 	struct {
 		const sigset_t *mask;
 		size_t size;
 	} arg = { sigmask, _NSIG / 8 };
+	long call = SYS_io_pgetevents;
 	int saved = errno;
 
-	return result(syscall(SYS_io_pgetevents, id, min_nr, nr, events, timeout, &arg),
-		      saved);
+#ifdef SYS_io_pgetevents_time64
+	if (kind == TIME_64)
+		call = SYS_io_pgetevents_time64;
+#else
+	(void)kind;
+#endif
+	return result(syscall(call, id, min_nr, nr, events, timeout, &arg), saved);
 }
 
 long sys_ioctl(int fd, unsigned long command, void *arg)

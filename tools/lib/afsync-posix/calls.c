@@ -63,9 +63,16 @@ ssize_t public_return64(struct aiocb *block) __asm__("aio_return64") EXPORT;
 int public_cancel(int fd, struct aiocb *block) __asm__("aio_cancel") EXPORT;
 int public_cancel64(int fd, struct aiocb *block) __asm__("aio_cancel64") EXPORT;
 int public_suspend(const struct aiocb *const list[], int count,
-		   const struct timespec *timeout) __asm__("aio_suspend") EXPORT;
+		   const struct __kernel_old_timespec *timeout)
+	__asm__("aio_suspend") EXPORT;
 int public_suspend64(const struct aiocb *const list[], int count,
-		     const struct timespec *timeout) __asm__("aio_suspend64") EXPORT;
+		     const struct __kernel_old_timespec *timeout)
+	__asm__("aio_suspend64") EXPORT;
+#ifdef DROPIN_TIME64
+int public_suspend_time64(const struct aiocb *const list[], int count,
+			  const struct __kernel_timespec *timeout)
+	__asm__("__aio_suspend_time64") EXPORT;
+#endif
 void public_init(const struct aioinit *init) __asm__("aio_init") EXPORT;
 
 /* Ends a call that succeeded with errno as it was, one that failed with the error in it. */
@@ -119,12 +126,6 @@ int public_fsync64(int operation, struct aiocb *block)
 	return public_fsync(operation, block);
 }
 
-/* Where files are small, aio_offset is shorter in one of the two control blocks. */
-static off64_t wide_offset(struct aiocb *block)
-{
-	return ((struct aiocb64 *)block)->aio_offset;
-}
-
 int public_read(struct aiocb *block)
 {
 	struct call call;
@@ -133,7 +134,7 @@ int public_read(struct aiocb *block)
 		return result(EINVAL, 0);
 	if (!call_begin(&call))
 		return glibc.read(block);
-	return call_end(&call, transfer_queue(block, OP_READ, block->aio_offset));
+	return call_end(&call, transfer_queue(block, OP_READ, block_offset(block, false)));
 }
 
 int public_read64(struct aiocb *block)
@@ -144,7 +145,7 @@ int public_read64(struct aiocb *block)
 		return result(EINVAL, 0);
 	if (!call_begin(&call))
 		return glibc.read64(block);
-	return call_end(&call, transfer_queue(block, OP_READ, wide_offset(block)));
+	return call_end(&call, transfer_queue(block, OP_READ, block_offset(block, true)));
 }
 
 int public_write(struct aiocb *block)
@@ -155,7 +156,7 @@ int public_write(struct aiocb *block)
 		return result(EINVAL, 0);
 	if (!call_begin(&call))
 		return glibc.write(block);
-	return call_end(&call, transfer_queue(block, OP_WRITE, block->aio_offset));
+	return call_end(&call, transfer_queue(block, OP_WRITE, block_offset(block, false)));
 }
 
 int public_write64(struct aiocb *block)
@@ -166,7 +167,7 @@ int public_write64(struct aiocb *block)
 		return result(EINVAL, 0);
 	if (!call_begin(&call))
 		return glibc.write64(block);
-	return call_end(&call, transfer_queue(block, OP_WRITE, wide_offset(block)));
+	return call_end(&call, transfer_queue(block, OP_WRITE, block_offset(block, true)));
 }
 
 int public_listio(int mode, struct aiocb *const list[], int count,
@@ -238,20 +239,42 @@ int public_cancel64(int fd, struct aiocb *block)
 }
 
 int public_suspend(const struct aiocb *const list[], int count,
-		   const struct timespec *timeout)
+		   const struct __kernel_old_timespec *timeout)
 {
+	struct __kernel_timespec time;
 	int saved = errno;
 
 	if (engine_is_glibc())
 		return glibc.suspend(list, count, timeout);
-	return result(suspend(list, count, timeout), saved);
+	if (timeout)
+		time = (struct __kernel_timespec){ timeout->tv_sec, timeout->tv_nsec };
+	return result(suspend(list, count, timeout ? &time : NULL), saved);
 }
 
 int public_suspend64(const struct aiocb *const list[], int count,
-		     const struct timespec *timeout)
+		     const struct __kernel_old_timespec *timeout)
 {
 	return public_suspend(list, count, timeout);
 }
+
+#ifdef DROPIN_TIME64
+/* What <aio.h> makes of both where time_t was chosen to have 64 bits. */
+int public_suspend_time64(const struct aiocb *const list[], int count,
+			  const struct __kernel_timespec *timeout)
+{
+	struct __kernel_timespec time;
+	int saved = errno;
+
+	if (engine_is_glibc())
+		return glibc.suspend_time64 ? glibc.suspend_time64(list, count, timeout) :
+					      result(ENOSYS, 0);
+	/* Half of tv_nsec is padding that nobody sets. */
+	if (timeout)
+		time = (struct __kernel_timespec){ timeout->tv_sec,
+						   (int32_t)timeout->tv_nsec };
+	return result(suspend(list, count, timeout ? &time : NULL), saved);
+}
+#endif
 
 void public_init(const struct aioinit *init)
 {

@@ -20,7 +20,7 @@ glibc_names()
 	local libc
 	libc=$($cc -print-file-name=libc.so.6)
 	readelf --dyn-syms -W "$libc" | awk '{ print $8 }' |
-		grep -E '^(aio_|lio_)' | sed 's/@.*//' | sort -u
+		grep -E '^(aio_|lio_|__aio_suspend_time64)' | sed 's/@.*//' | sort -u
 }
 
 exported()
@@ -43,8 +43,15 @@ check_names_have_no_version()
 
 check_map_is_what_is_exported()
 {
-	diff <(grep -oE '^		[a-z0-9_]+;' "$src/libafsync-posix.map" | tr -d '\t;' | sort) \
-		<(exported)
+	diff <(grep -oE '^ +[a-z0-9_]+;' "$out/$name.map" | tr -d ' ;' | sort) <(exported)
+}
+
+# That of 32 bits has one more.
+names_of_32_bit_are_right()
+{
+	cc="$cc -m32"
+	glibc_names | grep -q '^__aio_suspend_time64$'
+	check_names_are_those_of_glibc
 }
 
 check_needs_only_the_c_library()

@@ -53,6 +53,7 @@ static bool glibc_found(void)
 		if (!*(void **)calls[i].call)
 			return false;
 	}
+	*(void **)&glibc.suspend_time64 = dlsym(RTLD_NEXT, "__aio_suspend_time64");
 	return true;
 }
 

@@ -61,13 +61,9 @@ struct item {
 
 static int item_make(struct item *item, struct aiocb *block, bool wide)
 {
-	off64_t offset = block->aio_offset;
 	enum op_kind kind = OP_READ;
 	int bad = 0;
 
-	/* The member of aiocb64 is at the same place, and may be longer. */
-	if (wide)
-		offset = ((struct aiocb64 *)block)->aio_offset;
 	switch (block->aio_lio_opcode) {
 	case LIO_READ:
 		break;
@@ -80,7 +76,7 @@ static int item_make(struct item *item, struct aiocb *block, bool wide)
 		bad = EINVAL;
 		break;
 	}
-	return transfer_make(block, kind, offset, bad, &item->op);
+	return transfer_make(block, kind, block_offset(block, wide), bad, &item->op);
 }
 
 /* Queues the elements. EAGAIN if one of them was short of room, EIO if one was refused. */

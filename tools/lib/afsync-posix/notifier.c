@@ -280,8 +280,8 @@ static void __notifier_round(void)
 /* Waits for work. False when there was none for so long that the thread should end. */
 static bool __notifier_wait(void)
 {
-	const struct timespec idle = { .tv_sec = IDLE_SECONDS };
-	struct timespec until;
+	const struct __kernel_timespec idle = { .tv_sec = IDLE_SECONDS };
+	struct __kernel_timespec until;
 	bool forever;
 	uint32_t event;
 	int ret;

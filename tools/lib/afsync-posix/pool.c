@@ -26,7 +26,7 @@ static const pthread_cond_t fresh = PTHREAD_COND_INITIALIZER;
 
 struct pool disk_pool = { .limit = DISK_THREADS, .work = PTHREAD_COND_INITIALIZER };
 struct pool pipe_pool = { .limit = PIPE_THREADS, .work = PTHREAD_COND_INITIALIZER };
-static time_t idle_seconds = IDLE_SECONDS;
+static int64_t idle_seconds = IDLE_SECONDS;
 
 static struct op *take(struct pool *pool)
 {
@@ -47,13 +47,17 @@ static struct op *take(struct pool *pool)
 /* Waits for work. False when there was none for so long that the thread should end. */
 static bool await_work(struct pool *pool)
 {
-	const struct timespec idle = { .tv_sec = idle_seconds };
+	const struct __kernel_timespec idle = { .tv_sec = idle_seconds };
+	struct __kernel_timespec deadline;
 	struct timespec until;
 	int ret = 0;
 
 	pool->idle++;
 	while (!pool->queued && !ret) {
-		deadline_after(&idle, &until);
+		deadline_after(&idle, &deadline);
+		until.tv_nsec = deadline.tv_nsec;
+		if (__builtin_add_overflow(deadline.tv_sec, 0, &until.tv_sec))
+			until.tv_sec = INT32_MAX;
 		ret = pthread_cond_clockwait(&pool->work, &posix_lock, CLOCK_MONOTONIC,
 					     &until);
 	}

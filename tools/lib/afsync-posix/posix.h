@@ -21,6 +21,7 @@
 #define _AFSYNC_POSIX_H
 
 #include <aio.h>
+#include <linux/time_types.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -202,7 +203,10 @@ struct glibc_calls {
 	ssize_t (*result)(struct aiocb *block);
 	int (*cancel)(int fd, struct aiocb *block);
 	int (*suspend)(const struct aiocb *const list[], int count,
-		       const struct timespec *timeout);
+		       const struct __kernel_old_timespec *timeout);
+	/* NULL where the C library has none; see calls.c. */
+	int (*suspend_time64)(const struct aiocb *const list[], int count,
+			      const struct __kernel_timespec *timeout);
 	void (*init)(const struct aioinit *init);
 };
 
@@ -236,6 +240,7 @@ void __block_refused(struct aiocb *block, int error);
 /* transfer.c: reads and writes; what a thread of a pool does */
 int identity_of(int fd, struct identity *id);
 int same_file(const struct op *op);
+off64_t block_offset(const struct aiocb *block, bool wide);
 int transfer_make(struct aiocb *block, enum op_kind kind, off64_t offset, int bad,
 		  struct op **opp);
 int __transfer_add(struct op *op);
@@ -299,12 +304,13 @@ void __notifier_forget(void);
 
 /* suspend.c */
 int suspend(const struct aiocb *const list[], int count,
-	    const struct timespec *timeout);
+	    const struct __kernel_timespec *timeout);
 void suspend_wake(const struct aiocb *block);
 int futex_wait(const uint32_t *word, uint32_t value,
-	       const struct timespec *deadline);
+	       const struct __kernel_timespec *deadline);
 void futex_wake(const uint32_t *word);
-int deadline_after(const struct timespec *timeout, struct timespec *deadline);
+int deadline_after(const struct __kernel_timespec *timeout,
+		   struct __kernel_timespec *deadline);
 
 /* cancel.c */
 int cancel_block(int fd, struct aiocb *block, int *answer);

@@ -28,8 +28,20 @@
 
 #define EVENTS		256
 #define NS_PER_S	1000000000L
-/* The kernel counts in nanoseconds; a program of 32 bit has no later second. */
-#define NEVER_SEC	(sizeof(time_t) > 4 ? (time_t)(INT64_MAX / NS_PER_S - 1) : INT32_MAX)
+/* The kernel counts in nanoseconds. */
+#define NEVER_SEC	(INT64_MAX / NS_PER_S - 1)
+
+/*
+ * Where long has 32 bits, the calls with times of 64 bits have names of their own. Times are
+ * the kernel's here: time_t is what the library was built with.
+ */
+#ifdef SYS_futex_time64
+#define NR_FUTEX	SYS_futex_time64
+#define NR_GETTIME	SYS_clock_gettime64
+#else
+#define NR_FUTEX	SYS_futex
+#define NR_GETTIME	SYS_clock_gettime
+#endif
 
 struct event {
 	uint32_t word;
@@ -46,9 +58,10 @@ static struct event *event_of(const struct aiocb *block)
 }
 
 /* Waits while *word is @value. The deadline is of CLOCK_MONOTONIC; NULL for none. */
-int futex_wait(const uint32_t *word, uint32_t value, const struct timespec *deadline)
+int futex_wait(const uint32_t *word, uint32_t value,
+	       const struct __kernel_timespec *deadline)
 {
-	if (!syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value,
+	if (!syscall(NR_FUTEX, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value,
 		     deadline, NULL, FUTEX_BITSET_MATCH_ANY))
 		return 0;
 	return errno;
@@ -56,7 +69,7 @@ int futex_wait(const uint32_t *word, uint32_t value, const struct timespec *dead
 
 void futex_wake(const uint32_t *word)
 {
-	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX);
+	syscall(NR_FUTEX, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX);
 }
 
 static void event_fire(struct event *event)
@@ -97,11 +110,12 @@ static struct event *event_of_list(const struct aiocb *const list[], int count)
  * The clock of a deadline is that of the kernel, as futex_wait() is: a program may have
  * been given a clock_gettime() with a time of its own.
  */
-int deadline_after(const struct timespec *timeout, struct timespec *deadline)
+int deadline_after(const struct __kernel_timespec *timeout,
+		   struct __kernel_timespec *deadline)
 {
 	if (timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)
 		return EINVAL;
-	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, deadline);
+	syscall(NR_GETTIME, CLOCK_MONOTONIC, deadline);
 	/* A time that has passed, and one that never comes. */
 	if (timeout->tv_sec < 0)
 		return 0;
@@ -124,7 +138,7 @@ int deadline_after(const struct timespec *timeout, struct timespec *deadline)
  * To clean up would take a place on the stack that a longjmp() leaves behind.
  */
 static int wait_once(struct event *event, const struct aiocb *const list[], int count,
-		     const struct timespec *deadline)
+		     const struct __kernel_timespec *deadline)
 {
 	uint32_t value;
 	int ret = 0, type;
@@ -146,9 +160,9 @@ static int wait_once(struct event *event, const struct aiocb *const list[], int 
  * signal came; not if a request has ended by then, so that its result is not missed.
  */
 int suspend(const struct aiocb *const list[], int count,
-	    const struct timespec *timeout)
+	    const struct __kernel_timespec *timeout)
 {
-	struct timespec time, *deadline = NULL;
+	struct __kernel_timespec time, *deadline = NULL;
 	struct event *event;
 	int ret = 0;
 

@@ -57,6 +57,23 @@ int same_file(const struct op *op)
 	return 0;
 }
 
+/*
+ * Where files are small, aio_offset is shorter in one of the two control blocks. The library
+ * may be built for either, so that it does not trust its own struct aiocb.
+ */
+off64_t block_offset(const struct aiocb *block, bool wide)
+{
+	__off64_t offset64;
+	__off_t offset;
+
+	if (wide) {
+		memcpy(&offset64, &block->aio_offset, sizeof(offset64));
+		return offset64;
+	}
+	memcpy(&offset, &block->aio_offset, sizeof(offset));
+	return offset;
+}
+
 static ssize_t transfer(const struct op *op)
 {
 	ssize_t ret;

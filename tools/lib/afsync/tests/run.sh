@@ -94,19 +94,21 @@ check_header_compiles_as_c_and_cpp()
 # The library, and the tests of its arithmetic, as a 32-bit program of either time_t.
 check_32_bit_builds_without_a_warning()
 {
-	local flags
+	local flags runs=
 
 	echo 'int main(void) { return 0; }' > "$tmp/m.c"
 	if ! $cc -m32 "$tmp/m.c" -o "$tmp/m" 2> /dev/null; then
 		echo 'SKIP: no 32-bit C library (gcc-multilib)'
 		return
 	fi
+	# Not every kernel runs it.
+	"$tmp/m" 2> /dev/null || { echo 'not run: this kernel has no 32-bit programs'; runs=:; }
 	for flags in '' '-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64'; do
 		# shellcheck disable=SC2086
 		$cc -m32 -O2 -std=gnu11 -Wall -Wextra -Wshadow -Wpointer-arith -Werror $flags \
 			-I"$src/../../../include/uapi" -I"$src" \
 			"$src"/*.c "$src/tests/header_test.c" -o "$tmp/m"
-		"$tmp/m"
+		$runs "$tmp/m"
 	done
 }
 
