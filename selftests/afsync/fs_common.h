@@ -450,7 +450,7 @@ static inline int64_t file_physical(int fd, off_t at, size_t len)
 	if (ioctl(fd, FS_IOC_FIEMAP, &u.map))
 		return -errno;
 	if (u.map.fm_mapped_extents != 1 || e->fe_flags & ~FIEMAP_EXTENT_LAST ||
-	    e->fe_logical > (uint64_t)at || e->fe_logical + e->fe_length < at + len)
+	    e->fe_logical > (uint64_t)at || e->fe_logical + e->fe_length < (uint64_t)at + len)
 		return -ESTALE;
 	return e->fe_physical + (at - e->fe_logical);
 }

@@ -7,7 +7,7 @@
  *	#define PRELOAD_LIBRARY "libafsync-posix.so.1"
  *	#include "preload.h"
  *
- * The library lies in lib/ beside the test. A constructor executes the test once more
+ * The library lies in lib/ beside the test, or in PRELOAD_FOLDER. A constructor executes the test once more
  * with it, unless it is there already; the processes that the test starts inherit it.
  * With AFSYNC_PEER=1 in the environment nothing is preloaded: glibc, or kernel AIO,
  * answers, so that anybody can see what it makes of the same test. preload_peer() tells
@@ -20,6 +20,9 @@
 
 #ifndef PRELOAD_LIBRARY
 #error PRELOAD_LIBRARY has to name the library
+#endif
+#ifndef PRELOAD_FOLDER
+#define PRELOAD_FOLDER "lib"
 #endif
 
 static inline bool preload_peer(void)
@@ -58,7 +61,7 @@ static void __attribute__((constructor)) preload_or_bail(int argc, char **argv)
 	need(argc > 0 && len > 0);
 	self[len] = '\0';
 	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof(path), "%s/lib/" PRELOAD_LIBRARY, self);
+	snprintf(path, sizeof(path), "%s/" PRELOAD_FOLDER "/" PRELOAD_LIBRARY, self);
 	if (!realpath(path, real))
 		preload_bail("is not there: build it", path);
 	/* The linker may have it by its link's name, or by the name of the file. */
