@@ -22,12 +22,13 @@
  * of it), hold.c (requests that wait to be started), attach.c (completion by kernel AIO),
  * cancel.c (takes queued requests back), lane.c (a filesystem that a user has requests on),
  * user.c (who a ring belongs to, and how many requests that user has), stats.c (counters),
- * main.c (the module).
+ * fs_stats.c (counters of each filesystem), main.c (the module).
  *
  * Locks, outer before inner. All are spinlocks: nobody sleeps under them. Of ours no
  * interrupt takes any but ring->wait.lock, under which none of the others may be taken.
  *
  *	user_lock (user.c)		the table of users
+ *	fs_lock (fs_stats.c)		the counters of filesystems
  *
  *	ring->lock			a ring's indices, requests and eventfd
  *	  bucket->lock (fileq.c)	the queues of the files that hash there, and
@@ -58,6 +59,7 @@
  *	queue   -> lane			lane->refs, as long as the queue lives
  *	reaper  -> lane			lane->refs, while it is queued or runs
  *	lane    -> user			user->refs, while there are queues
+ *	lane    -> counters		fs->refs, as long as the lane lives
  *	ring    -> user			user->refs
  *	ring    -> module		if nobody waited for its end: from then on
  *

@@ -68,7 +68,7 @@ static struct afsync_fileq *fileq_alloc(const struct afsync_key *key,
 		.object	= key->object,
 		.scope	= key->scope,
 		.refs	= REFCOUNT_INIT(1),
-		.lane	= afsync_lane_get(user, key->domain),
+		.lane	= afsync_lane_get(user, key),
 	};
 	if (!fileq->lane) {
 		kmem_cache_free(fileq_cache, fileq);

@@ -40,16 +40,20 @@ enum afsync_scope {
 };
 
 /**
- * struct afsync_key - which queue a request belongs to; addresses are only compared
+ * struct afsync_key - which queue a request belongs to; addresses of objects are only compared
  * @scope: what @object is
  * @object: the inode, open file or superblock
  * @domain: what may get stuck as a whole: the superblock, or for a block device its
  *	inode; with the user it picks the lane
+ * @dev: device number of the domain, for people
+ * @type: its type of filesystem, likewise; valid as long as the caller has the file
  */
 struct afsync_key {
 	enum afsync_scope scope;
 	const void *object;
 	const void *domain;
+	dev_t dev;
+	const char *type;
 };
 
 /**
@@ -175,6 +179,6 @@ void afsync_fileq_kick(struct list_head *kick);
 bool afsync_fileq_run(struct list_head *kick, unsigned int count);
 
 /* sync.c */
-void afsync_sync_batch(enum afsync_scope scope, struct list_head *batch);
+void afsync_sync_batch(const struct afsync_fileq *fileq, struct list_head *batch);
 
 #endif /* _AFSYNC_FILEQ_H */

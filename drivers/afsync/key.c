@@ -25,6 +25,18 @@ bool afsync_is_local(const struct file *file)
 	       inode->i_sb->s_magic != FUSE_SUPER_MAGIC;
 }
 
+static struct afsync_key key_in(const struct super_block *super, enum afsync_scope scope,
+				const void *object)
+{
+	return (struct afsync_key) {
+		.scope	= scope,
+		.object	= object,
+		.domain	= super,
+		.dev	= super->s_dev,
+		.type	= super->s_type->name,
+	};
+}
+
 /*
  * Whose sync a request is. For a block device the inode is the device's, whichever
  * node it was opened through, and the device is its own domain, since the superblock
@@ -32,18 +44,24 @@ bool afsync_is_local(const struct file *file)
  */
 struct afsync_key afsync_key_of(struct file *file, u32 op)
 {
-	struct inode *inode = file->f_mapping->host;
-	const void *super = file_inode(file)->i_sb;
+	const struct super_block *super = file_inode(file)->i_sb;
+	const struct inode *inode = file->f_mapping->host;
 
 	if (op == AFSYNC_OP_SYNCFS) {
 		super = file->f_path.dentry->d_sb;
-		return (struct afsync_key) { AFSYNC_SCOPE_SUPER, super, super };
+		return key_in(super, AFSYNC_SCOPE_SUPER, super);
 	}
 	if (S_ISBLK(inode->i_mode))
-		return (struct afsync_key) { AFSYNC_SCOPE_INODE, inode, inode };
+		return (struct afsync_key) {
+			.scope	= AFSYNC_SCOPE_INODE,
+			.object	= inode,
+			.domain	= inode,
+			.dev	= inode->i_rdev,
+			.type	= inode->i_sb->s_type->name,
+		};
 	if (afsync_is_local(file))
-		return (struct afsync_key) { AFSYNC_SCOPE_INODE, inode, super };
-	return (struct afsync_key) { AFSYNC_SCOPE_FILE, file, super };
+		return key_in(super, AFSYNC_SCOPE_INODE, inode);
+	return key_in(super, AFSYNC_SCOPE_FILE, file);
 }
 
 /*

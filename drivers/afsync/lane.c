@@ -7,6 +7,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "fs_stats.h"
 #include "lane.h"
 
 static void lane_reap(struct work_struct *work)
@@ -59,7 +60,7 @@ static struct afsync_lane *find_and_get(struct afsync_user *user, const void *do
 	return NULL;
 }
 
-static struct afsync_lane *lane_alloc(struct afsync_user *user, const void *domain)
+static struct afsync_lane *lane_alloc(struct afsync_user *user, const struct afsync_key *key)
 {
 	struct afsync_lane *lane;
 
@@ -68,42 +69,52 @@ static struct afsync_lane *lane_alloc(struct afsync_user *user, const void *doma
 		return NULL;
 	lane->user = user;
 	lane->pool = afsync_user_pool(user);
-	lane->domain = domain;
+	lane->domain = key->domain;
+	lane->fs = afsync_fs_get(key);
 	INIT_LIST_HEAD(&lane->line);
 	INIT_LIST_HEAD(&lane->cancelled);
 	INIT_WORK(&lane->reap, lane_reap);
 	return lane;
 }
 
-/* The lane of a user, who is there, on a domain; with a reference, or NULL. */
-struct afsync_lane *afsync_lane_get(struct afsync_user *user, const void *domain)
+/* For those who hold no lock, but may not sleep. */
+void afsync_lane_free(struct afsync_lane *lane)
+{
+	if (!lane)
+		return;
+	afsync_fs_put(lane->fs);
+	kfree(lane);
+}
+
+/* The lane of a user, who is there, on the domain of @key; with a reference, or NULL. */
+struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsync_key *key)
 {
 	struct afsync_pool *pool = afsync_user_pool(user);
 	struct afsync_lane *lane, *new;
 
 	spin_lock(&pool->lock);
-	lane = find_and_get(user, domain);
+	lane = find_and_get(user, key->domain);
 	spin_unlock(&pool->lock);
 	if (lane)
 		return lane;
 
-	new = lane_alloc(user, domain);
+	new = lane_alloc(user, key);
 	if (!new)
 		return NULL;
 
 	/* Another thread may have made it meanwhile. */
 	spin_lock(&pool->lock);
-	lane = find_and_get(user, domain);
+	lane = find_and_get(user, key->domain);
 	if (!lane) {
 		new->refs = 1;
 		afsync_user_again(user);
-		hash_add(pool->lanes, &new->node, (unsigned long)domain);
+		hash_add(pool->lanes, &new->node, (unsigned long)key->domain);
 	}
 	spin_unlock(&pool->lock);
 
 	if (!lane)
 		return new;
-	kfree(new);
+	afsync_lane_free(new);
 	return lane;
 }
 
@@ -132,7 +143,7 @@ void afsync_lane_put(struct afsync_lane *lane)
 		hash_del(&surplus->node);
 	spin_unlock(&pool->lock);
 
-	kfree(surplus);
+	afsync_lane_free(surplus);
 	if (last)
 		afsync_user_put(user);
 }

@@ -12,6 +12,9 @@
 
 #define AFSYNC_LANE_HASH_BITS	6
 
+struct afsync_fs;
+struct afsync_key;
+
 /**
  * struct afsync_worker - what a sync needs to run
  * @work: runs @fileq
@@ -61,6 +64,7 @@ struct afsync_pool {
  * @user: whose it is; set once. A reference while there are other references to the lane.
  * @pool: the user's; set once
  * @domain: see struct afsync_key; set once
+ * @fs: its counters, a reference; set once
  * @refs: queues of files, and @reap while it is queued or runs; pool->lock
  * @running: workers that run a queue of this lane; pool->lock
  * @line: queues that wait for a worker, oldest first; pool->lock
@@ -73,6 +77,7 @@ struct afsync_lane {
 	struct afsync_user *user;
 	struct afsync_pool *pool;
 	const void *domain;
+	struct afsync_fs *fs;
 	unsigned int refs;
 	unsigned int running;
 	struct list_head line;
@@ -88,7 +93,8 @@ void afsync_pool_queue(struct afsync_fileq *fileq);
 bool afsync_pool_unqueue(struct afsync_fileq *fileq);
 
 /* lane.c */
-struct afsync_lane *afsync_lane_get(struct afsync_user *user, const void *domain);
+struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsync_key *key);
+void afsync_lane_free(struct afsync_lane *lane);
 bool afsync_lane_is(const struct afsync_lane *lane, const struct afsync_user *user,
 		    const void *domain);
 void afsync_lane_put(struct afsync_lane *lane);

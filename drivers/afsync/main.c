@@ -8,6 +8,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "fs_stats.h"
 #include "stats.h"
 
 #define CREATE_PARAM_OPS(_name, _min, _max)					\
@@ -79,13 +80,19 @@ static int __init afsync_init(void)
 	if (ret)
 		goto exit_fileq;
 
-	/* The point of no return: from here on programs can come in. */
-	ret = misc_register(&afsync_miscdev);
+	ret = afsync_fs_init();
 	if (ret)
 		goto exit_req;
 
+	/* The point of no return: from here on programs can come in. */
+	ret = misc_register(&afsync_miscdev);
+	if (ret)
+		goto exit_fs;
+
 	return 0;
 
+exit_fs:
+	afsync_fs_exit();
 exit_req:
 	afsync_req_exit();
 exit_fileq:
@@ -102,6 +109,7 @@ static void __exit afsync_exit(void)
 	misc_deregister(&afsync_miscdev);
 	afsync_attach_exit();
 	afsync_user_exit();
+	afsync_fs_exit();
 	afsync_req_exit();
 	afsync_fileq_exit();
 }

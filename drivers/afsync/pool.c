@@ -78,7 +78,7 @@ void afsync_pool_destroy(struct afsync_pool *pool)
 {
 	destroy_workqueue(pool->reap_wq);
 	destroy_workqueue(pool->wq);
-	kfree(pool->idle);
+	afsync_lane_free(pool->idle);
 	kvfree(pool);
 }
 

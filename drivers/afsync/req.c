@@ -13,6 +13,8 @@
 #include "afsync.h"
 #include "compat.h"
 #include "fileq.h"
+#include "fs_stats.h"
+#include "lane.h"
 #include "slot.h"
 
 static struct kmem_cache *req_cache;
@@ -186,6 +188,7 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 			     afsync_fileq_get(slots->ring->user, file, sqe->op);
 	if (!req->fileq)
 		goto give_back;
+	afsync_fs_add(req->fileq->lane->fs, requests, 1);
 	return req;
 
 give_back:

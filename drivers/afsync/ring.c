@@ -20,6 +20,9 @@
 
 #include "afsync.h"
 #include "compat.h"
+#include "fileq.h"
+#include "fs_stats.h"
+#include "lane.h"
 #include "slot.h"
 #include "stats.h"
 #include "trace.h"
@@ -179,11 +182,17 @@ bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count)
 
 static void count_completion(const struct afsync_req *req)
 {
+	const struct afsync_fs *fs = req->fileq->lane->fs;
+
 	afsync_stat_inc(completed);
-	if (req->res == -ECANCELED)
+	afsync_fs_add(fs, completed, 1);
+	if (req->res == -ECANCELED) {
 		afsync_stat_inc(cancelled);
-	else if (req->res)
+		afsync_fs_add(fs, cancelled, 1);
+	} else if (req->res) {
 		afsync_stat_inc(failed);
+		afsync_fs_add(fs, failed, 1);
+	}
 }
 
 /*

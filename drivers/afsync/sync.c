@@ -13,11 +13,14 @@
 #include "afsync.h"
 #include "compat.h"
 #include "fileq.h"
+#include "fs_stats.h"
+#include "lane.h"
 #include "stats.h"
 #include "trace.h"
 
 /**
  * struct batch - what all requests of a batch ask for, taken together
+ * @fs: counters of the filesystem
  * @scope: what they have in common
  * @start: first byte that any of them asks for
  * @end: last byte that any of them asks for
@@ -28,6 +31,7 @@
  * @size: number of requests
  */
 struct batch {
+	struct afsync_fs *fs;
 	enum afsync_scope scope;
 	loff_t start;
 	loff_t end;
@@ -51,11 +55,12 @@ static int higher_ioprio(int a, int b)
 	return min(a ?: normal, b ?: normal);
 }
 
-static struct batch batch_sum(enum afsync_scope scope, struct list_head *reqs)
+static struct batch batch_sum(const struct afsync_fileq *fileq, struct list_head *reqs)
 {
 	struct afsync_req *req = list_first_entry(reqs, struct afsync_req, link);
 	struct batch batch = {
-		.scope		= scope,
+		.fs		= fileq->lane->fs,
+		.scope		= fileq->scope,
 		.start		= req->start,
 		.end		= req->end,
 		.datasync	= true,
@@ -117,7 +122,7 @@ static int sync_super(struct file *file)
 static int sync_one(const struct batch *batch, const struct afsync_req *req)
 {
 	const struct cred *old_cred = NULL;
-	u64 begin = trace_afsync_sync_done_enabled() ? ktime_get_ns() : 0;
+	u64 begin, ns;
 	int ret;
 
 	if (req->cred != current_cred())
@@ -126,13 +131,15 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 	afsync_stat_inc(syncs);
 	trace_afsync_sync_start(req->file, batch->size, batch->datasync, batch->start,
 				batch->end);
+	begin = ktime_get_ns();
 	if (batch->scope == AFSYNC_SCOPE_SUPER)
 		ret = sync_super(req->file);
 	else
 		ret = vfs_fsync_range(req->file, batch->start, batch->end,
 				      batch->datasync);
-	if (begin)
-		trace_afsync_sync_done(req->file, batch->size, ret, ktime_get_ns() - begin);
+	ns = ktime_get_ns() - begin;
+	afsync_fs_synced(batch->fs, ns);
+	trace_afsync_sync_done(req->file, batch->size, ret, ns);
 
 	kthread_associate_blkcg(NULL);
 	if (old_cred)
@@ -215,11 +222,12 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 			afsync_cond_resched(merged);
 	}
 	afsync_stat_add(merged, merged);
+	afsync_fs_add(batch->fs, merged, merged);
 }
 
 /**
  * afsync_sync_batch - sync once for all requests of a batch
- * @scope: what they have in common
+ * @fileq: their queue
  * @reqs: the requests, oldest first, in state RUNNING; their results are set
  *
  * The strongest that is asked for, of the smallest range that holds all ranges, with the
@@ -227,10 +235,10 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
  * may change it, and the worker has none between batches; should there be no memory for
  * it, the sync runs without. In a batch that a program's thread runs none is named.
  */
-void afsync_sync_batch(enum afsync_scope scope, struct list_head *reqs)
+void afsync_sync_batch(const struct afsync_fileq *fileq, struct list_head *reqs)
 {
 	struct afsync_req *first = list_first_entry(reqs, struct afsync_req, link);
-	struct batch batch = batch_sum(scope, reqs);
+	struct batch batch = batch_sum(fileq, reqs);
 	unsigned int old = afsync_io_flusher_save(batch.io_flusher);
 
 	if (batch.ioprio)

@@ -110,7 +110,7 @@ static void give_back(struct afsync_fileq *fileq, struct list_head *batch)
 static bool run_batch(struct afsync_fileq *fileq, struct list_head *batch)
 {
 	if (list_first_entry(batch, struct afsync_req, link)->state == AFSYNC_RUNNING) {
-		afsync_sync_batch(fileq->scope, batch);
+		afsync_sync_batch(fileq, batch);
 		batch_done(fileq, batch);
 	}
 	if (!afsync_reqs_let_go(batch)) {
