@@ -49,6 +49,4 @@ struct afsync_fs *afsync_fs_get(const struct afsync_key *key);
 void afsync_fs_put(struct afsync_fs *fs);
 void afsync_fs_synced(const struct afsync_fs *fs, u64 ns);
 
-#define afsync_fs_add(fs, counter, count)	this_cpu_add((fs)->stats->counter, count)
-
 #endif /* _AFSYNC_FS_STATS_H */

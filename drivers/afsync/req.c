@@ -188,7 +188,7 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 			     afsync_fileq_get(slots->ring->user, file, sqe->op);
 	if (!req->fileq)
 		goto give_back;
-	afsync_fs_add(req->fileq->lane->fs, requests, 1);
+	this_cpu_inc(req->fileq->lane->fs->stats->requests);
 	return req;
 
 give_back:

@@ -182,16 +182,16 @@ bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count)
 
 static void count_completion(const struct afsync_req *req)
 {
-	const struct afsync_fs *fs = req->fileq->lane->fs;
+	struct afsync_fs_stats __percpu *of_fs = req->fileq->lane->fs->stats;
 
 	afsync_stat_inc(completed);
-	afsync_fs_add(fs, completed, 1);
+	this_cpu_inc(of_fs->completed);
 	if (req->res == -ECANCELED) {
 		afsync_stat_inc(cancelled);
-		afsync_fs_add(fs, cancelled, 1);
+		this_cpu_inc(of_fs->cancelled);
 	} else if (req->res) {
 		afsync_stat_inc(failed);
-		afsync_fs_add(fs, failed, 1);
+		this_cpu_inc(of_fs->failed);
 	}
 }
 

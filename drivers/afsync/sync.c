@@ -222,7 +222,7 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 			afsync_cond_resched(merged);
 	}
 	afsync_stat_add(merged, merged);
-	afsync_fs_add(batch->fs, merged, merged);
+	this_cpu_add(batch->fs->stats->merged, merged);
 }
 
 /**

@@ -9,8 +9,8 @@
  * here has to expect a signal anywhere else. A second thread (ticker.c) works only
  * while the first one waits for the next name.
  *
- * `afsync info` (info.c) and `afsync exec` (exec.c, served.c, elf.c, exec_stats.c)
- * stand beside that.
+ * `afsync info` (info.c), `afsync exec` (exec.c, served.c, elf.c, exec_stats.c) and
+ * `afsync top` (top.h) stand beside that.
  */
 #ifndef AFSYNC_COMMAND_H
 #define AFSYNC_COMMAND_H

@@ -2,13 +2,14 @@
 /*
  * afsync - make many files durable at once
  *
- * main() chooses between syncing, `afsync exec` and `afsync info`, and turns what
- * happened into an exit status.
+ * main() chooses between syncing, `afsync exec`, `afsync info` and `afsync top`, and turns
+ * what happened into an exit status.
  */
 #include <string.h>
 
 #include "../stdopen.h"
 #include "afsync.h"
+#include "top.h"
 
 /* What was printed is worth nothing if it did not arrive. */
 static int end_output(int status, int status_failed)
@@ -53,6 +54,8 @@ int main(int argc, char **argv)
 	} else if (argc > 1 && !strcmp(argv[1], "exec")) {
 		status = exec_main(argc - 1, argv + 1);
 		status_failed = STATUS_EXEC;
+	} else if (argc > 1 && !strcmp(argv[1], "top")) {
+		status = top_main(argc - 1, argv + 1);
 	} else {
 		status = options_parse(&opt, argc, argv);
 		if (status < 0)

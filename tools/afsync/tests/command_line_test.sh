@@ -41,10 +41,31 @@ info_with_file() {
 		grep -q "Try 'afsync info --help'" err
 }
 
+top_usage() {
+	local args
+	for args in file --interval=0 --interval=x --interval=1e9 --count=0 --count=-1 --nonsense; do
+		run top "$args" && [[ $status == 2 && ! -s out ]] &&
+			grep -q "Try 'afsync top --help'" err || return 1
+	done
+}
+top_help_text() {
+	run top --help && [[ $status == 0 && ! -s err ]] || return 1
+	local option
+	for option in interval count json help; do
+		grep -q -- "--$option" out || return 1
+	done
+}
+top_without_module() {
+	run top && [[ $status == 1 && ! -s out ]] &&
+		[[ $(head -n 1 err) == "afsync: /sys/kernel/debug/afsync/filesystems: "* ]] &&
+		grep -q "^afsync: .*'modprobe afsync'" err
+}
+
 own_name() {
 	local name args
 	for name in '' other $'two\nlines'; do
-		for args in --nonsense "info --nonsense" "exec --nonsense" --files0-from; do
+		for args in --nonsense "info --nonsense" "exec --nonsense" "top --nonsense" \
+			--files0-from; do
 			# shellcheck disable=SC2086 # words
 			(exec -a "$name" "$afsync" $args) >out 2>err || :
 			[[ $(head -n 1 err) == "afsync: "*option* && $(wc -l <err) == 2 ]] || return 1
@@ -267,6 +288,9 @@ claim "info_takes_no_file" info_with_file
 claim "help_names_every_option" help_text
 claim "messages_begin_with_afsync_whatever_it_was_run_as" own_name
 claim "info_has_help" info_help_text
+claim "top_refuses_what_makes_no_sense" top_usage
+claim "top_has_help" top_help_text
+claim "top_without_the_module_says_what_to_do" top_without_module
 claim "version_is_printed" version_text
 claim "output_that_cannot_be_written_is_a_failure" full_output
 claim "without_a_device_threads_sync_and_nothing_is_said" silent_without_device
