@@ -122,7 +122,7 @@ static const char *advice(int error)
 		return "the kernel is locked down more than Secure Boot asks for";
 	case ENOENT:
 		if (access("/sys/kernel/debug/afsync", F_OK))
-			return "mount debugfs: 'mount -t debugfs debugfs /sys/kernel/debug'; if it\n"
+			return "mount debugfs: 'mount -t debugfs none /sys/kernel/debug'; if it\n"
 			       "  is mounted, the loaded module is older than this program";
 		return "the loaded module is older than this program: load it anew";
 	default:
@@ -154,7 +154,8 @@ static int take_sample(struct top_sample *sample)
 	fclose(counters);
 	if (ret) {
 		screen_close();
-		complain(FILESYSTEMS ": %s", error ? strerror(error) : "not as this program knows it");
+		complain(FILESYSTEMS ": %s",
+			 error ? strerror(error) : "not as this program knows it");
 		top_free(sample);
 	}
 	return ret;

@@ -38,14 +38,16 @@ struct columns {
 	int field[ARRAY_SIZE(fields)];
 };
 
+static const char blanks[] = { ' ', '\n', '\0' };
+
 /* The words of a line; returns how many. */
 static int words_of(char *line, char **words)
 {
 	char *word, *rest;
 	int nr = 0;
 
-	for (word = strtok_r(line, " \n", &rest); word && nr < MAX_COLUMNS;
-	     word = strtok_r(NULL, " \n", &rest))
+	for (word = strtok_r(line, blanks, &rest); word && nr < MAX_COLUMNS;
+	     word = strtok_r(NULL, blanks, &rest))
 		words[nr++] = word;
 	return nr;
 }

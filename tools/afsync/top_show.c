@@ -47,6 +47,9 @@ static void print_row(FILE *out, const struct top_sample *sample, const struct t
 		fs->type, fs->name ? fs->name : fs->device);
 }
 
+static const char heading[] =
+	"   reqs/s   syncs/s     merged    avg ms    max ms in flight  failed  type     filesystem";
+
 /*
  * At most @lines lines, 0 for all, each ended by a newline but the last one. A filesystem
  * that has no room is counted in the last line.
@@ -55,8 +58,7 @@ void top_table(FILE *out, const struct top_sample *sample, size_t lines)
 {
 	size_t i, room = lines ? lines - 1 : sample->nr;
 
-	fputs("   reqs/s   syncs/s     merged    avg ms    max ms in flight  failed  "
-	      "type     filesystem", out);
+	fputs(heading, out);
 	if (room < sample->nr && room)
 		room--;
 	for (i = 0; i < sample->nr && i < room; i++) {

@@ -9,6 +9,9 @@
 #define HEADING	"device type requests merged syncs completed cancelled failed in_flight " \
 		"sync_ns sync_max_ns\n"
 
+#define REORDERED "new device sync_ns type requests merged completed syncs cancelled failed " \
+		  "sync_max_ns in_flight\n"
+
 static const char mounts[] =
 	"20 1 254:0 /sub /bind rw - ext4 /dev/vda rw\n"
 	"21 1 254:0 / /with\\040blank rw,noatime shared:1 - ext4 /dev/vda rw\n"
@@ -79,9 +82,7 @@ static void reading(void)
 	tap(!strcmp(s.fs[0].name, "/with blank"), "the_first_mount_of_the_whole_is_the_name");
 	top_free(&s);
 
-	tap(!read_text(&s, "new device sync_ns type requests merged completed syncs cancelled "
-			   "failed sync_max_ns in_flight\n"
-			   "77 0:40 6 fuse 1 2 3 4 5 0 8 7\n") &&
+	tap(!read_text(&s, REORDERED "77 0:40 6 fuse 1 2 3 4 5 0 8 7\n") &&
 	    s.fs[0].now.requests == 1 && s.fs[0].now.sync_ns == 6 && s.fs[0].now.in_flight == 7,
 	    "columns_are_found_by_their_names");
 	tap(!strcmp(s.fs[0].name, "/odd\\\\\"\\012"), "names_have_no_control_characters");
@@ -89,14 +90,13 @@ static void reading(void)
 	tap(has(&s, -1, "\"filesystem\": \"/odd\\\\\\\\\\\"\\\\012\""), "json_escapes_names");
 	top_free(&s);
 
-	tap(!read_text(&s, HEADING "254:0 bdev 1 0 1 1 0 0 0 1 1\n") &&
-	    (!s.fs[0].name || !strncmp(s.fs[0].name, "/dev/", 5)),
+	tap(!read_text(&s, HEADING "0:40 bdev 1 0 1 1 0 0 0 1 1\n") && !s.fs[0].name,
 	    "a_block_device_is_not_named_by_what_is_mounted_from_it");
 	top_free(&s);
 
 	tap(read_text(&s, "device type requests\n0:1 x 1\n"), "a_missing_column_is_an_error");
 	top_free(&s);
-	tap(read_text(&s, HEADING "254:0 ext4 9 5 3 8 1 2 1 4000000\n"), "a_short_line_is_an_error");
+	tap(read_text(&s, HEADING "254:0 ext4 9 5 3 8 1 2 1 4\n"), "a_short_line_is_an_error");
 	top_free(&s);
 	tap(read_text(&s, HEADING "254:0 ext4 9 5 3 x 1 2 1 4 5\n"), "no_number_is_an_error");
 	top_free(&s);
@@ -111,25 +111,26 @@ static void comparing(void)
 	if (read_text(&a, HEADING "254:0 ext4 100 50 50 100 0 0 0 50000000 9000000\n"
 				  "0:40 fuse 10 0 10 10 0 0 0 10 10\n") ||
 	    read_text(&b, HEADING "0:40 fuse 4 1 3 4 0 0 0 8 5\n"
-				  "254:0 ext4 180 110 70 176 0 3 4 90000000 9500000\n"))
+				  "254:0 ext4 180 105 70 176 0 3 4 90000000 9500000\n"))
 		abort();
 	top_compare(&a, NULL);
-	tap(has(&a, 0, "        -         -         -          -"), "the_first_sample_has_no_rates");
+	tap(has(&a, 0, "        -         -         -          -"),
+	    "the_first_sample_has_no_rates");
 	b.ns = a.ns + 2000000000U;
 	top_compare(&b, &a);
 	tap(b.interval_ns == 2000000000U && !strcmp(b.fs[0].type, "ext4"), "the_busiest_is_first");
-	tap(b.fs[0].more.requests == 80 && b.fs[0].more.merged == 60 &&
+	tap(b.fs[0].more.requests == 80 && b.fs[0].more.merged == 55 &&
 	    b.fs[0].more.syncs == 20 && b.fs[0].more.sync_ns == 40000000,
 	    "what_was_added_is_the_difference");
 	tap(b.fs[1].more.requests == 4 && b.fs[1].more.syncs == 3,
 	    "counters_that_began_again_are_counted_from_0");
-	/* 80 requests and 20 syncs in 2 s; 60 of 80 merged; 40 ms for 20 syncs */
-	tap(has(&b, 0, "     40.0      10.0      75.0%       2.0       9.5         4       3  "
-		       "ext4     /with blank"), "a_row_has_rates_and_totals");
-	tap(has(&b, -1, "{\"time\": 1.500, \"interval_s\": 2.000, \"filesystems\": [{\"device\": "
-			"\"254:0\", ") &&
-	    has(&b, -1, "\"requests_per_s\": 40.000, \"syncs_per_s\": 10.000, "
-			"\"merged_percent\": 75.000, \"sync_average_ms\": 2.000}, {"),
+	/* 80 requests and 20 syncs in 2 s; 55 of 75 served were merged; 40 ms for 20 syncs */
+	tap(has(&b, 0, "     40.0      10.0      73.3%       2.0       9.5 ") &&
+	    has(&b, 0, "        4       3  ext4     /with blank"), "a_row_has_rates_and_totals");
+	tap(has(&b, -1, "{\"time\": 1.500, \"interval_s\": 2.000, \"filesystems\": [{") &&
+	    has(&b, -1, "\"device\": \"254:0\", \"type\": \"ext4\", ") &&
+	    has(&b, -1, "\"requests_per_s\": 40.000, \"syncs_per_s\": 10.000, ") &&
+	    has(&b, -1, "\"merged_percent\": 73.333, \"sync_average_ms\": 2.000}, {"),
 	    "json_has_rates");
 	tap(count_lines(&b, 0) == 3 && count_lines(&b, 3) == 3 && count_lines(&b, 2) == 2 &&
 	    count_lines(&b, 1) == 1 && has(&b, 2, "        2 more"),
