@@ -69,21 +69,33 @@ counts_are_those_of_the_syncs() {
 
 a_block_device_has_its_own_line() {
 	[ -n "${SCRATCH_DEV:-}" ] || return 0
+	local number
+	number=$(lsblk -dno MAJ:MIN "$SCRATCH_DEV" | tr -d ' ')
 	afsync "$SCRATCH_DEV"
-	[ "$(top | value "$(lsblk -dno MAJ:MIN "$SCRATCH_DEV" | tr -d ' ')" bdev filesystem)" = "$SCRATCH_DEV" ]
+	[ "$(top | value "$number" bdev filesystem)" = "$SCRATCH_DEV" ]
 }
 
+# Whatever the intervals are: all rates together are what was asked for.
 rates_are_of_the_interval() {
-	local rate
-	afsync top --json --count=1 --interval=3 >"$work/rates" &
-	# Its first look is behind it when it sleeps.
-	until grep -q 'S (sleeping)' /proc/$!/status && [[ $(cat /proc/$!/wchan) == *nanosleep* ]]; do
-		[ -d /proc/$! ] || return 1
-	done
-	for _ in {1..50}; do afsync "$data"; done
-	wait $!
-	rate=$(value "$device" "$type" requests_per_s <"$work/rates")
-	python3 -c 'import sys; sys.exit(not 0 < float(sys.argv[1]) <= 50 / 3)' "$rate"
+	python3 - "$device" "$type" "$data" <<-'PYTHON'
+		import json, subprocess, sys
+		top = subprocess.Popen(["afsync", "top", "--json", "--interval=0.1"],
+		                       stdout=subprocess.PIPE)
+		def read():
+		    line = json.loads(top.stdout.readline())
+		    fs = [fs for fs in line["filesystems"]
+		          if [fs["device"], fs["type"]] == sys.argv[1:3]][0]
+		    return fs["requests"], fs["requests_per_s"] * line["interval_s"]
+		before, more = read()
+		for i in range(20):
+		    subprocess.run(["afsync", sys.argv[3]], check=True)
+		now, total = before, 0
+		while now < before + 20:
+		    now, more = read()
+		    total += more
+		top.terminate()
+		sys.exit(now != before + 20 or abs(total - 20) > 0.5)
+	PYTHON
 }
 
 text_where_there_is_no_terminal() {
@@ -95,13 +107,16 @@ text_where_there_is_no_terminal() {
 
 ends_when_nobody_reads() {
 	local status
-	status=$({ timeout 60 afsync top --interval=0.1 || echo $? >&3; } 3>&1 >/dev/null | head -n 1)
+	# What is at the other end of the pipe takes one line.
+	{ afsync top --interval=0.1 || echo $? >&3; } 3>"$work/status" | head -n 1 >"$work/out"
+	status=$(<"$work/status")
 	[ "$status" = 141 ]
 }
 
 only_root_can() {
 	local status=0
-	setpriv --reuid 1 --clear-groups "$(command -v afsync)" top --count=1 2>"$work/err" || status=$?
+	setpriv --reuid 1 --clear-groups "$(command -v afsync)" top --count=1 2>"$work/err" ||
+		status=$?
 	[ "$status" = 1 ] && grep -q "run 'afsync top' as root" "$work/err"
 }
 
@@ -144,19 +159,26 @@ screen() {
 ends_with() {
 	local status=0
 	screen 24 80 "$1" || status=$?
-	[ "$status" = "$2" ] || { echo "# status $status"; sed 's/^/# /' "$work/expect" | cat -v | tail -n 20; false; }
+	[ "$status" != "$2" ] || return 0
+	echo "# status $status"
+	tail -n 20 "$work/expect" | cat -v | sed 's/^/# /'
+	return 1
+}
+# A view that is higher than the terminal would scroll.
+low_enough() {
+	python3 - "$work/log" "$1" <<-'PYTHON'
+		import re, sys
+		log = open(sys.argv[1], "rb").read()
+		views = re.findall(rb"\x1b\[H(.*?)\x1b\[J", log, re.S)
+		sys.exit(not views or any(v.count(b"\n") >= int(sys.argv[2]) for v in views))
+	PYTHON
 }
 every_size_of_terminal() {
 	local size
 	for size in "1 1" "2 7" "3 200" "5 20" "50 40"; do
 		# shellcheck disable=SC2086 # two words
 		screen $size key || { echo "# $size: status $?"; return 1; }
-		# A view that is higher than the terminal would scroll.
-		python3 - "$work/log" "${size% *}" <<-'PYTHON' || { echo "# $size: too high"; return 1; }
-			import re, sys
-			views = re.findall(rb"\x1b\[H(.*?)\x1b\[J", open(sys.argv[1], "rb").read(), re.S)
-			sys.exit(not views or any(v.count(b"\n") >= int(sys.argv[2]) for v in views))
-		PYTHON
+		low_enough "${size% *}" || { echo "# $size: too high"; return 1; }
 	done
 }
 
