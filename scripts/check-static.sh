@@ -20,6 +20,7 @@
 . "$TOP/scripts/check-docs.sh"
 . "$TOP/scripts/check-names.sh"
 . "$TOP/scripts/check-build.sh"
+. "$TOP/scripts/check-version.sh"
 
 CHECKS=(
 	# check-source.sh
@@ -31,6 +32,8 @@ CHECKS=(
 	# check-build.sh
 	modules-6.1 modules-6.12 modules-clang user-warnings lib-symbols
 	build-clean install-uninstall install-user odd-folder
+	# check-version.sh
+	version
 )
 
 # run_check NUMBER NAME. Never part of a condition: that would switch off errexit

@@ -120,4 +120,4 @@ module_exit(afsync_exit);
 MODULE_DESCRIPTION("Asynchronous fsync for every program");
 MODULE_AUTHOR("The afsync authors");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("1.0");
+MODULE_VERSION("1.4.0");

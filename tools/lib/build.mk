@@ -22,6 +22,9 @@ mandir ?= $(prefix)/share/man
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith
 C_WARNINGS := $(WARNINGS) -Wmissing-prototypes -Wstrict-prototypes
 
+# The version of the project.
+PROJECT_VERSION := $(shell cat $(TOP)/VERSION)
+
 ifeq ($(V),1)
 Q :=
 say = @:
@@ -36,6 +39,15 @@ $(say) CC $(@F)
 @mkdir -p $(@D)
 $(Q)$(CC) $(1) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 endef
+
+# A pkg-config file NAME.pc from NAME.pc.in. Made anew each time: it depends on variables,
+# not on files.
+.PHONY: force-pc
+force-pc:
+$(O)/%.pc: $(SRC)/%.pc.in force-pc
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(prefix)|' -e 's|@INCLUDEDIR@|$(includedir)|' \
+		-e 's|@LIBDIR@|$(libdir)|' -e 's|@VERSION@|$(PROJECT_VERSION)|' $< > $@
 
 # The harness of the unit tests, which compares whatever a test hands it, and hands tests
 # arguments unasked.

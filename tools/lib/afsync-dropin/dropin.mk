@@ -13,7 +13,7 @@ LIBAFSYNC := $(TOP)/tools/lib/afsync
 O ?= $(TOP)/build/tools/lib/$(NAME:lib%=%)
 include $(TOP)/tools/lib/build.mk
 
-# The number is that of the interface, which is not ours.
+# The number is that of the interface, which is not ours, and not the project's.
 SONAME := $(NAME).so.1
 VERSION := 1.0.0
 
@@ -27,7 +27,7 @@ OBJS := $(patsubst $(SRC)/%.c,$(O)/%.o,$(wildcard $(SRC)/*.c)) \
 MAN7 := $(TOP)/Documentation/man/$(NAME).7
 RULES := $(SRC)/Makefile $(DROPIN)/dropin.mk $(TOP)/tools/lib/build.mk
 
-all: $(O)/$(NAME).so
+all: $(O)/$(NAME).so $(O)/$(NAME).pc
 
 $(O)/%.o: $(SRC)/%.c $(RULES)
 	$(call compile,$(LIB_CFLAGS))
@@ -62,16 +62,19 @@ $(O)/$(NAME).so: $(O)/$(SONAME)
 
 install: all
 	$(say) INSTALL $(DESTDIR)$(libdir)/$(SONAME)
-	$(Q)$(INSTALL) -d $(DESTDIR)$(libdir) $(DESTDIR)$(mandir)/man7
+	$(Q)$(INSTALL) -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(mandir)/man7
 	$(Q)$(INSTALL) -m 755 $(O)/$(SONAME) $(DESTDIR)$(libdir)/$(NAME).so.$(VERSION)
 	$(Q)ln -sf $(NAME).so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $(DESTDIR)$(libdir)/$(NAME).so
+	$(Q)$(INSTALL) -m 644 $(O)/$(NAME).pc $(DESTDIR)$(libdir)/pkgconfig
 	$(Q)$(INSTALL) -m 644 $(MAN7) $(DESTDIR)$(mandir)/man7
 
 uninstall:
 	$(say) REMOVE $(DESTDIR)$(libdir)/$(SONAME)
 	$(Q)rm -f $(DESTDIR)$(libdir)/$(NAME).so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME) \
-		$(DESTDIR)$(libdir)/$(NAME).so $(DESTDIR)$(mandir)/man7/$(NAME).7
+		$(DESTDIR)$(libdir)/$(NAME).so $(DESTDIR)$(libdir)/pkgconfig/$(NAME).pc \
+		$(DESTDIR)$(mandir)/man7/$(NAME).7
 
 clean:
-	$(Q)rm -rf $(O)/tests $(OBJS) $(OBJS:.o=.d) $(O)/$(NAME).map $(O)/$(NAME).so $(O)/$(SONAME)
+	$(Q)rm -rf $(O)/tests $(OBJS) $(OBJS:.o=.d) $(O)/$(NAME).map $(O)/$(NAME).so \
+		$(O)/$(NAME).pc $(O)/$(SONAME)
