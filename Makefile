@@ -41,6 +41,7 @@ LIBS := tools/lib/afsync $(patsubst %/Makefile,%,$(wildcard tools/lib/afsync-*/M
 MAN4 := $(wildcard Documentation/man/*.4)
 LOAD := $(DESTDIR)$(prefix)/lib/modules-load.d/afsync.conf
 RULES := $(DESTDIR)$(prefix)/lib/udev/rules.d/60-afsync.rules
+GROUP := $(DESTDIR)$(prefix)/lib/sysusers.d/afsync.conf
 
 all: modules lib tools ## build the module, the library and the command
 
@@ -127,10 +128,12 @@ install: modules lib tools ## install below $(DESTDIR)$(prefix), the module belo
 
 install-user: lib tools $(LIBS:%=%/install) ## install all but the module; needs no kernel headers
 	$(SUB) tools/afsync install
-	$(Q)$(INSTALL) -d $(DESTDIR)$(mandir)/man4 $(dir $(RULES))
+	$(Q)$(INSTALL) -d $(DESTDIR)$(mandir)/man4 $(dir $(RULES) $(GROUP))
 	$(Q)$(INSTALL) -m 644 $(MAN4) $(DESTDIR)$(mandir)/man4
-	@printf '  INSTALL %s\n' $(RULES)
-	$(Q)$(INSTALL) -m 644 tools/udev/60-afsync.rules $(RULES)
+	@printf '  INSTALL %s\n' $(GROUP) $(RULES)
+	$(Q)$(INSTALL) -m 644 tools/boot/sysusers.conf $(GROUP)
+	$(Q)$(if $(DESTDIR),,! command -v systemd-sysusers >/dev/null || systemd-sysusers $(GROUP))
+	$(Q)$(INSTALL) -m 644 tools/boot/60-afsync.rules $(RULES)
 	$(Q)$(if $(DESTDIR),,ldconfig)
 
 install-module: ## install only the module, without its debug information
@@ -140,8 +143,7 @@ install-module: ## install only the module, without its debug information
 		$(INSTALL) -m 644 "$$out/drivers/afsync/afsync.ko" "$$extra/" && \
 		$(STRIP) --strip-debug "$$extra/afsync.ko" && \
 		printf '  INSTALL %s\n' "$$extra/afsync.ko" $(LOAD) && \
-		printf '# The device /dev/afsync, from the start of the machine on.\nafsync\n' >$(LOAD) && \
-		chmod 644 $(LOAD) && \
+		$(INSTALL) -m 644 tools/boot/afsync.conf $(LOAD) && \
 		$(if $(DESTDIR),,depmod "$$release" &&) \
 		if [ -n "$(DESTDIR)" ]; then \
 			echo "Next, where it is to run: depmod $$release && modprobe afsync"; \
@@ -153,7 +155,8 @@ install-module: ## install only the module, without its debug information
 
 uninstall: $(LIBS:%=%/uninstall) ## remove what install put there, the module for every kernel
 	$(SUB) tools/afsync uninstall
-	$(Q)rm -f $(LOAD) $(RULES) $(patsubst Documentation/man/%,$(DESTDIR)$(mandir)/man4/%,$(MAN4))
+	$(Q)rm -f $(LOAD) $(RULES) $(GROUP) \
+		$(patsubst Documentation/man/%,$(DESTDIR)$(mandir)/man4/%,$(MAN4))
 	$(Q)for ko in $(DESTDIR)$(moduledir)/*/extra/afsync.ko; do \
 		[ -e "$$ko" ] || continue; \
 		rm -f "$$ko"; \
@@ -161,6 +164,13 @@ uninstall: $(LIBS:%=%/uninstall) ## remove what install put there, the module fo
 		$(if $(DESTDIR),:,release=$${ko%/extra/*}; depmod "$${release##*/}"); \
 	done
 	$(Q)$(if $(DESTDIR),,ldconfig)
+
+dist: ## the release tarball, build/dist/afsync-VERSION.tar.xz
+	$(Q)scripts/dist.sh
+
+deb: ## Debian packages, in build/deb (asks nothing; root only for packages that are missing)
+	$(Q)scripts/setup.sh --package
+	+$(Q)scripts/deb.sh
 
 clean: ## remove everything that was built (kernels stay in the cache)
 	$(Q)rm -rf build
@@ -170,7 +180,7 @@ help: ## list the targets
 	@echo "Variables: see the top of the Makefile."
 
 .PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs \
-	integrations check check-kernels check-static check-unit selftests selftests-debug vm install install-user install-module \
-	uninstall clean help \
+	integrations check check-kernels check-static check-unit selftests selftests-debug vm \
+	install install-user install-module uninstall dist deb clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Build the Debian packages, in build/deb, as an ordinary user can. They are built from the
+# release tarball, unpacked, so that nothing but what is in it goes into them.
+#
+#	scripts/deb.sh [ARG...]		ARG goes to dpkg-buildpackage, as -j1
+#
+# The build's own words go to build/deb/build.log.
+
+. "$(dirname "$0")/lib.sh"
+
+have dpkg-buildpackage || die "there is no dpkg-buildpackage: run 'scripts/setup.sh --package'"
+tarball=$("$TOP/scripts/dist.sh")
+name=$(basename "$tarball" .tar.xz)
+out=$BUILD/deb
+log=$out/build.log
+
+rm -rf "$out"
+mkdir -p "$out/source"
+tar -C "$out/source" -xf "$tarball"
+say "building the packages of $name in $out (a minute or two; log: $log)"
+# What make passes on to its children is about the build of the tree, not of the packages.
+(cd "$out/source/$name" && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b "-j$(nproc)" "$@") \
+	>"$log" 2>&1 || { tail -n 30 "$log" >&2; die "the build failed: see above, and $log"; }
+mv "$out/source"/*.deb "$out"
+rm -rf "$out/source"
+ls "$out"/*.deb
+say "install them, as root: apt-get install $out/*.deb"
