@@ -695,14 +695,17 @@ TEST_F(command, info_shows_limits_and_counters)
 	version = text_read("/sys/module/afsync/version");
 	snprintf(expected, sizeof(expected), "\nmodule_version     %s", version);
 	EXPECT_NE(strstr(self->run.text_out, expected), NULL);
+	snprintf(expected, sizeof(expected), "\nlibrary_version    %s", version);
+	EXPECT_NE(strstr(self->run.text_out, expected), NULL);
 	RUN(&self->run, "info", "--json");
 	EXPECT_EQ(self->run.status, 0);
 	snprintf(expected, sizeof(expected), "\"completed\": %lld,\n", counter("completed"));
 	EXPECT_NE(strstr(self->run.text_out, expected), NULL);
 	EXPECT_EQ(strncmp(self->run.text_out, "{\n  \"engine\": \"device\",\n  \"version\": ",
 			  37), 0);
-	snprintf(expected, sizeof(expected), "\"module_version\": \"%.*s\",\n",
-		 (int)strcspn(version, "\n"), version);
+	version[strcspn(version, "\n")] = '\0';
+	snprintf(expected, sizeof(expected),
+		 "\"module_version\": \"%s\",\n  \"library_version\": \"%s\",\n", version, version);
 	EXPECT_NE(strstr(self->run.text_out, expected), NULL);
 	EXPECT_NE(strstr(self->run.text_out, "\"setup_flags\": [\"inline\"],\n"), NULL);
 	free(version);

@@ -54,6 +54,9 @@ struct options {
 	size_t nr_files;
 };
 
+/* versions.c */
+const char *versions_advice(const char *module, const char *library);
+
 /* options.c */
 int options_parse(struct options *opt, int argc, char **argv);
 void options_try_help(void);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * afsync info: who syncs, and its features and limits; of the module the version and the
- * counters as well. Asks the library and reads the counters from sysfs; makes no ring.
+ * afsync info: who syncs, its features and limits, and the versions of module and library; of
+ * the module the counters as well. Asks the library and reads the counters from sysfs; makes no ring.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -103,35 +103,33 @@ static void print_bits(struct style *style, const char *key, uint32_t bits,
 	putchar(style->json ? ']' : '\n');
 }
 
-/* That of the package, as modinfo(8) shows it. Left out where the kernel keeps none. */
-static void print_module_version(struct style *style)
+static void print_text(struct style *style, const char *key, const char *text)
 {
 	const char *quote = style->json ? "\"" : "";
+
+	print_key(style, key);
+	printf("%s%s%s%s", quote, text, quote, style->json ? "" : "\n");
+}
+
+#define VERSION_MAX	64
+
+/* That of the package, as modinfo(8) shows it. False where the kernel keeps none. */
+static bool read_module_version(char text[VERSION_MAX])
+{
 	FILE *file = fopen(MODULE "/version", "re");
-	char text[64] = "";
+	bool found;
 
 	if (!file)
-		return;
-	if (fscanf(file, "%63[0-9A-Za-z._+:~-]", text) == 1) {
-		print_key(style, "module_version");
-		printf("%s%s%s%s", quote, text, quote, style->json ? "" : "\n");
-	}
+		return false;
+	found = fscanf(file, "%63[0-9A-Za-z._+:~-]", text) == 1;
 	fclose(file);
+	return found;
 }
 
 /* Without the module threads of the library do the work, and there is no version. */
 static bool is_device(const struct afsync_info *info)
 {
 	return info->version;
-}
-
-static void print_engine(struct style *style, const struct afsync_info *info)
-{
-	const char *quote = style->json ? "\"" : "";
-
-	print_key(style, "engine");
-	printf("%s%s%s%s", quote, is_device(info) ? "device" : "threads", quote,
-	       style->json ? "" : "\n");
 }
 
 /* The device does not tell its flags of AFSYNC_IOC_SETUP, but its version does. */
@@ -163,17 +161,23 @@ int read_counter(const char *name, uint64_t *value)
 
 static int print_info(struct style *style, const struct afsync_info *info)
 {
+	const char *advice = NULL;
+	char module[VERSION_MAX];
 	int status = STATUS_OK;
 	uint64_t value;
 	size_t i;
 
 	if (style->json)
 		style->separator = "{\n";
-	print_engine(style, info);
+	print_text(style, "engine", is_device(info) ? "device" : "threads");
 	if (is_device(info)) {
 		print_number(style, "version", info->version);
-		print_module_version(style);
+		if (read_module_version(module)) {
+			print_text(style, "module_version", module);
+			advice = versions_advice(module, afsync_version());
+		}
 	}
+	print_text(style, "library_version", afsync_version());
 	print_bits(style, "operations", info->ops, ops);
 	print_bits(style, "setup_flags", setup_flags_of(info), setup_flags);
 	print_bits(style, "request_flags", info->sqe_flags, sqe_flags);
@@ -191,13 +195,19 @@ static int print_info(struct style *style, const struct afsync_info *info)
 	}
 	if (style->json)
 		puts("\n}");
+	if (advice) {
+		fflush(stdout);
+		complain("warning: the module is of version %s, the library of %s", module,
+			 afsync_version());
+		complain("%s", advice);
+	}
 	return status;
 }
 
 static const char help[] =
 "Usage: afsync info [--json]\n"
-"Print who syncs, the module or threads of the library, its features and limits, and\n"
-"the version and the counters of the module.\n"
+"Print who syncs, the module or threads of the library, its features and limits, the\n"
+"versions of both, with a warning if they differ, and the counters of the module.\n"
 "\n"
 "      --json             print them as one JSON object\n"
 "      --help             print this and exit\n"
@@ -222,7 +232,8 @@ static const char *advice(int error)
 			return "the module is loaded, but " DEVICE " is missing: see what makes\n"
 			       "  the files in /dev (devtmpfs, udev)";
 		return "load the module, as root: 'modprobe afsync'; if it is not found,\n"
-		       "  install it for the running kernel: 'make install' in its source";
+		       "  install it for the running kernel: the package afsync-dkms, or\n"
+		       "  'make install' in its source";
 	case EACCES:
 	case EPERM:
 		return "'ls -l " DEVICE "' shows who may open it; the udev rule sets\n"

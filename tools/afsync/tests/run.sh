@@ -16,7 +16,7 @@ failed=0
 
 echo "TAP version 13"
 for test in "$build"/tests/stats_test "$build"/tests/progress_test \
-	"$build"/tests/elf_test "$build"/tests/top_test \
+	"$build"/tests/elf_test "$build"/tests/top_test "$build"/tests/versions_test \
 	"$here/command_line_test.sh" "$here/exec_test.sh" "$here/completion_test.sh"; do
 	echo "# $(basename "$test")"
 	status=0
