@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Build the Debian packages, in build/deb, as an ordinary user can. They are built from the
+# Build the Debian packages, in build/deb (those with debug symbols in debug there), as an ordinary user can. They are built from the
 # release tarball, unpacked, so that nothing but what is in it goes into them.
 #
 #	scripts/deb.sh [ARG...]		ARG goes to dpkg-buildpackage, as -j1
@@ -23,6 +23,8 @@ say "building the packages of $name in $out (a minute or two; log: $log)"
 # What make passes on to its children is about the build of the tree, not of the packages.
 (cd "$out/source/$name" && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b "-j$(nproc)" "$@") \
 	>"$log" 2>&1 || { tail -n 30 "$log" >&2; die "the build failed: see above, and $log"; }
+mkdir "$out/debug"
+mv "$out/source"/*-dbgsym_*.deb "$out/debug"
 mv "$out/source"/*.deb "$out"
 rm -rf "$out/source"
 ls "$out"/*.deb
