@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Build the Debian packages, in build/deb (those with debug symbols in debug there), as an ordinary user can. They are built from the
-# release tarball, unpacked, so that nothing but what is in it goes into them.
+# Build the Debian packages, in build/deb (those with debug symbols in build/deb/debug), as
+# an ordinary user can. They are built from the release tarball, unpacked, so that nothing
+# but what is in it goes into them.
 #
 #	scripts/deb.sh [ARG...]		ARG goes to dpkg-buildpackage, as -j1
 #
