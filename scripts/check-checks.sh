@@ -46,6 +46,7 @@ break_modules_clang() { sed -i 's/^static int __init afsync_init(void)$/&;\nstat
 break_user_warnings() { sed -i '0,/^{/s//{\n\tint unused_variable;/' tools/afsync/main.c; }
 break_lib_symbols() { echo 'int stray_symbol;' >>tools/lib/afsync/setup.c; }
 break_build_clean() { sed -i 's|^/build/$||' .gitignore; }
+break_deb_symbols() { sed -i '/afsync_start@/d' debian/libafsync1.symbols; }
 break_version() { sed -i 's/^MODULE_VERSION.*/MODULE_VERSION("0.9.0");/' drivers/afsync/main.c; }
 break_install_uninstall() { sed -i 's/^\(un\)\{0,1\}install:.*/&\n\t@:/; s/rm -f/: rm -f/' Makefile tools/lib/*/Makefile tools/lib/*/*.mk tools/afsync/Makefile; }
 

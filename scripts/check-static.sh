@@ -33,7 +33,7 @@ CHECKS=(
 	modules-6.1 modules-6.12 modules-clang user-warnings lib-symbols
 	build-clean install-uninstall install-user odd-folder
 	# check-version.sh
-	version
+	version deb-symbols
 )
 
 # run_check NUMBER NAME. Never part of a condition: that would switch off errexit

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Static check of the version. Sourced by check-static.sh.
+# Static checks of the version and of the packages. Sourced by check-static.sh.
 
 # All places have the version that the file VERSION has.
 check_version() {
@@ -10,4 +10,13 @@ check_version() {
 	scripts/version.sh >"$SCRATCH/places"
 	awk -F '\t' -v want="$want" '$2 != want { print $1 ": " ($2 == "" ? "none" : $2) }' "$SCRATCH/places" |
 		none "not $want ('scripts/version.sh $want' writes it)"
+}
+
+# The symbols file of the package lists what the library exports, each since its version.
+check_deb_symbols() {
+	awk '/^LIBAFSYNC_/ { node = $1; version = substr(node, 11); print " " node "@" node, version }
+		/^\t\tafsync_/ { sub(/;/, "", $1); print " " $1 "@" node, version }' tools/lib/afsync/libafsync.map |
+		LC_ALL=C sort >"$SCRATCH/want"
+	grep '^ ' debian/libafsync1.symbols | LC_ALL=C sort | diff "$SCRATCH/want" - ||
+		{ echo "debian/libafsync1.symbols (right) is not what libafsync.map says"; return 1; }
 }
