@@ -13,7 +13,8 @@
 # For setup:	SETS, see scripts/setup.sh --help
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
 #		for check-kernels: KERNELS, TESTS;
-#		for bench: QUICK, BOOTS; for integrations: CUTS, SEED.
+#		for bench: QUICK, BOOTS; for integrations: CUTS, SEED;
+#		for packages-check: QUICK, SUITES.
 
 ifneq ($(words $(subst :, ,$(CURDIR))),1)
 $(error The kernel's build takes no space and no colon in a path: move this folder, $(CURDIR))
@@ -105,6 +106,10 @@ check-static: setup-test ## only the static checks
 check-unit: setup-test ## only the tests that need no device
 	$(Q)scripts/check.sh unit
 
+packages-check: ## the Debian packages in bare roots: install, boot, upgrade, remove (SUITES=, QUICK=1)
+	$(Q)scripts/setup.sh --packages-check
+	$(Q)scripts/packages-check.sh $(if $(filter-out 0,$(QUICK)),--quick) $(SUITES)
+
 selftests: setup-test ## only the selftests, on Debian's kernel (TESTS="order_test merge_test" KERNEL=)
 	$(Q)scripts/check.sh selftests
 
@@ -181,6 +186,6 @@ help: ## list the targets
 
 .PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs \
 	integrations check check-kernels check-static check-unit selftests selftests-debug vm \
-	install install-user install-module uninstall dist deb clean help \
+	install install-user install-module uninstall dist deb packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

@@ -6,7 +6,8 @@
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
 #						programs programs-debug harness bench,
-#						and static-can-fail, which is not in the default
+#						and static-can-fail and packages, which are not in
+#						the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh selftests-debug	those too that say the same on Debian's kernel
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
@@ -22,8 +23,9 @@
 . "$(dirname "$0")/lib.sh"
 
 STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench)
-# Only on demand: breaks a copy of the tree to see each static check fail.
-MORE_STAGES=(static-can-fail)
+# Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
+# packages needs the network, and makes a bare bookworm first.
+MORE_STAGES=(static-can-fail packages)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, on the terminal only what a person wants to read.
@@ -124,6 +126,12 @@ stage_programs() { vm_tests "${KERNEL:-debian}" programs programs; }
 stage_programs_debug() { vm_tests debug programs-debug programs; }
 stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
 stage_harness() { "$TOP/scripts/check-harness.sh"; }
+
+# The packages in a bare bookworm with the small kernel; 'make packages-check' is all of it.
+stage_packages() {
+	"$TOP/scripts/setup.sh" --packages-check >&2
+	"$TOP/scripts/packages-check.sh" --quick bookworm
+}
 
 # The benchmark works; how fast anything is does not matter here.
 stage_bench() {

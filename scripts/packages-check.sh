@@ -1,0 +1,263 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Install the Debian packages as a user does, in bare roots of Debian's suites, and see
+# them work there, with the suite's own kernel in QEMU.
+#
+#	scripts/packages-check.sh [OPTION]... [SUITE]...	bookworm and trixie
+#
+#	--quick		Debian's small kernel for VMs (linux-image-cloud-amd64) and no
+#			recommended packages; without the Python module and debug symbols; the
+#			upgrade of a module that is loaded is left out, in which the VM would
+#			have to compile
+#	--debs DIR	packages that are there already, and below DIR/next some of a higher
+#			version; else both are built
+#
+# In each root: apt-get installs the packages from their files; DKMS builds the module for
+# the root's kernel, not for this machine's; a program is compiled with pkg-config; the root
+# boots in QEMU, where the device, the command and the program are tried; the packages are
+# upgraded; and all is purged, after which nothing may be left.
+# The roots need debootstrap and root; no container engine, no loop device. Bare roots and
+# what apt-get fetches are kept in the cache (packages/). Logs: build/packages.
+#
+# The output is TAP, one line for each thing seen, then a table as a comment.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/packages-root.sh"
+. "$TOP/scripts/packages-vm.sh"
+
+COLUMNS_SHOWN=(kernel install DKMS boots device command program upgrade removal seconds)
+quick=0 debs='' args=("$@")
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) quick=1 ;;
+	--debs) debs=$(realpath "$2"); shift ;;
+	--help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;
+	-*) die "unknown option $1 (--help lists them)" ;;
+	*) break ;;
+	esac
+	shift
+done
+[ $# -gt 0 ] || set -- bookworm trixie
+PATH=$PATH:/usr/sbin:/sbin
+for tool in debootstrap qemu-system-x86_64 mke2fs unshare setpriv; do
+	have "$tool" || die "$tool is missing: run 'scripts/setup.sh --packages-check'"
+done
+logs=$BUILD/packages
+mkdir -p "$logs"
+
+# next_debs DIR: from the same files, with the last number of the version one higher.
+next_debs() {
+	local tarball new=$logs/next-source version
+	tarball=$("$TOP/scripts/dist.sh")
+	rm -rf "$new"
+	mkdir "$new"
+	tar -C "$new" --strip-components=1 -xf "$tarball"
+	version=$(cat "$new/VERSION")
+	"$new/scripts/version.sh" "${version%.*}.$((${version##*.} + 1))"
+	DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-} nocheck" "$new/scripts/deb.sh" >&2
+	rm -rf "$1"
+	mkdir "$1"
+	cp "$new"/build/deb/*.deb "$1"
+	rm -rf "$new"
+}
+
+# As whoever has begun this: only the roots are made as root.
+if [ -z "$debs" ]; then
+	with_lock build make -s -C "$TOP" deb >&2
+	debs=$BUILD/deb
+	next_debs "$debs/next"
+	args=(--debs "$debs" "${args[@]}")
+fi
+[ "$(id -u)" = 0 ] || { as_root env AFSYNC_CACHE="$CACHE" "$0" "${args[@]}"; exit; }
+
+work=$(mktemp -d "$logs/work.XXXXXX")
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	local left
+	# A process of ours can be in them still, by a signal; with it go its mounts.
+	left=$(jobs -p)
+	# shellcheck disable=SC2086 # a list
+	[ -z "$left" ] || kill $left 2>/dev/null || true
+	rm -rf --one-file-system "$work"
+	chown -R --reference="$TOP" "$logs" "$CACHE/packages" 2>/dev/null || true
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+number=0 failures=0
+declare -A cell
+# result ok|"not ok" COLUMN TEXT
+result() {
+	local was=${cell[$suite,$2]:-}
+	number=$((number + 1))
+	echo "$1 $number - packages, $suite: $3"
+	if [ "$1" = ok ]; then
+		[ "$was" = FAILED ] || cell[$suite,$2]=ok
+	else
+		failures=$((failures + 1))
+		cell[$suite,$2]=FAILED
+	fi
+}
+
+# check COLUMN TEXT CMD...: CMD in a shell of its own, with a log of its own. False if CMD is.
+check() {
+	local column=$1 text=$2 rc=0 log=$logs/$suite-$((number + 1)).log
+	shift 2
+	("$@") >"$log" 2>&1 || rc=$?
+	if [ $rc = 0 ]; then
+		result ok "$column" "$text"
+	else
+		tail -n 15 "$log" | sed 's/^/# /'
+		result "not ok" "$column" "$text (log: $log)"
+	fi
+	return $rc
+}
+
+# files DIR: the packages there that are installed.
+files() {
+	if [ $quick = 1 ]; then
+		ls "$1"/*.deb | grep -vE '/(python3-|[^/]*-dbgsym_)'
+	else
+		ls "$1"/*.deb
+	fi
+}
+
+ours() { local deb; for deb in $(files "$debs"); do dpkg-deb -f "$deb" Package; done; }
+
+install_debs() {
+	mkdir "$root/debs"
+	# shellcheck disable=SC2046 # a list
+	cp $(files "$1") "$root/debs"
+	# By a shell in that folder, as in the documentation.
+	in_root "$root" sh -c 'cd /debs && exec apt-get "$@" ./*.deb' - "${APT[@]}" "${QUICK[@]}" -q -y \
+		"${RECOMMENDS[@]}" install "${@:2}" || return
+	rm -r "$root/debs"
+}
+
+# dkms_built DEBS: one module, of that version, for the root's kernel.
+dkms_built() {
+	local version status
+	version=$(dpkg-deb -f "$1"/afsync-dkms_*.deb Version)
+	version=${version%%-*}
+	status=$(in_root "$root" dkms status | tee /dev/stderr)
+	[ "$status" = "afsync/$version, $release, x86_64: installed" ] || return
+	[ "$(modinfo -F version "$root/lib/modules/$release/updates/dkms"/afsync.ko*)" = "$version" ] || return
+	[[ $(modinfo -F vermagic "$root/lib/modules/$release/updates/dkms"/afsync.ko*) = "$release "* ]]
+}
+
+# An example of libafsync-dev, as its reader would.
+compile() {
+	# shellcheck disable=SC2016 # for that shell
+	in_root "$root" sh -c 'gcc -Wall -Werror -o /tmp/program /usr/share/doc/libafsync-dev/examples/one_fsync.c \
+		$(pkg-config --cflags --libs libafsync)' || return
+	mv "$root/tmp/program" "$work/program"
+}
+
+vm() {
+	local next='' line image=$work/root.img verdict
+	[ $quick = 1 ] || next=$debs/next
+	make_image "$root" "$image" "$next"
+	trouble=''
+	boot_image "$root" "$image" "$logs/$suite-console.log" "$logs/$suite-guest.log" || true
+	rm -f "$image"
+	while read -r line; do
+		case $line in
+		"ok "*) verdict=ok ;;
+		"not ok "*) verdict="not ok" ;;
+		"#"*) echo "$line"; continue ;;
+		*) continue ;;
+		esac
+		line=${line#"$verdict "}
+		result "$verdict" "${line%% *}" "${line#* }"
+	done < <(tr -d '\r' <"$logs/$suite-guest.log")
+	if [ -z "$trouble" ]; then
+		result ok boots "$release boots, ends, and complains of nothing"
+	else
+		result "not ok" boots "$release: $trouble (log: $logs/$suite-console.log)"
+	fi
+}
+
+purge_ours() {
+	local left
+	# shellcheck disable=SC2046 # a list
+	apt_in "$root" purge $(ours) || return
+	! names_in "$root" | grep -xF -f <(ours | sed 's/$/ config-files/') || return
+	# With their dependencies still there. dpkg and apt keep a diary.
+	left=$(cd "$root" && find . -xdev \( -path ./var/log -o -path ./proc \) -prune -o -name '*afsync*' -print)
+	[ -z "$left" ] || { echo "left: $left"; return 1; }
+	left=$(in_root "$root" dkms status) || return
+	[ -z "$left" ] || { echo "dkms status: $left"; return 1; }
+}
+
+# The packages that came with ours, too: then the root must be what it was.
+purge_all() {
+	local names left
+	names=$(comm -13 <(sort "$work/names") <(names_in "$root" | sort) | cut -d ' ' -f 1)
+	# shellcheck disable=SC2086 # a list
+	apt_in "$root" purge $names || return
+	snapshot "$root" | sort >"$work/after"
+	# The group stays, as Debian has it: a file may still belong to it.
+	left=$(diff "$work/before" "$work/after" | grep '^[<>]' |
+		grep -vE '^> etc/g(roup|shadow):afsync:') || true
+	[ -z "$left" ] || { echo "$left"; return 1; }
+}
+
+# check_suite: until something fails without which the rest means nothing.
+check_suite() {
+	local begun=$SECONDS kernel=linux-image-amd64 tar headers=() RECOMMENDS=()
+	if [ $quick = 1 ]; then
+		kernel=linux-image-cloud-amd64
+		headers=(linux-headers-cloud-amd64)
+		RECOMMENDS=(--no-install-recommends)
+	fi
+	# shellcheck disable=SC2034 # packages-root.sh reads it
+	debs_cache=$CACHE/packages/debs-$suite
+	tar=$CACHE/packages/$suite-$(sha256sum <<<"$kernel ${BASE[*]} $MIRROR" | cut -c 1-12).tar
+	if ! with_lock "packages-$suite" new_root "$suite" "$kernel" "$tar"; then
+		tail -n 20 "$logs/$suite-root.log" | sed 's/^/# /'
+		result "not ok" install "a bare root can be made"
+		return 0
+	fi
+	root=$work/$suite
+	root_from "$tar" "$root"
+	release=$(basename "$root"/lib/modules/*)
+	cell[$suite,kernel]=$release
+	snapshot "$root" | sort >"$work/before"
+	names_in "$root" >"$work/names"
+
+	check install "apt-get install ${headers[*]} ./*.deb" install_debs "$debs" "${headers[@]}" || return 0
+	check DKMS "DKMS has built the module for $release" dkms_built "$debs" || return 0
+	check install "apt-get install gcc libc6-dev pkg-config" \
+		apt_in "$root" install gcc libc6-dev pkg-config || return 0
+	check program "a program compiles with pkg-config" compile || return 0
+	vm
+	check upgrade "apt-get installs a higher version" install_debs "$debs/next" || return 0
+	check upgrade "DKMS has built the module again, and only that is left" dkms_built "$debs/next" || true
+	check removal "after a purge no file of ours is left, and no module" purge_ours || true
+	check removal "after a purge of what came with them the root is what it was" purge_all || true
+	cell[$suite,seconds]=$((SECONDS - begun))
+	rm -rf --one-file-system "$root"
+}
+
+table() {
+	local column
+	printf '# %-10s' ''
+	printf '%-22s' "${COLUMNS_SHOWN[0]}"
+	printf '%-9s' "${COLUMNS_SHOWN[@]:1}"
+	echo
+	for suite; do
+		printf '# %-10s%-22s' "$suite" "${cell[$suite,kernel]:--}"
+		for column in "${COLUMNS_SHOWN[@]:1}"; do printf '%-9s' "${cell[$suite,$column]:--}"; done
+		echo
+	done
+}
+
+for suite; do
+	check_suite
+	[ -n "${cell[$suite,seconds]:-}" ] || result "not ok" removal "the rest did not run"
+done
+table "$@"
+say "$number results, $failures failed (logs: $logs)"
+[ $failures = 0 ] && [ $number -gt 0 ]

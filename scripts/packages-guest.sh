@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What packages-check.sh runs in the VM after the boot. /afsync-check has this file, the
+# program that was compiled, and in next/ the packages of a higher version, if there are
+# any. The results go to the second serial port: "ok COLUMN TEXT" or "not ok COLUMN TEXT",
+# and after the last one "end".
+
+cd /afsync-check || exit
+COUNTERS=/sys/class/misc/afsync/stats
+export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive HOME=/root
+exec >/dev/ttyS1 2>&1
+echo begin
+
+# check COLUMN TEXT CMD...: what CMD says is shown if it fails.
+check() {
+	local column=$1 text=$2 said
+	shift 2
+	if said=$("$@" 2>&1); then
+		echo "ok $column $text"
+	else
+		printf '%s\n' "$said" | sed 's/^/# /'
+		echo "not ok $column $text"
+	fi
+}
+
+# Any user: in no group of the device, and with no capability.
+as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+
+device() {
+	[ -c /dev/afsync ] || { ls -l /dev/afsync; lsmod; systemctl status systemd-modules-load; return 1; }
+	# What the udev rule of the package says.
+	[ "$(stat -c '%A %U:%G' /dev/afsync)" = "crw-rw-rw- root:afsync" ] ||
+		{ ls -l /dev/afsync; return 1; }
+}
+
+# The module that DKMS has built, of the version of its package.
+loaded() {
+	local package loaded
+	package=$(dpkg-query -W -f '${Version}' afsync-dkms)
+	loaded=$(cat /sys/module/afsync/version)
+	[[ $(modinfo -n afsync) = */updates/dkms/afsync.ko* ]] || { modinfo afsync; return 1; }
+	[ "${package%%-*}" = "$loaded" ] ||
+		{ echo "version $loaded is loaded, the package has $package"; return 1; }
+}
+
+tree() {
+	local before after
+	mkdir tree tree/below
+	chmod 777 tree/below
+	echo text | tee tree/a tree/b tree/below/c
+	before=$(cat $COUNTERS/completed)
+	as_user afsync -r tree || return
+	after=$(cat $COUNTERS/completed)
+	[ "$after" -ge $((before + 5)) ] ||
+		{ echo "two folders and three files, but $((after - before)) requests of the device"; return 1; }
+}
+
+info() {
+	as_user afsync info | tee info
+	grep -q '^engine *device$' info && grep -q "^module_version *$(cat /sys/module/afsync/version)\$" info
+}
+
+program() {
+	local before after
+	before=$(cat $COUNTERS/completed)
+	as_user ./program tree/below/new || return
+	after=$(cat $COUNTERS/completed)
+	[ "$after" -gt "$before" ] || { echo "no request of the device was made"; return 1; }
+}
+
+# Programs go on with the module that is loaded; the package says how to change it.
+upgrade() {
+	if ! apt-get install -q -y --no-install-recommends --no-download ./next/*.deb >upgrade.log 2>&1 ||
+		[ "$(cat /sys/module/afsync/version)" != "$1" ]; then
+		tail -n 30 upgrade.log
+		return 1
+	fi
+}
+message() {
+	grep -q 'modprobe -r afsync && modprobe afsync' upgrade.log || { tail -n 30 upgrade.log; return 1; }
+}
+follow_message() { modprobe -r afsync && modprobe afsync && udevadm settle && loaded && device; }
+
+remove() { apt-get purge -q -y afsync-dkms && [ ! -e /etc/udev/rules.d/60-afsync.rules ]; }
+
+booted() {
+	local failed
+	failed=$(systemctl list-units --failed --plain --no-legend)
+	[ -z "$failed" ] || { echo "$failed"; return 1; }
+}
+
+check boots "every unit of systemd has started" booted
+check device "/dev/afsync is there after boot, crw-rw-rw- root:afsync" device
+check device "the module is the one that DKMS built, of the package's version" loaded
+check command "afsync -r syncs through the device, for any user" tree
+check command "afsync info tells the device and the version" info
+check program "a program compiled with pkg-config syncs through the device" program
+if [ -d next ]; then
+	old=$(cat /sys/module/afsync/version)
+	check upgrade "the upgrade leaves the module that is loaded alone" upgrade "$old"
+	check upgrade "the upgrade tells how to load the new module" message
+	check upgrade "what it tells loads the new module" follow_message
+	check removal "the package of a loaded module can be purged" remove
+fi
+echo end
+systemctl poweroff

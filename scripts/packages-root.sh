@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Roots of Debian's suites, for packages-check.sh, which sources this. As root.
+#
+# A root is a plain folder. What is mounted in it is mounted for one command, in a mount
+# namespace of that command, and its processes end with it: nothing can be left over.
+
+# Set there.
+: "${work=}" "${logs=}" "${debs_cache=}"
+MIRROR=${AFSYNC_MIRROR:-http://deb.debian.org/debian}
+SECURITY=${AFSYNC_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+# What a machine has besides the essential packages, before afsync comes to it.
+BASE=(systemd-sysv udev kmod initramfs-tools zstd)
+# After so many days a root of the cache is made anew: Debian's archive has moved on.
+DAYS=14
+# Their packages are not needed a second time, nor is what they hold worth a sync.
+QUICK=(-o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0)
+
+# in_root ROOT CMD...: run CMD in it, with no environment of ours.
+in_root() {
+	local root=$1
+	shift
+	mkdir -p "$debs_cache"
+	# shellcheck disable=SC2016 # for that shell
+	unshare --mount --propagation private --pid --fork --kill-child bash -c '
+		mount -t proc proc "$1/proc" &&
+		mount --bind "$2" "$1/var/cache/apt/archives" &&
+		shift 2 && exec chroot "$@"' - "$root" "$debs_cache" "$root" \
+		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root TERM=dumb \
+		DEBIAN_FRONTEND=noninteractive "$@" </dev/null
+}
+
+# apt_in ROOT ARG...
+apt_in() {
+	local root=$1
+	shift
+	in_root "$root" apt-get "${APT[@]}" "${QUICK[@]}" -q -y "$@"
+}
+
+# new_root SUITE KERNEL TAR: a bare Debian that can boot, as a tar file.
+new_root() {
+	local suite=$1 kernel=$2 tar=$3 new=$work/new-root
+	[ -z "$(find "$tar" -mtime "-$DAYS" 2>/dev/null)" ] || return 0
+	say "making a bare $suite with $kernel (a few minutes, once in $DAYS days; log: $logs/$suite-root.log)"
+	rm -rf "$new"
+	{
+		debootstrap --variant=minbase --include="$(IFS=,; echo "${BASE[*]}")" \
+			"$suite" "$new" "$MIRROR" || return
+		cat >"$new/etc/apt/sources.list" <<-END
+			deb $MIRROR $suite main
+			deb $MIRROR $suite-updates main
+			deb $SECURITY $suite-security main
+		END
+		cp /etc/resolv.conf "$new/etc/resolv.conf" || return
+		# No service starts in a root that is not booted.
+		printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d"
+		chmod 755 "$new/usr/sbin/policy-rc.d"
+		# What debootstrap has fetched would hide below the folder that is mounted there.
+		mkdir -p "$debs_cache"
+		mv -n "$new"/var/cache/apt/archives/*.deb "$debs_cache" || return
+		rm -f "$new"/var/cache/apt/archives/*.deb
+		apt_in "$new" update || return
+		apt_in "$new" install --no-install-recommends "$kernel" || return
+		mkdir -p "${tar%/*}"
+		tar -C "$new" --numeric-owner --one-file-system -cf "$tar.new" . || return
+		mv "$tar.new" "$tar"
+		rm -rf "$new"
+	} >"$logs/$suite-root.log" 2>&1
+}
+
+# root_from TAR ROOT
+root_from() {
+	mkdir "$2"
+	tar -C "$2" --numeric-owner -xf "$1"
+}
+
+# snapshot ROOT: a line for each file, with what can be seen of it; of those that programs
+# read as lists the lines; of other small ones in which packages leave words a checksum.
+# Without logs, the state of dpkg and apt, and backups and caches that any package changes.
+snapshot() (
+	cd "$1" || exit
+	find . -xdev \( -path ./var/log -o -path ./var/cache -o -path ./var/lib/apt -o -path ./var/lib/dpkg \
+		-o -path ./tmp -o -path ./run -o -path ./proc -o -path ./sys -o -path './etc/*-' \) -prune \
+		-o -printf '%P %M %u:%g %l\n'
+	grep -H '' etc/passwd etc/group etc/shadow etc/gshadow etc/subuid etc/subgid
+	# modules.dep and the others: that of a removed module must not be in them.
+	find etc lib/modules/*/modules.* -type f ! -name ld.so.cache ! -name '*-' \
+		! -path etc/passwd ! -path etc/group ! -path etc/shadow ! -path etc/gshadow -exec sha256sum {} +
+)
+
+# names_in ROOT: all packages of which dpkg knows anything, also those that left a
+# configuration file.
+names_in() {
+	# shellcheck disable=SC2016 # for dpkg-query
+	in_root "$1" dpkg-query -W -f '${Package} ${db:Status-Status}\n' | grep -v ' not-installed$'
+}

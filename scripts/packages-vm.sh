@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Boot a root of packages-root.sh in QEMU. Sourced by packages-check.sh.
+
+: "${work=}"
+# Seconds for a boot and for all that the guest does. A loaded machine without KVM is slow;
+# these only end what hangs.
+BOOT_SECONDS=${AFSYNC_BOOT_SECONDS:-900}
+GUEST_SECONDS=${AFSYNC_GUEST_SECONDS:-3600}
+
+# make_image ROOT IMAGE NEXT: the root with the guest's part in it, as a disk.
+make_image() {
+	local root=$1 image=$2 next=$3 dir=$1/afsync-check
+	local units=$1/etc/systemd/system
+	mkdir -p "$dir" "$units/multi-user.target.wants" "$root/etc/systemd/system.conf.d"
+	install -m 755 "$TOP/scripts/packages-guest.sh" "$dir/guest"
+	install -m 755 "$work/program" "$dir/program"
+	[ -z "$next" ] || cp -r "$next" "$dir/next"
+	# Emulated and loaded, a machine is not late after 90 s.
+	printf '[Manager]\nDefaultTimeoutStartSec=%s\n' "$BOOT_SECONDS" >"$root/etc/systemd/system.conf.d/check.conf"
+	cat >"$units/afsync-check.service" <<-END
+		[Unit]
+		After=multi-user.target
+		[Service]
+		Type=oneshot
+		ExecStart=/afsync-check/guest
+		TimeoutStartSec=infinity
+	END
+	ln -s ../afsync-check.service "$units/multi-user.target.wants/"
+	# Room for an upgrade.
+	mke2fs -q -t ext4 -d "$root" "$image" "$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 300))M"
+	rm -rf "$dir" "$units/afsync-check.service" "$units/multi-user.target.wants/afsync-check.service" \
+		"$root/etc/systemd/system.conf.d"
+}
+
+# boot_image ROOT IMAGE CONSOLE RESULT: false, with the reason in $trouble, unless the
+# guest came to its end and the kernel had nothing to complain of.
+boot_image() {
+	local root=$1 image=$2 console=$3 result=$4 qemu accel=tcg cpu=max,la57=off slept=0 alive=1 last
+	local limit=$BOOT_SECONDS what="the end of the boot"
+	[ ! -w /dev/kvm ] || [ "${AFSYNC_ACCEL:-}" = tcg ] || { accel=kvm; cpu=host; }
+	: >"$result"
+	# What watches for stalls of the guest must not see one of a loaded host.
+	setpriv --pdeathsig KILL qemu-system-x86_64 -machine pc -accel $accel -cpu $cpu -smp 2 -m 1024 \
+		-nodefaults -no-user-config -display none -nic none -no-reboot \
+		-kernel "$root"/boot/vmlinuz-* -initrd "$root"/boot/initrd.img-* \
+		-serial "file:$console" -serial "file:$result" -device virtio-rng-pci \
+		-drive "if=none,id=root,file=$image,format=raw,cache=unsafe" -device virtio-blk-pci,drive=root \
+		-append "root=/dev/vda rw console=ttyS0 panic=-1 oops=panic mitigations=off no_timer_check \
+watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=120" \
+		</dev/null >"$console.qemu" 2>&1 &
+	qemu=$!
+	while [ $alive = 1 ] && [ $slept -lt "$limit" ]; do
+		kill -0 $qemu 2>/dev/null || alive=0
+		! grep -qs ^begin "$result" || { limit=$GUEST_SECONDS what="the end of the checks"; }
+		! grep -qs ^end "$result" || what="the machine to power off"
+		sleep 1
+		slept=$((slept + 1))
+	done
+	[ $alive = 0 ] || kill -KILL $qemu
+	wait $qemu 2>/dev/null || true
+	cat "$console.qemu" >&2
+	last=$(tr -d '\r' <"$console" | grep -v '^$' | tail -n 1)
+	trouble=$(grep -aE -m 1 'BUG:|WARNING:|Oops|INFO: task|Kernel panic' "$console" | tr -d '\r') || true
+	if [ -n "$trouble" ]; then
+		trouble="the kernel complained: $trouble"
+	elif [ $alive = 1 ]; then
+		trouble="waited $limit s for $what; the last line of the console: $last"
+	elif ! grep -qs ^end "$result"; then
+		trouble="the machine ended before $what; the last line of the console: $last"
+	fi
+	[ -z "$trouble" ]
+}
