@@ -5,7 +5,7 @@
 : "${work=}"
 # Seconds for a boot and for all that the guest does. A loaded machine without KVM is slow;
 # these only end what hangs.
-BOOT_SECONDS=${AFSYNC_BOOT_SECONDS:-900}
+BOOT_SECONDS=${AFSYNC_BOOT_SECONDS:-1200}
 GUEST_SECONDS=${AFSYNC_GUEST_SECONDS:-3600}
 
 # make_image ROOT IMAGE NEXT: the root with the guest's part in it, as a disk.
@@ -28,7 +28,8 @@ make_image() {
 	END
 	ln -s ../afsync-check.service "$units/multi-user.target.wants/"
 	# Room for an upgrade.
-	mke2fs -q -t ext4 -d "$root" "$image" "$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 300))M"
+	truncate -s "$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 300))M" "$image"
+	mke2fs -q -t ext4 -d "$root" "$image"
 	rm -rf "$dir" "$units/afsync-check.service" "$units/multi-user.target.wants/afsync-check.service" \
 		"$root/etc/systemd/system.conf.d"
 }
@@ -46,7 +47,7 @@ boot_image() {
 		-kernel "$root"/boot/vmlinuz-* -initrd "$root"/boot/initrd.img-* \
 		-serial "file:$console" -serial "file:$result" -device virtio-rng-pci \
 		-drive "if=none,id=root,file=$image,format=raw,cache=unsafe" -device virtio-blk-pci,drive=root \
-		-append "root=/dev/vda rw console=ttyS0 panic=-1 oops=panic mitigations=off no_timer_check \
+		-append "root=/dev/vda rw console=ttyS0 TERM=dumb panic=-1 oops=panic mitigations=off no_timer_check \
 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=120" \
 		</dev/null >"$console.qemu" 2>&1 &
 	qemu=$!
@@ -60,7 +61,7 @@ watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=
 	[ $alive = 0 ] || kill -KILL $qemu
 	wait $qemu 2>/dev/null || true
 	cat "$console.qemu" >&2
-	last=$(tr -d '\r' <"$console" | grep -v '^$' | tail -n 1)
+	last=$(tr '\r' '\n' <"$console" | sed 's/\x1b[^A-Za-z]*[A-Za-z]//g' | grep -av '^ *$' | tail -n 1) || true
 	trouble=$(grep -aE -m 1 'BUG:|WARNING:|Oops|INFO: task|Kernel panic' "$console" | tr -d '\r') || true
 	if [ -n "$trouble" ]; then
 		trouble="the kernel complained: $trouble"
