@@ -118,9 +118,9 @@ check() {
 # files DIR: the packages there that are installed.
 files() {
 	if [ $quick = 1 ]; then
-		ls "$1"/*.deb | grep -vE '/(python3-|[^/]*-dbgsym_)'
+		printf '%s\n' "$1"/*.deb | grep -vE '/(python3-|[^/]*-dbgsym_)'
 	else
-		ls "$1"/*.deb
+		printf '%s\n' "$1"/*.deb
 	fi
 }
 
