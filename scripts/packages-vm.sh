@@ -67,7 +67,7 @@ watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=
 		trouble="the kernel complained: $trouble"
 	elif [ $alive = 1 ]; then
 		trouble="waited $limit s for $what; the last line of the console: $last"
-	elif ! grep -qs ^end "$result"; then
+	elif ! grep -qs ^end "$result" || ! grep -qa 'reboot: Power down' "$console"; then
 		trouble="the machine ended before $what; the last line of the console: $last"
 	fi
 	[ -z "$trouble" ]
