@@ -173,7 +173,7 @@ vm() {
 		result "$verdict" "${line%% *}" "${line#* }"
 	done < <(tr -d '\r' <"$logs/$suite-guest.log")
 	if [ -z "$trouble" ]; then
-		result ok boots "$release boots, ends, and complains of nothing"
+		result ok boots "$release boots and powers off, with no complaint about the module"
 	else
 		result "not ok" boots "$release: $trouble (log: $logs/$suite-console.log)"
 	fi
