@@ -12,6 +12,7 @@
 #	--icount	one CPU whose clock counts its instructions, 2 ns each, and jumps over
 #			idle time: the same speed on every host. What waits for the host
 #			(virtio, 9p) must stay out of what is measured.
+#	--icount-fast	the same, 1 ns each
 #	--timeout S	end the VM after S seconds (1800; none for a shell)
 #	--name NAME	the log goes to build/vm/NAME.log (last)
 #	--env NAME=VAL	set a variable in the guest; can be repeated
@@ -60,7 +61,7 @@ show() {
 	done
 }
 
-kernel='' debug=0 mem='' cpus=2 icount=0 timeout='' name=last append='' sim=1 modules=1
+kernel='' debug=0 mem='' cpus=2 icount=0 shift_ns=1 timeout='' name=last append='' sim=1 modules=1
 env=() added=()
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -69,6 +70,7 @@ while [ $# -gt 0 ]; do
 	--mem) mem=$2; shift ;;
 	--cpus) cpus=$2; shift ;;
 	--icount) icount=1; cpus=1 ;;
+	--icount-fast) icount=1; cpus=1; shift_ns=0 ;;
 	--timeout) timeout=$2; shift ;;
 	--name) name=$2; shift ;;
 	--env) env+=("$2"); shift ;;
@@ -214,7 +216,7 @@ machine=()
 if [ $icount = 1 ]; then
 	accel=tcg
 	# shellcheck disable=SC2054 # the comma is QEMU's
-	machine=(-accel tcg,thread=single -icount "shift=1,sleep=off")
+	machine=(-accel tcg,thread=single -icount "shift=$shift_ns,sleep=off")
 else
 	accel=$(accel)
 	machine=(-accel "$accel")
