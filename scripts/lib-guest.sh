@@ -44,14 +44,17 @@ power_wires() {
 	[ -e "$NULL_BLK/${off_disk#/dev/}" ] || off_cache=
 }
 
+# flushes_off: from here on no flush reaches a null_blk.
+flushes_off() { [ -z "$off_cache" ] || echo "write through" >"$off_cache"; }
+
 # power_off MNT: from here on nothing gets onto the disk. Programs see errors.
 power_off() {
 	[ "${off_mnt:-}" = "$1" ] || power_wires "$1"
 	cd /
 	xfs_io -x -c shutdown "$1" || die "cannot shut the filesystem down"
-	# No flush reaches a null_blk any more, not those of the unmounting, either. Not before: the
-	# filesystem would go on without flushes, and what it writes in place is on the disk at once.
-	[ -z "$off_cache" ] || echo "write through" >"$off_cache"
+	# For the flushes of the unmounting. Not before: the filesystem would go on without flushes,
+	# and what it writes in place is on the disk at once.
+	flushes_off
 }
 
 # power_on MNT: with what is on the disk. A null_blk has lost what it had in its cache.

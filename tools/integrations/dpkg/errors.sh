@@ -26,6 +26,7 @@ fails_to_sync() {
 # database less often than that.
 errors() {
 	local fs=$1 way what
+	use_package cuts
 	add_program "$(command -v strace)"
 	save_disk "$fs"
 	for way in stock threads; do

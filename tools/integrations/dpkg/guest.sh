@@ -3,9 +3,9 @@
 #
 # The part of the integration of dpkg that runs in the VM, see test.sh.
 #
-#	guest.sh measure MS	time, syncs and flushes of installing and upgrading a package
-#	guest.sh cuts N SEED FS	the power is cut at N random points of an upgrade
-#	guest.sh errors FS	syncs fail
+#	guest.sh measure MS MIPS PACKAGE JOB...	time, syncs, flushes of installing and upgrading it
+#	guest.sh cuts N SEED FS			the power is cut at N random points of an upgrade
+#	guest.sh errors FS			syncs fail, and what dpkg syncs with
 #
 # Results are lines that begin with "result"; the others tell how far it is.
 
@@ -17,9 +17,6 @@
 . "$TOP/tools/integrations/dpkg/errors.sh"
 
 DPKG=$BUILD/integrations/dpkg
-PACKAGES=$DPKG/packages-cuts
-[ "$1" != measure ] || PACKAGES=$DPKG/packages-measure
-FILES=$(<"$PACKAGES/stamp")
 MNT=$ROOT/mnt
 TRACING=/sys/kernel/tracing
 TRACE=$TRACING/events/syscalls
@@ -27,12 +24,23 @@ ME=dpkg-guest
 PATH=$PATH:/usr/sbin:/sbin
 DISK=nullb0
 
+# use_package NAME: one of those that test.sh has made. Sets FILES, how many it has.
+use_package() {
+	package=$1
+	PACKAGES=$DPKG/packages/$package
+	read -r FILES _ <"$PACKAGES/stamp"
+}
+
 # new_disk FS: an empty filesystem on an empty disk, with the database of a dpkg that has
 # installed nothing.
 new_disk() {
 	make_disk $DISK "${NSEC:-1000000}" 320
 	make_fs "$1" /dev/$DISK
 	mount -t "$1" /dev/$DISK "$MNT"
+	new_database
+}
+
+new_database() {
 	mkdir -p "$MNT/root/var/lib/dpkg"/{info,updates,triggers,parts} "$MNT/root/tmp"
 	: >"$MNT/root/var/lib/dpkg/status"
 	: >"$MNT/root/var/lib/dpkg/available"
@@ -58,9 +66,10 @@ as_way() {
 	esac
 }
 
-# run VERSION: prints microseconds and flushes.
+# run VERSION: prints microseconds, idle ones, and flushes.
 run() {
-	chroot "$ROOT" /bin/run $DISK "${program[@]}" --root=/mnt/root --log=/tmp/actions.log --install "/packages/$1.deb"
+	chroot "$ROOT" /bin/run $DISK "${program[@]}" --root=/mnt/root --log=/tmp/actions.log \
+		--install "/packages/$package/$1.deb"
 }
 
 # Calls of fsync and its like, by any program.
@@ -84,11 +93,12 @@ check_files() {
 }
 
 measure_run() {
-	local us flushed
+	local us idle flushed
 	sync -f "$MNT"
 	count_from_here
-	read -r us flushed < <(run "$2") || true
-	echo "result $fs $1 $way $us $(($(calls) + $(counter syncs) - syncs_before)) $flushed $ms"
+	read -r us idle flushed < <(run "$2") || true
+	echo "result $fs $1 $way $us $idle $(($(calls) + $(counter syncs) - syncs_before)) $flushed" \
+		"$ms $mips $package"
 	grep -q "^Setting up many-files" "$ROOT/tmp/dpkg.log" ||
 		{ cat "$ROOT/tmp/dpkg.log" >&2; die "$way on $fs: dpkg failed"; }
 	[ "$way" != module ] || [ "$(counter submitted)" != "$submitted_before" ] ||
@@ -96,16 +106,19 @@ measure_run() {
 	check_files "$2"
 }
 
-# measure MS: on disks whose requests take so long.
+# measure MS MIPS PACKAGE JOB...: on disks whose requests take so long; the VM's CPU has so many
+# million instructions a second. Jobs are install, and upgrade after it.
 measure() {
-	local NSEC=$(($1 * 1000000)) ms=$1 fs way
+	local NSEC=$(($1 * 1000000)) ms=$1 mips=$2 fs way
+	use_package "$3"
+	shift 3
 	for fs in ext4 xfs; do
 		for way in stock unsafe threads module; do
-			say "measuring $way on $fs, $ms ms"
+			say "measuring $way on $fs, $ms ms, $mips MIPS, $package"
 			new_disk "$fs"
 			as_way "$way"
 			measure_run install 1
-			measure_run upgrade 2
+			[[ " $* " != *" upgrade "* ]] || measure_run upgrade 2
 			remove_disk
 		done
 	done

@@ -62,4 +62,4 @@ mkdir -p "$DIR"
 rm -rf "${DIR:?}"/{1,2,stamp}
 make_package 1
 make_package 2
-echo "$FILES" >"$DIR/stamp"
+echo "$FILES ${OPTIONS[*]}" >"$DIR/stamp"

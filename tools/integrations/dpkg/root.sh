@@ -19,7 +19,7 @@ add_program() {
 
 make_root() {
 	local name
-	mkdir -p "$ROOT"/{bin,dev,tmp,mnt,packages,sys,etc/dpkg}
+	mkdir -p "$ROOT"/{bin,dev,tmp,mnt,proc,sys,etc/dpkg}
 	for name in bash sh rm tar diff ldconfig cat dpkg-split; do
 		add_program "$(command -v $name)"
 	done
@@ -28,9 +28,10 @@ make_root() {
 	add_program "$DPKG/stock/src/dpkg-deb"
 	add_program "$DPKG/stock/src/dpkg-query"
 	cp "$TOP/tools/integrations/dpkg/run.sh" "$ROOT/bin/run"
-	cp "$PACKAGES"/*.deb "$ROOT/packages"
+	cp -r "$DPKG/packages" "$ROOT"
 	mknod -m 666 "$ROOT/dev/null" c 1 3
 	mount --bind /sys "$ROOT/sys"
+	mount --bind /proc "$ROOT/proc"
 }
 
 # with_device / without_device: whether dpkg finds the module.

@@ -11,6 +11,7 @@ function row_name(way) {
 		way == "threads" ? "patched, no module" : "patched, module"
 }
 function ratio(a, b) { return b ? sprintf("%.1fx", a / b) : "-" }
+function seconds(us) { return sprintf("%.2f s", us / 1000000) }
 $1 == "result" && $3 == "cuts" {
 	if (!cuts++) {
 		order[++lines] = ""
@@ -21,25 +22,30 @@ $1 == "result" && $3 == "cuts" {
 	next
 }
 $1 == "result" {
-	# result FS JOB WAY US SYNCS FLUSHES DISK
-	key = $8 " " $2 " " $3
-	us[key, $4] = $5; syncs[key, $4] = $6; flushes[key, $4] = $7
+	# result FS JOB WAY US IDLE SYNCS FLUSHES MS MIPS PACKAGE
+	group = $9 " ms, " $10 " MIPS, " $11
+	key = group SUBSEP $2 SUBSEP $3
+	us[key, $4] = $5; idle[key, $4] = $6; syncs[key, $4] = $7; flushes[key, $4] = $8
 	if (!(key in seen)) { seen[key] = 1; keys[++n] = key }
 }
 END {
-	format = "%-6s %-5s %-8s %-19s %8s %8s %7s %8s %8s\n"
-	printf format, "flush", "", "", "", "time", "+ time", "syncs", "flushes", "speed"
+	format = "%-5s %-8s %-19s %8s %8s %8s %7s %8s %8s %7s\n"
+	count = split("stock threads module unsafe", ways, " ")
 	for (i = 1; i <= n; i++) {
-		split(keys[i], k, " ")
-		count = split("stock threads module unsafe", ways, " ")
+		split(keys[i], k, SUBSEP)
+		if (k[1] != last) {
+			last = k[1]
+			printf("%s%s:\n", (i > 1 ? "\n" : ""), last)
+			printf format, "", "", "", "time", "CPU", "idle", "syncs", "flushes", "fewer", "speed"
+		}
 		for (w = 1; w <= count; w++) {
 			way = ways[w]
 			if (!((keys[i], way) in us)) continue
 			first = w == 1
-			printf format, first ? k[1] " ms" : "", first ? k[2] : "", first ? k[3] : "",
-				row_name(way), sprintf("%.2f s", us[keys[i], way] / 1000000),
-				sprintf("%.2f s", (us[keys[i], way] - us[keys[i], "unsafe"]) / 1000000),
-				syncs[keys[i], way], flushes[keys[i], way],
+			printf format, first ? k[2] : "", first ? k[3] : "", row_name(way),
+				seconds(us[keys[i], way]), seconds(us[keys[i], way] - idle[keys[i], way]),
+				seconds(idle[keys[i], way]), syncs[keys[i], way], flushes[keys[i], way],
+				ratio(flushes[keys[i], "stock"], flushes[keys[i], way]),
 				ratio(us[keys[i], "stock"], us[keys[i], way])
 		}
 	}
@@ -47,10 +53,14 @@ END {
 }'
 cat <<'END'
 
-flush     how long each request of the disk takes
-time      dpkg --install, from begin to end, in a VM of 500 million instructions a second
-+ time    what of it is more than with --force-unsafe-io, which syncs no file of the package
+ms        how long each request of the disk takes
+MIPS      million instructions a second of the CPU of the VM
+xz, none  how the package is compressed
+time      dpkg --install, from begin to end
+CPU       what of it the CPU worked: dpkg, the unpacking, the kernel
+idle      what of it the CPU had nothing to do: the disk
 syncs     calls of fsync(), and syncs run by the module
 flushes   flushes of its cache that the disk was sent
-speed     against stock
+fewer     stock's flushes against these
+speed     stock's time against this
 END

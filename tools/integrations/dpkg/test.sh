@@ -10,10 +10,16 @@
 #	SEED=N		where they are: the same number is the same points (another one each time)
 #	FILES=N		files of the package (3000)
 #	CUT_FILES=N	of the one during whose upgrade the power is cut (1000)
+#	CUT_WAYS=...	only these, of module, threads, stock and unsafe
+#	CUT_FS=...	only these, of ext4 and xfs
+#	CUT_ORDER=flushes-first	a wrong cut, to see what it does to stock dpkg: the disk ignores
+#			flushes, and the filesystem goes on for a moment (README.md)
+#	ONLY=...	only these parts, of measure, errors and cuts
+#	JOBS=N		virtual machines at the same time (as many as there are CPUs)
 #
 # All is measured in a VM whose clock counts its instructions, on a disk whose requests take
-# 1 ms, and on one of 10 ms. The status is 0 if every promise was kept, however fast it was. Takes
-# half an hour, with CUTS=2 ten minutes.
+# 1 ms, and on one of 10 ms; with 500 million instructions a second, and with 1000; with the
+# package compressed, and not. The status is 0 if every promise was kept, however fast it was.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
 
@@ -21,6 +27,9 @@ CUTS=${CUTS:-20}
 SEED=${SEED:-$RANDOM}
 FILES=${FILES:-3000}
 CUT_FILES=${CUT_FILES:-1000}
+CUT_FS=${CUT_FS:-ext4 xfs}
+ONLY=${ONLY:-measure errors cuts}
+JOBS=${JOBS:-$(nproc)}
 HERE=$TOP/tools/integrations/dpkg
 OUT=$BUILD/integrations/dpkg
 ME=integrations
@@ -35,31 +44,33 @@ number CUTS "$CUTS" 0
 number SEED "$SEED" 0
 number FILES "$FILES" 500
 number CUT_FILES "$CUT_FILES" 500
+number JOBS "$JOBS" 1
 
-# guest NAME ARG...: guest.sh in a VM; the lines with results go to NAME.results.
+# guest NAME CLOCK ARG...: guest.sh in a VM; the lines with results go to NAME.results.
 guest() {
-	local name=$1 rc=0
-	shift
-	"$TOP/scripts/vm.sh" --no-sim --kernel debian --name "dpkg-$name" --mem 3072 --icount --timeout 7200 \
-		--append sysctl.kernel.hung_task_timeout_secs=0 --env "CUT_WAYS=${CUT_WAYS:-}" \
+	local name=$1 clock=$2 rc=0
+	shift 2
+	"$TOP/scripts/vm.sh" --no-sim --kernel debian --name "dpkg-$name" --mem 3072 "$clock" --timeout 7200 \
+		--append sysctl.kernel.hung_task_timeout_secs=0 \
+		--env "CUT_WAYS=${CUT_WAYS:-}" --env "CUT_ORDER=${CUT_ORDER:-}" \
 		-- "$HERE/guest.sh" "$@" >"$OUT/$name.results" || rc=$?
 	[ "$rc" = 0 ] || say "failed: $name (status $rc); to see it again: SEED=$SEED"
 	return "$rc"
 }
 
-# packages FOR FILES OPTION...
+# packages NAME FILES OPTION...
 packages() {
-	local folder=$OUT/packages-$1
+	local folder=$OUT/packages/$1
 	shift
-	[ "$(cat "$folder/stamp" 2>/dev/null)" != "$1" ] || return 0
+	[ "$(cat "$folder/stamp" 2>/dev/null)" != "$*" ] || return 0
 	say "making two versions of a package of $1 files"
 	"$HERE/packages.sh" "$folder" "$@"
 }
 
-# in_parallel CMD...: at most as many at a time as there are CPUs.
+# in_parallel CMD...: at most JOBS at a time.
 running=0 status=0
 in_parallel() {
-	[ "$running" -lt "$(nproc)" ] || wait_one
+	[ "$running" -lt "$JOBS" ] || wait_one
 	"$@" &
 	running=$((running + 1))
 }
@@ -68,19 +79,28 @@ wait_one() {
 	running=$((running - 1))
 }
 
-trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
+wanted() { [[ " $ONLY " = *" $1 "* ]]; }
+
+# Each in a process group of its own, which ends with all that is in it.
+set -m
+trap 'jobs -p | sed "s/^/-/" | xargs -r kill -- 2>/dev/null || true' EXIT
 "$HERE/build.sh" >/dev/null
-packages measure "$FILES"
+packages xz "$FILES" -Zxz
+packages none "$FILES" -Znone
 # Smaller and not compressed, for more cuts in the same time.
 packages cuts "$CUT_FILES" -Znone
 rm -f "$OUT"/*.results
-for disk in 1 10; do
-	in_parallel guest "measure-$disk-ms" measure $disk
-done
-in_parallel guest errors errors ext4
-if [ "$CUTS" -gt 0 ]; then
-	for fs in ext4 xfs; do
-		in_parallel guest "cuts-$fs" cuts "$CUTS" "$SEED" $fs
+if wanted measure; then
+	in_parallel guest measure-1-xz --icount measure 1 500 xz install upgrade
+	in_parallel guest measure-2-none --icount measure 1 500 none install
+	in_parallel guest measure-3-fast --icount-fast measure 1 1000 xz install
+	in_parallel guest measure-4-fast-none --icount-fast measure 1 1000 none install
+	in_parallel guest measure-5-slow --icount measure 10 500 xz install
+fi
+! wanted errors || in_parallel guest errors --icount errors ext4
+if wanted cuts && [ "$CUTS" -gt 0 ]; then
+	for fs in $CUT_FS; do
+		in_parallel guest "cuts-$fs" --icount cuts "$CUTS" "$SEED" "$fs"
 	done
 fi
 while [ "$running" -gt 0 ]; do
