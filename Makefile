@@ -106,8 +106,7 @@ check-static: setup-test ## only the static checks
 check-unit: setup-test ## only the tests that need no device
 	$(Q)scripts/check.sh unit
 
-packages-check: ## the Debian packages in bare roots: install, boot, upgrade, remove (SUITES=, QUICK=1)
-	$(Q)scripts/setup.sh --packages-check
+packages-check: setup-packages-check ## the Debian packages in bare roots: install, boot, upgrade, remove (SUITES=, QUICK=1)
 	$(Q)scripts/packages-check.sh $(if $(filter-out 0,$(QUICK)),--quick) $(SUITES)
 
 selftests: setup-test ## only the selftests, on Debian's kernel (TESTS="order_test merge_test" KERNEL=)
@@ -173,8 +172,7 @@ uninstall: $(LIBS:%=%/uninstall) ## remove what install put there, the module fo
 dist: ## the release tarball, build/dist/afsync-VERSION.tar.xz
 	$(Q)scripts/dist.sh
 
-deb: ## Debian packages, in build/deb (asks nothing; root only for packages that are missing)
-	$(Q)scripts/setup.sh --package
+deb: setup-package ## Debian packages, in build/deb (asks nothing; root only for packages that are missing)
 	+$(Q)scripts/deb.sh
 
 clean: ## remove everything that was built (kernels stay in the cache)

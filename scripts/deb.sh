@@ -11,7 +11,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-have dpkg-buildpackage || die "there is no dpkg-buildpackage: run 'scripts/setup.sh --package'"
+have dpkg-buildpackage || die "there is no dpkg-buildpackage: run 'scripts/setup.sh package'"
 tarball=$("$TOP/scripts/dist.sh")
 name=$(basename "$tarball" .tar.xz)
 out=$BUILD/deb

@@ -41,7 +41,7 @@ done
 [ $# -gt 0 ] || set -- bookworm trixie
 PATH=$PATH:/usr/sbin:/sbin
 for tool in debootstrap qemu-system-x86_64 mke2fs unshare setpriv; do
-	have "$tool" || die "$tool is missing: run 'scripts/setup.sh --packages-check'"
+	have "$tool" || die "$tool is missing: run 'scripts/setup.sh packages-check'"
 done
 logs=$BUILD/packages
 mkdir -p "$logs"

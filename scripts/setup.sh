@@ -15,6 +15,8 @@
 #	bench		vm, and the peers that the benchmark measures
 #	test		demo, bench, and all that 'make check' needs; the default
 #	integrations	vm, and what other projects' sources need
+#	package		what 'make deb' needs
+#	packages-check	package, and what 'make packages-check' needs
 #
 # Packages come through apt (with sudo when not root) and only if missing, so that
 # a second run is quick and needs no network. No recommended packages, and no
@@ -25,7 +27,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-SETS="build vm demo bench test integrations"
+SETS="build vm demo bench test integrations package packages-check"
 
 # rests_on SET: that set and those below it.
 rests_on() {
@@ -36,6 +38,8 @@ rests_on() {
 	bench) echo build vm bench ;;
 	test) echo build vm demo bench test ;;
 	integrations) echo build vm integrations ;;
+	package) echo package ;;
+	packages-check) echo package packages-check ;;
 	*) die "no such set: $1 ($SETS)" ;;
 	esac
 }
