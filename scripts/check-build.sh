@@ -81,16 +81,17 @@ check_build_clean() {
 
 # installed DEST: everything but the module is there.
 installed_in() {
-	local f
+	local f lib
 	for f in bin/afsync include/libafsync.h include/linux/afsync.h lib/pkgconfig/libafsync.pc \
 		lib/udev/rules.d/60-afsync.rules lib/sysusers.d/afsync.conf \
 		share/bash-completion/completions/afsync share/man/man1/afsync.1 share/man/man3/afsync_submit.3 \
 		share/man/man4/afsync.4 share/man/man7/libafsync.7; do
 		[ -e "$1/usr/$f" ] || { echo "not installed: $f"; return 1; }
 	done
-	for f in $(lib_folders); do
-		[ -e "$1/usr/lib/lib${f##*/}.so.1" ] && [ -e "$1/usr/lib/pkgconfig/lib${f##*/}.pc" ] ||
-			{ echo "not installed: the library $f"; return 1; }
+	for lib in $(lib_folders); do
+		for f in "lib${lib##*/}.so.1" "pkgconfig/lib${lib##*/}.pc"; do
+			[ -e "$1/usr/lib/$f" ] || { echo "not installed: $f"; return 1; }
+		done
 	done
 }
 

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # How the VM gets to the host's root: its initramfs, and the device. Sourced by vm.sh, of
 # which it knows kdir, release, run and mem.
+# shellcheck disable=SC2034,SC2154 # those, and what it sets for it
 
 # Over 9p; over virtiofs where the kernel has no 9p, as Debian's for clouds.
 choose_root() {

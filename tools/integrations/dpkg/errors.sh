@@ -49,7 +49,7 @@ failed_calls() {
 # bad_table TARGET: what the disk of the files does from now on.
 bad_table() {
 	local table
-	table="0 $(blockdev --getsz /dev/$DISK) $1"
+	table="0 $(blockdev --getsz "/dev/$DISK") $1"
 	if [ -e /dev/mapper/bad ]; then
 		dmsetup suspend bad
 		dmsetup reload bad --table "$table"

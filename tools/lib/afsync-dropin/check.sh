@@ -48,7 +48,7 @@ check_32_bit_library_builds_and_has_all_names()
 		make -s -C "$src" O="$m32" CC="$cc -m32" all \
 			CFLAGS="-O2 -Wall -Wextra -Werror $flags" > "$tmp/made" 2>&1 ||
 			{ cat "$tmp/made"; return 1; }
-		(lib=$m32/$name.so.1; set -e; names_of_32_bit_are_right)
+		names_of_32_bit_are_right "$m32/$name.so.1"
 	done
 }
 

@@ -49,7 +49,7 @@ names_of_32_bit_are_right()
 		functions "$libaio"
 		echo io_getevents_time64@@LIBAIO_0.6
 		echo io_pgetevents_time64@@LIBAIO_0.6
-	} | sort) <(functions "$lib")
+	} | sort) <(functions "$1")
 }
 
 check_versions_inherit_as_in_libaio()

@@ -14,44 +14,45 @@ src=$(cd "$(dirname "$0")" && pwd)
 out=$1
 . "$src/../afsync-dropin/check.sh"
 
-# The asynchronous I/O functions of the C library that programs link with, by name.
+# glibc_names [OPTION]: the asynchronous I/O functions of the C library that programs which are
+# compiled so link with, by name.
 glibc_names()
 {
 	local libc
-	libc=$($cc -print-file-name=libc.so.6)
+	# shellcheck disable=SC2086 # a command and its options
+	libc=$($cc "$@" -print-file-name=libc.so.6)
 	readelf --dyn-syms -W "$libc" | awk '{ print $8 }' |
 		grep -E '^(aio_|lio_|__aio_suspend_time64)' | sed 's/@.*//' | sort -u
 }
 
 exported()
 {
-	nm -D --defined-only --format=posix "$lib" | awk '{ print $1 }' | sort -u
+	nm -D --defined-only --format=posix "$1" | awk '{ print $1 }' | sort -u
 }
 
 check_names_are_those_of_glibc()
 {
 	[ -n "$(glibc_names)" ]
-	diff <(glibc_names) <(exported)
+	diff <(glibc_names) <(exported "$lib")
 }
 
 check_names_have_no_version()
 {
-	if exported | grep '@'; then
+	if exported "$lib" | grep '@'; then
 		return 1
 	fi
 }
 
 check_map_is_what_is_exported()
 {
-	diff <(grep -oE '^ +[a-z0-9_]+;' "$out/$name.map" | tr -d ' ;' | sort) <(exported)
+	diff <(grep -oE '^ +[a-z0-9_]+;' "$out/$name.map" | tr -d ' ;' | sort) <(exported "$lib")
 }
 
 # That of 32 bits has one more.
 names_of_32_bit_are_right()
 {
-	cc="$cc -m32"
-	glibc_names | grep -q '^__aio_suspend_time64$'
-	check_names_are_those_of_glibc
+	glibc_names -m32 | grep -q '^__aio_suspend_time64$'
+	diff <(glibc_names -m32) <(exported "$1")
 }
 
 check_needs_only_the_c_library()
