@@ -7,8 +7,9 @@
  *	#define PRELOAD_LIBRARY "libafsync-posix.so.1"
  *	#include "preload.h"
  *
- * The library lies in lib/ beside the test, or in PRELOAD_FOLDER. A constructor executes the test once more
- * with it, unless it is there already; the processes that the test starts inherit it.
+ * The library lies in lib/ beside the test, or in PRELOAD_FOLDER. A constructor executes the
+ * test once more with it, unless it is there already; the processes that the test starts
+ * inherit it.
  * With AFSYNC_PEER=1 in the environment nothing is preloaded: glibc, or kernel AIO,
  * answers, so that anybody can see what it makes of the same test. preload_peer() tells
  * a test, which must not let it off anything, that this is so.

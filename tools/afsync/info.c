@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * afsync info: who syncs, its features and limits, and the versions of module and library; of
- * the module the counters as well. Asks the library and reads the counters from sysfs; makes no ring.
+ * the module the counters as well. Asks the library and reads the counters from sysfs; makes
+ * no ring.
  */
 #include <errno.h>
 #include <fcntl.h>

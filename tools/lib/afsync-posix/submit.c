@@ -173,8 +173,8 @@ static int why_not_cancelled(struct ring *ring, int error)
 
 /*
  * Takes a submitted op back, if it is for the open file of @fd; -1 takes any. Returns 0:
- * it will end, with ECANCELED if it could be had; EALREADY: it runs; ENOENT: it has ended, or is for another
- * file; ENODEV: the ring is lost.
+ * it will end, with ECANCELED if it could be had; EALREADY: it runs; ENOENT: it has ended, or
+ * is for another file; ENODEV: the ring is lost.
  */
 int ring_cancel(struct op *op, int fd)
 {

@@ -5,10 +5,10 @@
  * They run on the descriptor number of the program: a duplicate would, when closed, take
  * the program's POSIX record locks along. In another table of descriptors, as the engine
  * of threads has for syncs, it would not, but each close there has the filesystem flush
- * the file, which on NFS and CIFS makes every write synchronous. So that a number which was closed and given to
- * another file meanwhile does no harm, the file is compared before it is used, and the
- * request is cancelled. A program that closes and opens between that look and the
- * read or write itself, a few instructions, is not caught.
+ * the file, which on NFS and CIFS makes every write synchronous. So that a number which was
+ * closed and given to another file meanwhile does no harm, the file is compared before it
+ * is used, and the request is cancelled. A program that closes and opens between that look
+ * and the read or write itself, a few instructions, is not caught.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -206,10 +206,12 @@ int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
 		ret = !ret && team ? requests_alloc(ring) : -ENOSYS;
 		if (!ret)
 			ret = chunk_queue(ring, &chunk, team);
-		if (ret > 0)
+		if (ret > 0) {
 			done += (unsigned int)ret;
-		else if (await_room(ring, team, ret))
-			ret = refused = 0;
+		} else if (await_room(ring, team, ret)) {
+			refused = 0;
+			ret = 0;
+		}
 	}
 	if (done)
 		afsync_team_wake(team);
