@@ -135,6 +135,13 @@ static inline void __attribute__((noreturn)) worker_exec(const char *path)
 	_exit(97);
 }
 
+/* What the library waits by: a program of 32 bits has two. */
+#ifdef SYS_futex_time64
+#define NR_FUTEX	SYS_futex_time64
+#else
+#define NR_FUTEX	SYS_futex
+#endif
+
 /*
  * Interrupts a thread whenever it sleeps on a futex, until told to stop: the sleep that a
  * test means may not be the first.
@@ -153,7 +160,7 @@ static inline void *interrupter_thread(void *arg)
 	char path[64], start[32], *text;
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", interrupter->tid);
-	snprintf(start, sizeof(start), "%d ", (int)SYS_futex);
+	snprintf(start, sizeof(start), "%d ", (int)NR_FUTEX);
 	while (!__atomic_load_n(&interrupter->stop, __ATOMIC_ACQUIRE)) {
 		text = text_read(path);
 		if (!strncmp(text, start, strlen(start)))

@@ -520,6 +520,8 @@ TEST_F(order, request_of_impossible_size_waits_for_the_write_it_overlaps)
 	struct aiocb write, read;
 	static char data[8];
 
+	if (sizeof(size_t) < 8)
+		SKIP(return, "no size of 32 bits is impossible");
 	sim_hold(self->s.ctl, SIM_GATE_WRITE);
 	write = transfer_of(self->s.file, "aaaa", 4, 1000);
 	ASSERT_EQ(0, write_queue(&write));

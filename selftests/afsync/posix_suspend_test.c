@@ -116,7 +116,7 @@ static void *let_go_thread(void *arg)
 {
 	struct let_go *go = arg;
 
-	thread_wait_in(go->tid, SYS_futex);
+	thread_wait_in(go->tid, NR_FUTEX);
 	sim_let_go(go->fd, go->gate);
 	return NULL;
 }
@@ -277,7 +277,7 @@ TEST_F(suspend, every_thread_that_waits_for_the_sync_is_woken)
 	}
 	turn_wait(&turn, 10);
 	for (i = 0; i < 10; i++)
-		thread_wait_in(waiters[i].tid, SYS_futex);
+		thread_wait_in(waiters[i].tid, NR_FUTEX);
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	for (i = 0; i < 10; i++) {
 		thread_join(threads[i]);
@@ -302,7 +302,7 @@ TEST_F(suspend, thread_can_be_cancelled_while_it_waits)
 		};
 		thread = thread_start(waiter_thread, &waiter);
 		turn_wait(&turn, 1);
-		thread_wait_in(waiter.tid, SYS_futex);
+		thread_wait_in(waiter.tid, NR_FUTEX);
 		need(pthread_cancel(thread) == 0);
 		need(pthread_join(thread, &result) == 0);
 		EXPECT_EQ(PTHREAD_CANCELED, result);
@@ -362,7 +362,7 @@ TEST_F(suspend, thread_that_left_the_wait_by_siglongjmp_can_end)
 	waiter.turn = &turn;
 	thread = thread_start(leaver_thread, &waiter);
 	turn_wait(&turn, 1);
-	thread_wait_in(waiter.tid, SYS_futex);
+	thread_wait_in(waiter.tid, NR_FUTEX);
 	need(pthread_kill(thread, SIGUSR1) == 0);
 	need(pthread_join(thread, &result) == 0);
 	EXPECT_EQ(&waiter, result);
