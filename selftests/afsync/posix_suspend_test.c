@@ -70,6 +70,13 @@ TEST_F(suspend, timeout_is_not_shorter_than_asked_for)
 	EXPECT_LE(MOMENT.tv_nsec, now_ns() - before);
 }
 
+/* Of the time_t of this program. */
+#if defined(SYS_clock_gettime64) && defined(_TIME_BITS) && _TIME_BITS == 64
+#define NR_CLOCK_GETTIME	SYS_clock_gettime64
+#else
+#define NR_CLOCK_GETTIME	SYS_clock_gettime
+#endif
+
 /*
  * The clock that the library would find first: that of a program which has been given
  * another time (libfaketime). What the kernel waits by is another one.
@@ -78,7 +85,7 @@ static time_t clock_is_off;
 
 int clock_gettime(clockid_t id, struct timespec *time)
 {
-	int ret = syscall(SYS_clock_gettime, id, time);
+	int ret = syscall(NR_CLOCK_GETTIME, id, time);
 
 	if (!ret)
 		time->tv_sec += clock_is_off;
@@ -92,14 +99,14 @@ TEST_F(suspend, timeout_is_as_long_under_a_clock_that_is_not_the_kernels)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		need(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &before) == 0);
+		need(syscall(NR_CLOCK_GETTIME, CLOCK_MONOTONIC, &before) == 0);
 		/* The time comes after the end of the test, or has passed. */
 		clock_is_off = i ? -1000000 : 1000000;
 		errno = 0;
 		EXPECT_EQ(-1, aio_suspend(list, 1, &MOMENT));
 		EXPECT_EQ(EAGAIN, errno);
 		clock_is_off = 0;
-		need(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &after) == 0);
+		need(syscall(NR_CLOCK_GETTIME, CLOCK_MONOTONIC, &after) == 0);
 		EXPECT_LE(MOMENT.tv_nsec, (after.tv_sec - before.tv_sec) * (long)SEC_NS +
 					  after.tv_nsec - before.tv_nsec);
 	}
