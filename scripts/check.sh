@@ -12,8 +12,8 @@
 #	FULL=1 scripts/check.sh selftests-debug	those too that say the same on Debian's kernel
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
 #
-# The stages on the debug kernel run beside the others: a VM without KVM keeps little more
-# than one processor busy.
+# Two chains of stages run beside each other, since a VM without KVM keeps little more than
+# one processor busy: BESIDE, and the others.
 #
 # Each stage writes TAP to build/check/STAGE.tap; what is shown here are the results of
 # its programs, and every failure. The last line is "N passed, N failed" (and ", N
@@ -23,6 +23,8 @@
 . "$(dirname "$0")/lib.sh"
 
 STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench)
+# So that both chains take as long.
+BESIDE=(selftests-debug programs-debug harness)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
 # packages needs the network, and makes a bare bookworm first.
 MORE_STAGES=(static-can-fail packages)
@@ -193,23 +195,23 @@ run_stages() {
 }
 
 mkdir -p "$dir"
-files=() debug=() others=()
+files=() beside=() others=()
 for stage; do
 	rm -f "$dir/$stage".*
 	files+=("$dir/$stage.tap")
-	if [[ $stage = *-debug ]]; then debug+=("$stage"); else others+=("$stage"); fi
+	if [[ " ${BESIDE[*]} " = *" $stage "* ]]; then beside+=("$stage"); else others+=("$stage"); fi
 done
-if [ ${#debug[@]} = 0 ] || [ ${#others[@]} = 0 ]; then
+if [ ${#beside[@]} = 0 ] || [ ${#others[@]} = 0 ]; then
 	run_stages "$@"
 else
 	# In a group of its own, so that all of it ends with this script.
 	set -m
-	{ run_stages "${debug[@]}" | sed -u 's/^/  | /'; } &
-	beside=$!
+	{ run_stages "${beside[@]}" | sed -u 's/^/  | /'; } &
+	chain=$!
 	set +m
-	trap 'kill -- -$beside 2>/dev/null || true' EXIT
+	trap 'kill -- -$chain 2>/dev/null || true' EXIT
 	run_stages "${others[@]}"
-	wait $beside || true
+	wait $chain || true
 	trap - EXIT
 fi
 for stage; do
