@@ -12,7 +12,7 @@
 #			and uninstall
 # For setup:	SETS, see scripts/setup.sh --help
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
-#		for check-kernels: KERNELS, TESTS;
+#		for check-kernels: KERNELS, TESTS; for check-crash: POINTS, SEED;
 #		for bench: QUICK, BOOTS; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
 
@@ -100,6 +100,11 @@ check: setup-test ## run all tests on Debian's kernel and on a debug kernel (STA
 check-kernels: setup-test ## the selftests on all kernels of Debian that are supported (KERNELS="6.12-rt sid", TESTS=)
 	$(Q)scripts/check-kernels.sh $(KERNELS)
 
+check-crash: export POINTS := $(POINTS)
+check-crash: export SEED := $(SEED)
+check-crash: setup-test ## crashes at many moments: what was acknowledged is there (POINTS= of each workload, SEED=)
+	$(Q)scripts/check.sh crash
+
 check-static: setup-test ## only the static checks
 	$(Q)scripts/check.sh static
 
@@ -183,7 +188,7 @@ help: ## list the targets
 	@echo "Variables: see the top of the Makefile."
 
 .PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs \
-	integrations check check-kernels check-static check-unit selftests selftests-debug vm \
+	integrations check check-kernels check-crash check-static check-unit selftests selftests-debug vm \
 	install install-user install-module uninstall dist deb packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

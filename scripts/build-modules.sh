@@ -7,6 +7,8 @@
 #	scripts/build-modules.sh KERNEL		what scripts/fetch-kernel.sh takes, or a headers folder
 #	scripts/build-modules.sh KERNEL W=1 C=2	further arguments go to make
 #
+# PLANT=NAME in the environment plants the bug selftests/plants/NAME.patch in the copy that is
+# built, in build/plants/NAME: tests have to find it.
 # With AFSYNC_SIM=1 as a further argument the test module afsync_sim.ko, too.
 # The sources are copied, so that trees for several kernels live side by side
 # and nothing is ever built beside a source file. Prints the folder.
@@ -58,7 +60,7 @@ headers "$name"
 # The release as modules see it. Debian's headers have it in one file only.
 release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$kdir/include/generated/utsrelease.h" 2>/dev/null)
 [ -n "$release" ] || release=$(make -s -C "$kdir" kernelrelease)
-out=$BUILD/modules-$release
+out=$BUILD/${PLANT:+plants/$PLANT/}modules-$release
 
 # Headers of another suite of Debian are in a root that has their compiler and a shell.
 root=$CACHE/headers/$release.root
@@ -77,6 +79,8 @@ in_root() {
 
 build() {
 	local path
+	# What is planted is in the copy.
+	[ -z "${PLANT:-}" ] || rm -rf "${out:?}/drivers"
 	mkdir -p "$out/drivers" "$out/include" "$out/selftests"
 	# -u keeps what is up to date, so that make rebuilds only what changed.
 	for path in Kbuild drivers/afsync include/uapi selftests/sim; do
@@ -88,6 +92,7 @@ build() {
 	while read -r path; do
 		[ -e "$TOP/$path" ] || rm -f "${out:?}/$path"
 	done
+	[ -z "${PLANT:-}" ] || patch -s -d "$out" -p0 <"$TOP/selftests/plants/$PLANT.patch" >&2
 	if [ -n "$root" ]; then
 		in_root nice make -j "$(nproc)" --no-print-directory -C "/usr/src/linux-headers-$release" "M=$out" "$@" modules >&2
 	else

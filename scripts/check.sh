@@ -6,8 +6,8 @@
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
 #						programs programs-debug harness bench,
-#						and static-can-fail and packages, which are not in
-#						the default
+#						and static-can-fail, packages and crash, which are
+#						not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh selftests-debug	those too that say the same on Debian's kernel
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
@@ -26,8 +26,8 @@ STAGES=(static unit selftests kernels selftests-debug programs programs-debug ha
 # So that both chains take as long.
 BESIDE=(selftests-debug programs-debug harness)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
-# packages needs the network, and makes a bare bookworm first.
-MORE_STAGES=(static-can-fail packages)
+# packages needs the network, and makes a bare bookworm first. crash takes long.
+MORE_STAGES=(static-can-fail packages crash)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, on the terminal only what a person wants to read.
@@ -133,6 +133,22 @@ stage_harness() { "$TOP/scripts/check-harness.sh"; }
 stage_packages() {
 	"$TOP/scripts/setup.sh" --packages-check >&2
 	"$TOP/scripts/packages-check.sh" --quick bookworm
+}
+
+# What was acknowledged outlives a crash, and bugs that are planted in the module do not pass.
+# POINTS crashes of each kind of workload, which SEED decides.
+stage_crash() {
+	local patch name built bad=()
+	"$TOP/scripts/build-modules.sh" debian >&2
+	with_lock build make -s -C "$TOP" tools >&2
+	with_lock build make -s -C "$TOP/selftests/crash" >&2
+	for patch in "$TOP"/selftests/plants/*.patch; do
+		name=$(basename "$patch" .patch)
+		built=$(PLANT=$name "$TOP/scripts/build-modules.sh" debian)
+		bad+=("$built/drivers/afsync/afsync.ko")
+	done
+	"$TOP/scripts/vm.sh" --kernel debian --no-sim --mem 3072 --name crash --timeout 14400 \
+		-- "$TOP/selftests/crash/crash.sh" "${POINTS:-30}" "${SEED:-1}" "${bad[@]}"
 }
 
 # The benchmark works; how fast anything is does not matter here.
