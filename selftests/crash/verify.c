@@ -253,6 +253,8 @@ static void check_name(const char *folder, uint32_t name, bool with_mode)
 
 	snprintf(path, sizeof(path), "%s/n%u", folder, name);
 	if (lstat(path, &st)) {
+		if (getenv("NO_JOURNAL"))
+			return;
 		if (errno != ENOENT)
 			lose("%s: %s\n", path, strerror(errno));
 		else if (!name_may_be(name, NO_FILE))

@@ -179,6 +179,9 @@ static void sync_file(uint32_t file, int fd)
 
 static void sync_folder(void)
 {
+	/* On vfat, fsync(2) of a folder does not keep its names: the control "call" shows it. */
+	if (getenv("NO_JOURNAL"))
+		return;
 	submit((struct want){ .op = OP_FSYNC, .fd = folder }, (struct pending){ .file = NO_FILE });
 }
 
