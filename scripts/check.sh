@@ -131,7 +131,7 @@ stage_harness() { "$TOP/scripts/check-harness.sh"; }
 
 # The packages in a bare bookworm with the small kernel; 'make packages-check' is all of it.
 stage_packages() {
-	"$TOP/scripts/setup.sh" --packages-check >&2
+	"$TOP/scripts/setup.sh" packages-check >&2
 	"$TOP/scripts/packages-check.sh" --quick bookworm
 }
 
