@@ -23,8 +23,8 @@
 #	--no-module	load no module at all
 #
 # The guest's root is the host's root, read-only over 9p (virtiofs for a kernel that has
-# no 9p) with a tmpfs on top: all programs and files are there, at the same paths; what the guest writes is gone
-# at the end. Of /tmp, /run and /dev/shm, of which the guest has its own, it sees the
+# no 9p) with a tmpfs on top: all programs and files are there, at the same paths; what the
+# guest writes is gone at the end. Of /tmp, /run and /dev/shm, of which the guest has its own, it sees the
 # project, the working folder and what --add names. /mnt/ext4 and /mnt/xfs are scratch
 # filesystems on virtio disks with a write-back cache, $SCRATCH_DEV is an empty disk.
 # There is no network.

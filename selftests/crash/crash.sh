@@ -121,7 +121,8 @@ kind() {
 # plant KO: a module with a bug, which one of the crashes has to show.
 plant() {
 	local name fs rc=1
-	name=$(basename "$(dirname "$(dirname "$(dirname "$(dirname "$1")")")")")
+	name=${1##*/plants/}
+	name=${name%%/*}
 	rmmod afsync
 	insmod "$1"
 	for fs in "ext4 64" "xfs 320"; do

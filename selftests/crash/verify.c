@@ -33,6 +33,8 @@ static struct history history;
 static struct acked *acked;
 static uint32_t names_acked, process;
 static unsigned int lost;
+/* Of a filesystem without a journal less is asked for. */
+static bool no_journal;
 
 #define lose(...) do { printf(__VA_ARGS__); lost++; } while (0)
 
@@ -94,6 +96,16 @@ static void acknowledge(const struct record *r)
 	}
 }
 
+/* The size of the file after the record, in sectors; @size before it. */
+static uint32_t size_after(uint32_t file, uint32_t size, const struct record *r)
+{
+	if (r->file == file && r->kind == DID_TRUNCATE)
+		return r->end;
+	if (r->file == file && r->kind == DID_WRITE && size < r->end)
+		return r->end;
+	return size;
+}
+
 /* Can the sector have been left so by the acknowledged record or a later one? */
 static bool version_is_right(uint32_t file, uint32_t place, uint32_t version)
 {
@@ -110,15 +122,11 @@ static bool version_is_right(uint32_t file, uint32_t place, uint32_t version)
 		}
 		if (r->file != file || (r->kind != DID_WRITE && r->kind != DID_TRUNCATE))
 			continue;
-		if (r->kind == DID_WRITE) {
-			if (place >= r->first && place < r->end)
-				now = i + 1;
-			size = size < r->end ? r->end : size;
-		} else {
-			if (place >= r->end)
-				now = 0;
-			size = r->end;
-		}
+		size = size_after(file, size, r);
+		if (r->kind == DID_TRUNCATE && place >= r->end)
+			now = 0;
+		else if (r->kind == DID_WRITE && place >= r->first && place < r->end)
+			now = i + 1;
 		if (i >= from)
 			right |= version == now;
 	}
@@ -132,16 +140,8 @@ static bool was_acknowledged(uint32_t file, uint32_t place)
 {
 	uint32_t size = 0, i;
 
-	for (i = 0; i < acked[file].sectors[place]; i++) {
-		const struct record *r = &history.records[i];
-
-		if (r->file != file)
-			continue;
-		if (r->kind == DID_TRUNCATE)
-			size = r->end;
-		else if (r->kind == DID_WRITE && size < r->end)
-			size = r->end;
-	}
+	for (i = 0; i < acked[file].sectors[place]; i++)
+		size = size_after(file, size, &history.records[i]);
 	return place < size;
 }
 
@@ -157,12 +157,8 @@ static void size_range(uint32_t file, uint32_t *least, uint32_t *most)
 			*least = *least < size ? *least : size;
 			*most = *most > size ? *most : size;
 		}
-		if (i == history.nr || history.records[i].file != file)
-			continue;
-		if (history.records[i].kind == DID_TRUNCATE)
-			size = history.records[i].end;
-		else if (history.records[i].kind == DID_WRITE && size < history.records[i].end)
-			size = history.records[i].end;
+		if (i < history.nr)
+			size = size_after(file, size, &history.records[i]);
 	}
 }
 
@@ -194,7 +190,7 @@ static uint32_t whose(int fd)
 	return NO_FILE;
 }
 
-static void check_contents(const char *path, int fd, uint32_t file, bool with_mode)
+static void check_contents(const char *path, int fd, uint32_t file)
 {
 	uint32_t place, least, most, sectors;
 	struct sector_id id;
@@ -208,11 +204,11 @@ static void check_contents(const char *path, int fd, uint32_t file, bool with_mo
 	if (st.st_size % SECTOR || sectors < least || sectors > most)
 		lose("%s: %jd bytes, expected %u to %u sectors\n", path, (intmax_t)st.st_size,
 		     least, most);
-	if (with_mode && !mode_is_right(file, st.st_mode & 07777))
+	if (!no_journal && !mode_is_right(file, st.st_mode & 07777))
 		lose("%s: mode %o\n", path, st.st_mode & 07777);
 	for (place = 0; place < sectors && place < MAX_SECTORS; place++) {
 		/* Without a journal a file may be longer than what it has on the disk. */
-		if (getenv("NO_JOURNAL") && !was_acknowledged(file, place))
+		if (no_journal && !was_acknowledged(file, place))
 			continue;
 		if (pread(fd, buf, SECTOR, (off_t)place * SECTOR) != SECTOR)
 			lose("%s: sector %u cannot be read: %s\n", path, place, strerror(errno));
@@ -244,7 +240,7 @@ static bool name_may_be(uint32_t name, uint32_t file)
 	return may;
 }
 
-static void check_name(const char *folder, uint32_t name, bool with_mode)
+static void check_name(const char *folder, uint32_t name)
 {
 	uint32_t file, least, most;
 	char path[4096];
@@ -253,7 +249,7 @@ static void check_name(const char *folder, uint32_t name, bool with_mode)
 
 	snprintf(path, sizeof(path), "%s/n%u", folder, name);
 	if (lstat(path, &st)) {
-		if (getenv("NO_JOURNAL"))
+		if (no_journal)
 			return;
 		if (errno != ENOENT)
 			lose("%s: %s\n", path, strerror(errno));
@@ -283,11 +279,11 @@ static void check_name(const char *folder, uint32_t name, bool with_mode)
 		if (file == history.nr_files)
 			lose("%s: %jd bytes of no file\n", path, (intmax_t)st.st_size);
 		else
-			check_contents(path, fd, file, with_mode);
+			check_contents(path, fd, file);
 	} else if (file >= history.nr_files || !name_may_be(name, file)) {
 		lose("%s: is file %u\n", path, file);
 	} else {
-		check_contents(path, fd, file, with_mode);
+		check_contents(path, fd, file);
 	}
 	close(fd);
 }
@@ -301,10 +297,11 @@ int main(int argc, char **argv)
 	load(argv[2]);
 	process = strtoul(argv[3], NULL, 10);
 	acks = strtoul(argv[4], NULL, 10);
+	no_journal = getenv("NO_JOURNAL");
 	for (i = 0; i < history.nr; i++)
 		if (history.records[i].kind >= ACK_DATA && history.records[i].ack <= acks)
 			acknowledge(&history.records[i]);
 	for (i = 0; i < NAMES; i++)
-		check_name(argv[1], i, !getenv("NO_JOURNAL"));
+		check_name(argv[1], i);
 	return lost != 0;
 }

@@ -47,6 +47,8 @@ static uint32_t names[NAMES], sizes[FILES];
 static int history, folder;
 static const char *device;
 static uint64_t state;
+/* The filesystem has none: less is done there. */
+static bool no_journal;
 
 static uint32_t below(uint32_t n)
 {
@@ -164,7 +166,7 @@ static void sync_file(uint32_t file, int fd)
 			break;
 		case 1:
 			/* Without a journal, syncfs(2) itself does not flush the disk's cache. */
-			if (!getenv("NO_JOURNAL"))
+			if (!no_journal)
 				want.op = OP_SYNCFS;
 			break;
 		case 2:
@@ -180,7 +182,7 @@ static void sync_file(uint32_t file, int fd)
 static void sync_folder(void)
 {
 	/* On vfat, fsync(2) of a folder does not keep its names: the control "call" shows it. */
-	if (getenv("NO_JOURNAL"))
+	if (no_journal)
 		return;
 	submit((struct want){ .op = OP_FSYNC, .fd = folder }, (struct pending){ .file = NO_FILE });
 }
@@ -299,7 +301,7 @@ static void truncate_file(uint32_t file, int fd)
 	uint32_t end = below(sizes[file] + 16);
 
 	/* Without a journal, a crash can leave a file its old size and take its blocks. */
-	if (getenv("NO_JOURNAL"))
+	if (no_journal)
 		return;
 	end = end > MAX_SECTORS ? MAX_SECTORS : end;
 	if (ftruncate(fd, (off_t)end * SECTOR))
@@ -334,7 +336,7 @@ static void change_name(uint32_t name)
 	char from[16], to[16];
 
 	/* Names there are changed in steps, of which a crash can leave any. */
-	if (getenv("NO_JOURNAL"))
+	if (no_journal)
 		return;
 	path_of(from, name);
 	path_of(to, other);
@@ -446,6 +448,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[6], syncers[i]->name))
 			syncer = syncers[i];
 	device = argv[7];
+	no_journal = getenv("NO_JOURNAL");
 	folder = open(argv[1], O_RDONLY | O_DIRECTORY);
 	if (!syncer || history < 0 || folder < 0 || fchdir(folder))
 		err(2, "%s, %s or %s", argv[1], argv[2], argv[6]);

@@ -59,7 +59,7 @@ const char *versions_advice(const char *module, const char *library);
 
 /* options.c */
 int options_parse(struct options *opt, int argc, char **argv);
-void options_try_help(void);
+void options_try_help(const char *command);
 
 /* stats.c */
 struct stats {

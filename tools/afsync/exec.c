@@ -29,7 +29,7 @@ DEVICE ". It need not be changed, and runs on as it is where there is no\n"
 
 static int usage(void)
 {
-	fputs("Try 'afsync exec --help' for more information.\n", stderr);
+	options_try_help(" exec");
 	return STATUS_EXEC;
 }
 

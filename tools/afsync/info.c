@@ -218,7 +218,7 @@ static const char help[] =
 
 static int usage(void)
 {
-	fputs("Try 'afsync info --help' for more information.\n", stderr);
+	options_try_help(" info");
 	return STATUS_USAGE;
 }
 

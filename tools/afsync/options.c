@@ -59,9 +59,10 @@ DEVICE ", or one after the other where there is no such device.\n"
 "Exit status: 0 if everything was synced, 1 if something was not, 2 for a wrong\n"
 "command line, 130 after an interrupt.\n";
 
-void options_try_help(void)
+/* @command is "info" or the like, with a blank before it; "" for the sync itself. */
+void options_try_help(const char *command)
 {
-	fputs("Try 'afsync --help' for more information.\n", stderr);
+	fprintf(stderr, "Try 'afsync%s --help' for more information.\n", command);
 }
 
 static void print_version(void)
@@ -126,14 +127,14 @@ int options_parse(struct options *opt, int argc, char **argv)
 			print_version();
 			return STATUS_OK;
 		default:
-			options_try_help();
+			options_try_help("");
 			return STATUS_USAGE;
 		}
 	}
 	opt->files = argv + optind;
 	opt->nr_files = (size_t)(argc - optind);
 	if (check(opt, data, file_system)) {
-		options_try_help();
+		options_try_help("");
 		return STATUS_USAGE;
 	}
 	return -1;

@@ -40,7 +40,7 @@ static const char help[] =
 
 static int usage(void)
 {
-	fputs("Try 'afsync top --help' for more information.\n", stderr);
+	options_try_help(" top");
 	return STATUS_USAGE;
 }
 
