@@ -145,6 +145,24 @@ static bool was_acknowledged(uint32_t file, uint32_t place)
 	return place < size;
 }
 
+/*
+ * May the sector be half one write and half another? A page can go to the disk while the
+ * process stores into it; the sync of that store is then not acknowledged.
+ */
+static bool may_be_torn(uint32_t file, uint32_t place)
+{
+	uint32_t i;
+
+	for (i = acked[file].sectors[place]; i < history.nr; i++) {
+		const struct record *r = &history.records[i];
+
+		if (r->kind == DID_WRITE && r->file == file && place >= r->first &&
+		    place < r->end)
+			return true;
+	}
+	return false;
+}
+
 /* The sizes from the acknowledged one on; between them a file can grow in steps. */
 static void size_range(uint32_t file, uint32_t *least, uint32_t *most)
 {
@@ -175,6 +193,12 @@ static bool mode_is_right(uint32_t file, uint32_t mode)
 			now = history.records[i].end;
 	}
 	return right;
+}
+
+static void lose_torn(const char *path, uint32_t file, uint32_t place)
+{
+	if (!may_be_torn(file, place))
+		lose("%s: sector %u is torn or of nobody\n", path, place);
 }
 
 /* The file that this is, as its sectors say; NO_FILE if they say nothing. */
@@ -213,7 +237,7 @@ static void check_contents(const char *path, int fd, uint32_t file)
 		if (pread(fd, buf, SECTOR, (off_t)place * SECTOR) != SECTOR)
 			lose("%s: sector %u cannot be read: %s\n", path, place, strerror(errno));
 		else if (!sector_read(buf, &id))
-			lose("%s: sector %u is torn or of nobody\n", path, place);
+			lose_torn(path, file, place);
 		else if (id.version &&
 			 (id.process != process || id.file != file || id.place != place))
 			lose("%s: sector %u is of process %u, file %u, sector %u\n", path, place,
