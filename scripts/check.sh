@@ -9,7 +9,8 @@
 #						and static-can-fail, packages and crash, which are
 #						not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
-#	FULL=1 scripts/check.sh selftests-debug	those too that say the same on Debian's kernel
+#	FULL=1 scripts/check.sh STAGE...	those tests too that say on the debug kernel what
+#						they say on Debian's, and all of the harness's
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
 #
 # Two chains of stages run beside each other, since a VM without KVM keeps little more than
@@ -24,7 +25,7 @@
 
 STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench)
 # So that both chains take as long.
-BESIDE=(selftests-debug programs-debug harness)
+BESIDE=(selftests-debug programs-debug)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
 # packages needs the network, and makes a bare bookworm first. crash takes long.
 MORE_STAGES=(static-can-fail packages crash)
@@ -113,6 +114,8 @@ stage_kernels() { local TESTS=${TESTS:-$KERNELS_TESTS}; vm_tests 6.12 kernels; }
 # The debug kernel looks for bugs of the module. Tests of what runs in the program alone say
 # on it what they say on Debian's kernel, only slower: FULL=1 runs them, too.
 USER_TESTS='engine_.*_test|posix_.*_test|python_test.sh|examples_test.sh|command_test|exec_test'
+# Of 32-bit programs only those that call the module themselves.
+USER_TESTS+='|(engine|lib|libaio|posix)_.*_(32|t64)'
 # These cancel, fork and exit with requests of the device on their way.
 KERNEL_TESTS='engine_cancel_test|engine_process_test|posix_(cancel|process|queue)_test|exec_test'
 stage_selftests_debug() {
@@ -125,7 +128,13 @@ stage_selftests_debug() {
 	vm_tests debug selftests-debug
 }
 stage_programs() { vm_tests "${KERNEL:-debian}" programs programs; }
-stage_programs_debug() { vm_tests debug programs-debug programs; }
+# One for each drop-in, whose syncs the module runs; the others spend their time in reads and
+# writes. FULL=1 runs them, too.
+DEBUG_PROGRAMS='glusterfs.sh stress_ng.sh'
+stage_programs_debug() {
+	[ "${FULL:-}" = 1 ] || local TESTS=${TESTS:-$DEBUG_PROGRAMS}
+	vm_tests debug programs-debug programs
+}
 stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
 stage_harness() { "$TOP/scripts/check-harness.sh"; }
 
