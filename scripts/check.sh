@@ -9,12 +9,15 @@
 #						and static-can-fail, packages and crash, which are
 #						not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
-#	FULL=1 scripts/check.sh STAGE...	those tests too that say on the debug kernel what
-#						they say on Debian's, and all of the harness's
+#	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
 #
 # Two chains of stages run beside each other, since a VM without KVM keeps little more than
 # one processor busy: BESIDE, and the others.
+#
+# All stages at once run in a short form: a test that says the same on Debian's kernel and on
+# the debug kernel runs on one of them, and the harness sees each kind of fault once. A stage
+# that is named runs all of its tests.
 #
 # Each stage writes TAP to build/check/STAGE.tap; what is shown here are the results of
 # its programs, and every failure. The last line is "N passed, N failed" (and ", N
@@ -105,38 +108,43 @@ vm_tests() {
 		esac
 	done
 }
-stage_selftests() { vm_tests "${KERNEL:-debian}" selftests; }
-# What most depends on the kernel, on one besides Debian's; scripts/check-kernels.sh runs all
-# on several.
-KERNELS_TESTS="abi_test attach_test cancel_test errors_test exit_test fdinfo_test hold_test identity_test
-merge_test order_test shutdown_fs_test undone_test"
-stage_kernels() { local TESTS=${TESTS:-$KERNELS_TESTS}; vm_tests 6.12 kernels; }
-# The debug kernel looks for bugs of the module. Tests of what runs in the program alone say
-# on it what they say on Debian's kernel, only slower: FULL=1 runs them, too.
-USER_TESTS='engine_.*_test|posix_.*_test|python_test.sh|examples_test.sh|command_test|exec_test'
-# Of 32-bit programs only those that call the module themselves.
-USER_TESTS+='|(engine|lib|libaio|posix)_.*_(32|t64)'
-# These cancel, fork and exit with requests of the device on their way.
-KERNEL_TESTS='engine_cancel_test|engine_process_test|posix_(cancel|process|queue)_test|exec_test'
+# tests FOLDER REGEX...: those whose whole names are like one of them, in the folder's order.
+tests() {
+	local folder=$1
+	shift
+	all_tests "$folder" | grep -xE "$(IFS='|'; echo "$*")"
+}
+# What most depends on the kernel; scripts/check-kernels.sh runs all tests on several kernels.
+ON_ALL='(abi|attach|cancel|errors|exit|fdinfo|hold|identity|merge|order|shutdown_fs|undone)_test'
+# What runs in the program alone: Debian's kernel shows it quicker.
+USER='((command|exec|lib_cpp|(engine|libaio|posix)_.*)_test|(admin|bpftrace|examples|python|top)_test.sh'
+USER+='|(engine|lib|libaio|posix)_.*_(32|t64))'
+# Of those the ones that cancel, fork and exit with requests of the device on their way. The
+# debug kernel has them, too.
+BOTH='(exec|engine_(cancel|process)|libaio_(cancel|fsync|process)|posix_(cancel|process|queue))_test'
+
+stage_selftests() {
+	[ "$short" = 0 ] || local TESTS=${TESTS:-$(tests "$TOP/selftests" "$USER" "$ON_ALL" \
+		'(exactly_one|lib|unload)_test.*')}
+	vm_tests "${KERNEL:-debian}" selftests
+}
+stage_kernels() {
+	local TESTS=${TESTS:-$(tests "$TOP/selftests" "$ON_ALL")}
+	vm_tests 6.12 kernels
+}
 stage_selftests_debug() {
-	local all
-	if [ -z "${TESTS:-}" ] && [ "${FULL:-}" != 1 ]; then
-		all=$(all_tests "$TOP/selftests")
-		local TESTS
-		TESTS=$(grep -vxE "$USER_TESTS" <<<"$all"; grep -xE "$KERNEL_TESTS" <<<"$all")
-	fi
+	[ "$short" = 0 ] || local TESTS=${TESTS:-$(tests "$TOP/selftests" "$BOTH"
+		all_tests "$TOP/selftests" | grep -vxE "$USER")}
 	vm_tests debug selftests-debug
 }
 stage_programs() { vm_tests "${KERNEL:-debian}" programs programs; }
-# One for each drop-in, whose syncs the module runs; the others spend their time in reads and
-# writes. FULL=1 runs them, too.
-DEBUG_PROGRAMS='glusterfs.sh stress_ng.sh'
+# One for each drop-in; the others spend their time in reads and writes.
 stage_programs_debug() {
-	[ "${FULL:-}" = 1 ] || local TESTS=${TESTS:-$DEBUG_PROGRAMS}
+	[ "$short" = 0 ] || local TESTS=${TESTS:-glusterfs.sh stress_ng.sh}
 	vm_tests debug programs-debug programs
 }
 stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
-stage_harness() { "$TOP/scripts/check-harness.sh"; }
+stage_harness() { FULL=$((1 - short)) "$TOP/scripts/check-harness.sh"; }
 
 # The packages in a bare bookworm with the small kernel; 'make packages-check' is all of it.
 stage_packages() {
@@ -190,7 +198,11 @@ count() {
 	END { flush_plan(); print "COUNT", pass + 0, fail + short, skip + 0 }' "$@"
 }
 
-[ $# -gt 0 ] || set -- "${STAGES[@]}"
+short=0
+if [ $# = 0 ]; then
+	set -- "${STAGES[@]}"
+	[ "${FULL:-}" = 1 ] || short=1
+fi
 for stage; do
 	[[ " ${STAGES[*]} ${MORE_STAGES[*]} " = *" $stage "* ]] ||
 		die "no such stage: $stage (${STAGES[*]} ${MORE_STAGES[*]})"
