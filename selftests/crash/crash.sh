@@ -40,11 +40,11 @@ KINDS=(
 	"ext4-journal 64 2 library"
 	"xfs 320 3 library"
 	"xfs 320 2 posix"
-	"btrfs 160 2 library"
+	"btrfs 160 2 library KEEP_NAMES=1"
 	"vfat 64 2 library NO_JOURNAL=1"
 )
 # Only by name.
-CONTROLS=("ext4 64 2 call" "xfs 320 2 call" "btrfs 160 2 call" "vfat 64 2 call NO_JOURNAL=1")
+CONTROLS=("ext4 64 2 call" "xfs 320 2 call" "btrfs 160 2 call KEEP_NAMES=1" "vfat 64 2 call NO_JOURNAL=1")
 
 begin_disks() {
 	local mb=$1

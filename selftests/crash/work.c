@@ -49,6 +49,8 @@ static const char *device;
 static uint64_t state;
 /* The filesystem has none: less is done there. */
 static bool no_journal;
+/* A file keeps the name that it was made with. */
+static bool keep_names;
 
 static uint32_t below(uint32_t n)
 {
@@ -335,8 +337,8 @@ static void change_name(uint32_t name)
 	uint32_t other = below(NAMES);
 	char from[16], to[16];
 
-	/* Names there are changed in steps, of which a crash can leave any. */
-	if (no_journal)
+	/* Without a journal names are changed in steps, of which a crash can leave any. */
+	if (no_journal || keep_names)
 		return;
 	path_of(from, name);
 	path_of(to, other);
@@ -449,6 +451,7 @@ int main(int argc, char **argv)
 			syncer = syncers[i];
 	device = argv[7];
 	no_journal = getenv("NO_JOURNAL");
+	keep_names = getenv("KEEP_NAMES");
 	folder = open(argv[1], O_RDONLY | O_DIRECTORY);
 	if (!syncer || history < 0 || folder < 0 || fchdir(folder))
 		err(2, "%s, %s or %s", argv[1], argv[2], argv[6]);
