@@ -100,6 +100,9 @@ check: setup-test ## run all tests on Debian's kernel and on a debug kernel (STA
 check-kernels: setup-test ## the selftests on all kernels of Debian that are supported (KERNELS="6.12-rt sid", TESTS=)
 	$(Q)scripts/check-kernels.sh $(KERNELS)
 
+check-in-tree: setup-test ## the driver in a tree of the kernel, built in and as a module: build, boot, test
+	$(Q)scripts/check-in-tree.sh $(TESTS)
+
 check-crash: export POINTS := $(POINTS)
 check-crash: export SEED := $(SEED)
 check-crash: setup-test ## crashes at many moments: what was acknowledged is there (POINTS= of each workload, SEED=)
