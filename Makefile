@@ -12,7 +12,8 @@
 #			and uninstall
 # For setup:	SETS, see scripts/setup.sh --help
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
-#		for check-kernels: KERNELS, TESTS; for check-crash: POINTS, SEED;
+#		for check-kernels: KERNELS, TESTS; for check-in-tree: TESTS;
+#		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED;
 #		for bench: QUICK, BOOTS; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
 
@@ -33,7 +34,7 @@ install install-user uninstall: export DESTDIR := $(DESTDIR)
 install install-user uninstall: export prefix := $(prefix)
 install install-user uninstall: export mandir := $(mandir)
 check check-kernels selftests selftests-debug: export TESTS := $(TESTS)
-check selftests-debug: export FULL := $(FULL)
+check: export FULL := $(FULL)
 check selftests selftests-debug: export KERNEL := $(KERNEL)
 
 Q := $(if $(V),,@)
@@ -99,6 +100,10 @@ check: setup-test ## run all tests on Debian's kernel and on a debug kernel (STA
 
 check-kernels: setup-test ## the selftests on all kernels of Debian that are supported (KERNELS="6.12-rt sid", TESTS=)
 	$(Q)scripts/check-kernels.sh $(KERNELS)
+
+check-sanitizers: export TESTS := $(TESTS)
+check-sanitizers: setup-test ## the library under ThreadSanitizer, AddressSanitizer, valgrind (TOOLS="thread address")
+	$(Q)scripts/check-sanitizers.sh $(TOOLS)
 
 check-in-tree: setup-test ## the driver in a tree of the kernel, built in and as a module: build, boot, test
 	$(Q)scripts/check-in-tree.sh $(TESTS)
@@ -191,7 +196,7 @@ help: ## list the targets
 	@echo "Variables: see the top of the Makefile."
 
 .PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs \
-	integrations check check-kernels check-crash check-static check-unit selftests selftests-debug vm \
-	install install-user install-module uninstall dist deb packages-check clean help \
+	integrations check check-kernels check-in-tree check-sanitizers check-crash check-static check-unit \
+	selftests selftests-debug vm install install-user install-module uninstall dist deb packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

@@ -17,7 +17,7 @@
 
 set -euo pipefail
 
-points=${1:-40} seed=${2:-1}
+points=${1:-40} seed=${2:-1} until=
 PLANTED=${*:3}
 here=$(realpath "$(dirname "$0")")
 top=${here%/*/*}
@@ -96,7 +96,7 @@ attempt() {
 		begin_disks "$mb"
 		run_workload "$fs" "$processes" "$syncer"
 		export mapped seed dir bin
-		"$bin/replay" /dev/ram1 /dev/ram2 "$points" "$seed" "$here/point.sh $fs"
+		"$bin/replay" /dev/ram1 /dev/ram2 "$points" "$seed" "$here/point.sh $fs" ${until:+"$until"}
 	) >>"$dir/said" 2>"$dir/errors" || rc=1
 	end_disks
 	return $rc
@@ -120,7 +120,7 @@ kind() {
 
 # plant KO: a module with a bug, which one of the crashes has to show.
 plant() {
-	local name fs rc=1
+	local name fs rc=1 until=first
 	name=${1##*/plants/}
 	name=${name%%/*}
 	rmmod afsync

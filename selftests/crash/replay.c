@@ -3,13 +3,14 @@
  * Replays a log of writes (dm-log-writes) to one point after the other, and runs a command
  * at each.
  *
- *	replay LOG TARGET POINTS SEED COMMAND
+ *	replay LOG TARGET POINTS SEED COMMAND [first]
  *
  * TARGET holds what the device held when the log began. Points are chosen among the entries
  * behind the mark "begin": marks, some flushes and writes that bypass the cache, and now and
  * then any other. COMMAND is run by sh with the number of the entry, and for each process,
  * from 0 on, the number of its acknowledgments so far. Prints at the end how many points
- * there were and at how many the command failed; the status is 1 if it failed at any.
+ * there were and at how many the command failed; the status is 1 if it failed at any. With
+ * "first" that is the end.
  */
 #include <endian.h>
 #include <err.h>
@@ -172,10 +173,11 @@ static bool run(const char *command, uint64_t entry)
 int main(int argc, char **argv)
 {
 	uint64_t points, i, failed = 0, done = 0;
-	bool *chosen;
+	bool *chosen, first;
 
-	if (argc != 6)
-		errx(2, "usage: replay LOG TARGET POINTS SEED COMMAND");
+	if (argc != 6 && argc != 7)
+		errx(2, "usage: replay LOG TARGET POINTS SEED COMMAND [first]");
+	first = argc == 7 && !strcmp(argv[6], "first");
 	open_log(argv[1]);
 	target = open(argv[2], O_RDWR | O_CLOEXEC);
 	if (target < 0)
@@ -188,7 +190,7 @@ int main(int argc, char **argv)
 	at = sectorsize;
 	begun = false;
 	memset(acks, 0, sizeof(acks));
-	for (i = 0; i < nr_entries; i++) {
+	for (i = 0; i < nr_entries && !(first && failed); i++) {
 		next(true);
 		if (!chosen[i])
 			continue;
@@ -196,7 +198,7 @@ int main(int argc, char **argv)
 		if (++done % 50 == 0)
 			fprintf(stderr, "%" PRIu64 " of %" PRIu64 " points\n", done, points);
 	}
-	printf("%" PRIu64 " entries, %" PRIu64 " points, %" PRIu64 " failed\n", nr_entries, points,
+	printf("%" PRIu64 " entries, %" PRIu64 " points, %" PRIu64 " failed\n", nr_entries, done,
 	       failed);
 	return failed != 0;
 }
