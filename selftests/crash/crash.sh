@@ -34,11 +34,13 @@ PATH=$PATH:/usr/sbin:/sbin
 KINDS=(
 	"ext4 64 3 library"
 	"ext4 64 1 library CRASH_INLINE=1"
+	"ext4 64 1 library STEPS=pairs"
 	"ext4 64 2 posix"
 	"ext4 64 2 libaio"
 	"ext4 64 2 command"
 	"ext4-journal 64 2 library"
 	"xfs 320 3 library"
+	"xfs 320 1 library STEPS=pairs"
 	"xfs 320 2 posix"
 	"btrfs 160 2 library KEEP_NAMES=1"
 	"vfat 64 2 library NO_JOURNAL=1"
@@ -88,11 +90,11 @@ run_workload() {
 attempt() {
 	local fs=$1 mb=$2 processes=$3 syncer=$4 rc=0
 	shift 4
-	steps=${syncer_steps[$syncer]}
 	: >"$dir/said"
 	# In a shell of its own, for the variables of this kind.
 	(
 		for variable; do export "${variable?}"; done
+		steps=${STEPS:-${syncer_steps[$syncer]}}
 		begin_disks "$mb"
 		run_workload "$fs" "$processes" "$syncer"
 		export mapped seed dir bin
@@ -112,7 +114,10 @@ result() {
 
 kind() {
 	local name=$1-$4 rc=0
-	[[ ${5:-} != CRASH_INLINE* ]] || name+=-inline
+	case ${5:-} in
+	CRASH_INLINE=1) name+=-inline ;;
+	STEPS=pairs) name+=-pairs ;;
+	esac
 	[ -z "${CRASH_ONLY:-}" ] || [[ " $CRASH_ONLY " = *" $name "* ]] || return 0
 	attempt "$@" || rc=$?
 	result $rc "$name: what was acknowledged outlives a crash"
