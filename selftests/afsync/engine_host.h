@@ -92,12 +92,14 @@ static inline void host_init(void)
 /* NULL if that is none of the files, and with errno set if it is no descriptor. */
 static inline struct host_file *host_file(int fd)
 {
-	unsigned int i;
+	unsigned int i, nr;
 	struct stat st;
 
 	if (!host || fstat(fd, &st))
 		return NULL;
-	for (i = 0; i < host->nr_files; i++)
+	/* Another file may be added meanwhile: pairs with host_file_add(). */
+	nr = __atomic_load_n(&host->nr_files, __ATOMIC_ACQUIRE);
+	for (i = 0; i < nr; i++)
 		if (host->files[i].dev == st.st_dev && host->files[i].ino == st.st_ino)
 			return &host->files[i];
 	return NULL;
@@ -111,7 +113,8 @@ static inline void host_file_add(int fd)
 	if (!host_file(fd)) {
 		need(host->nr_files < HOST_FILES && fstat(fd, &st) == 0);
 		host->files[host->nr_files].dev = st.st_dev;
-		host->files[host->nr_files++].ino = st.st_ino;
+		host->files[host->nr_files].ino = st.st_ino;
+		__atomic_store_n(&host->nr_files, host->nr_files + 1, __ATOMIC_RELEASE);
 	}
 	host_unlock();
 }

@@ -4,6 +4,8 @@
  * one with SA_RESTART does not, and a signal mask holds for the wait, and from its first
  * moment to its last.
  */
+#include <stdatomic.h>
+
 #include "engine.h"
 
 FIXTURE(sig) {
@@ -23,7 +25,7 @@ FIXTURE_TEARDOWN(sig)
 	scene_close(&self->s);
 }
 
-static volatile sig_atomic_t handled;
+static atomic_int handled;
 
 static void handler(int sig)
 {

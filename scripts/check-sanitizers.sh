@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The library's tests with the compiler's sanitizers and under valgrind, on this machine, with
+# the engine that needs no device.
+#
+#	scripts/check-sanitizers.sh [TOOL]...	thread, address (with undefined), valgrind; all
+#	TESTS="engine_order_test" scripts/check-sanitizers.sh	only these
+#
+# Each builds the library and its tests anew, in build/sanitizers/TOOL. Prints TAP: a line
+# for each test program, which has to pass and to give its tool nothing to report.
+
+. "$(dirname "$0")/lib.sh"
+
+case ${1:-} in
+--help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;
+esac
+[ $# -gt 0 ] || set -- thread address valgrind
+lib=$TOP/tools/lib/afsync
+if [ -z "${TESTS:-}" ]; then
+	TESTS=$(cd "$TOP/selftests/afsync" && printf '%s\n' engine_*_test.c)
+	TESTS="reap_test submit_test setup_test ${TESTS//.c/}"
+fi
+out=$BUILD/sanitizers
+number=0 failed=0
+
+# Status 99: the tool has something to report.
+export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0
+export ASAN_OPTIONS=exitcode=99:detect_leaks=1
+export UBSAN_OPTIONS=halt_on_error=1:exitcode=99
+VALGRIND=(valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+	--child-silent-after-fork=yes --fair-sched=yes)
+
+for tool; do
+	run=()
+	case $tool in
+	thread) flags=-fsanitize=thread ;;
+	address) flags='-fsanitize=address,undefined -fno-sanitize-recover=undefined' ;;
+	valgrind) flags='' run=("${VALGRIND[@]}") ;;
+	*) die "no such tool: $tool (thread, address, valgrind)" ;;
+	esac
+	bins=()
+	for test in $TESTS; do bins+=("$out/$tool/tests/$test"); done
+	if ! make -s -C "$lib" "O=$out/$tool" CFLAGS="-O1 -g -fno-omit-frame-pointer $flags" "${bins[@]}" >&2; then
+		failed=$((failed + 1))
+		echo "not ok $((++number)) - sanitizers: $tool: the tests build"
+		continue
+	fi
+	for test in $TESTS; do
+		# ThreadSanitizer has a thread of its own, and this test counts them.
+		[ "$tool $test" != "thread engine_process_test" ] || continue
+		log=$out/$tool/$test.log
+		rc=0
+		(cd "$out/$tool" && "${run[@]}" "tests/$test") >"$log" 2>&1 </dev/null || rc=$?
+		number=$((number + 1))
+		# A child of the test may have said so, and its status gone unseen.
+		if [ $rc = 0 ] && ! grep -qE 'Sanitizer:|runtime error:|^==[0-9]+==' "$log"; then
+			echo "ok $number - sanitizers: $tool: $test"
+		else
+			failed=$((failed + 1))
+			grep -vE '^(# *RUN|# *OK|ok )' "$log" | head -n 40 | sed 's/^/# /'
+			echo "not ok $number - sanitizers: $tool: $test (status $rc, log: $log)"
+		fi
+	done
+done
+echo "1..$number"
+[ $failed = 0 ]
