@@ -32,13 +32,13 @@ begin_fetching() {
 	our_apt apt-get update >&2
 }
 
-# fetch_source PACKAGE: unpacked, with Debian's patches. Its folder is $fetched then; move
-# it away.
+# fetch_source PACKAGE [RELEASE]: unpacked, with Debian's patches. Its folder is $fetched then;
+# move it away.
 fetch_source() {
 	local new=$apt_dir/new
 	rm -rf "$new"
 	mkdir -p "$new"
-	(cd "$new" && our_apt apt-get source "$1") >"$apt_dir/$1.log" 2>&1 ||
+	(cd "$new" && our_apt apt-get source "$1${2:+/$2}") >"$apt_dir/$1.log" 2>&1 ||
 		{ tail -n 20 "$apt_dir/$1.log" >&2; die "cannot fetch $1 (all of it: $apt_dir/$1.log)"; }
 	# shellcheck disable=SC2034 # for the caller
 	fetched=$(echo "$new/$1"-*/)

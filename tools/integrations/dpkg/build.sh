@@ -10,49 +10,18 @@
 # is installed. CFLAGS are for both.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
-. "$TOP/scripts/apt-source.sh"
 
-HERE=$TOP/tools/integrations/dpkg
-PATCH=$HERE/dpkg-libafsync.patch
+PATCH=$TOP/tools/integrations/dpkg/dpkg-libafsync.patch
 OUT=$BUILD/integrations/dpkg
-LIBRARY=$BUILD/tools/lib/afsync/libafsync.a
 CFLAGS=${CFLAGS:--O2 -g}
 ME=dpkg-build
+. "$TOP/tools/integrations/source.sh"
 
-# The newest source in the cache.
-newest() { printf '%s\n' "$CACHE"/dpkg/*/debian/control | sort -V | tail -n 1; }
-
-fetch() {
-	local version
-	[ ! -e "$(newest)" ] || return 0
-	say "fetching the source of dpkg into $CACHE/dpkg"
-	begin_fetching
-	fetch_source dpkg # sets fetched
-	# shellcheck disable=SC2154
-	version=$(dpkg-parsechangelog -l "$fetched/debian/changelog" -S Version)
-	mkdir -p "$CACHE/dpkg"
-	mv "$fetched" "$CACHE/dpkg/$version"
-	end_fetching
-}
-
-# step WHAT CMD...: what it prints is only shown if it fails.
-step() {
-	local what=$1 log=$OUT/log
-	shift
-	"$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "$what failed: see above, all of it is in $log"; }
-}
-
-# prepare NAME: a copy of the source, patched or not, with a configure script of its own.
+# prepare NAME [PATCH]: a copy of the source, patched or not, with a configure script of its own.
 prepare() {
-	local from=$OUT/$1-source
-	rm -rf "$from" "${OUT:?}/$1"
-	cp -a "$source" "$from"
-	if [ "$1" = patched ]; then
-		patch -d "$from" -p 1 --dry-run -s -f <"$PATCH" >&2 ||
-			die "the patch does not apply to dpkg $version: it was made for dpkg 1.21 of Debian 12"
-		patch -d "$from" -p 1 -s -f <"$PATCH"
-	fi
-	(cd "$from" && step "autoreconf of dpkg" ./autogen)
+	rm -rf "${OUT:?}/$1"
+	copy_source "$@"
+	(cd "$OUT/$1-source" && step "autoreconf of dpkg" ./autogen)
 }
 
 # configure NAME OPTION...
@@ -83,7 +52,7 @@ build() {
 		prepare stock
 		configure stock
 		compile stock
-		prepare patched
+		prepare patched "$PATCH"
 		configure patched --with-libafsync LIBAFSYNC_LIBS="$LIBRARY -pthread" \
 			LIBAFSYNC_CFLAGS="-I$TOP/include/uapi -I$TOP/tools/lib/afsync"
 		compile patched
@@ -95,10 +64,6 @@ build() {
 	fi
 }
 
-[ -e "$LIBRARY" ] || die "$LIBRARY is missing: run 'make lib'"
-mkdir -p "$OUT"
-with_lock apt-source fetch
-source=$(dirname "$(dirname "$(newest)")")
-version=$(basename "$source")
+find_source dpkg
 build
 echo "$OUT"

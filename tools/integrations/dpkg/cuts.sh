@@ -15,7 +15,7 @@ save_disk() {
 	local way=unsafe
 	new_disk "$1"
 	as_way unsafe
-	run 1 >/dev/null || { cat "$ROOT/tmp/dpkg.log" >&2; die "dpkg failed"; }
+	run 1 >/dev/null || { cat "$ROOT/tmp/run.log" >&2; die "dpkg failed"; }
 	check_files 1
 	umount "$MNT"
 	dd if="/dev/$DISK" of=$IMAGE bs=64k conv=sparse status=none
@@ -124,7 +124,7 @@ broken_promise() {
 recovers() {
 	as_way unsafe
 	{ run 2 >/dev/null && has_files 2; } || {
-		tail -n 3 "$ROOT/tmp/dpkg.log" >&2
+		tail -n 3 "$ROOT/tmp/run.log" >&2
 		broken_promise "dpkg does not get over it"
 	}
 }

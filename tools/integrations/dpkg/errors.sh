@@ -12,8 +12,8 @@ with_strace() { program=(/bin/strace --seccomp-bpf -f -qq -o /tmp/strace "$@" "$
 # has_failed MESSAGE: after a run of dpkg with that status.
 has_failed() {
 	[ "$status" != 0 ] || die "$way on $fs, $what: dpkg says that all is well"
-	grep -q "$1" "$ROOT/tmp/dpkg.log" ||
-		{ cat "$ROOT/tmp/dpkg.log" >&2; die "$way on $fs, $what: dpkg does not say why it failed"; }
+	grep -q "$1" "$ROOT/tmp/run.log" ||
+		{ cat "$ROOT/tmp/run.log" >&2; die "$way on $fs, $what: dpkg does not say why it failed"; }
 	has_files 1 || die "$way on $fs, $what: not all files are the old ones again"
 }
 
@@ -103,7 +103,7 @@ failed_writes() {
 		status=0
 		make_bad_disk
 		as_way unsafe
-		run 1 >/dev/null || { cat "$ROOT/tmp/dpkg.log" >&2; die "dpkg failed"; }
+		run 1 >/dev/null || { cat "$ROOT/tmp/run.log" >&2; die "dpkg failed"; }
 		as_way "$way"
 		bad_disk
 		run 2 >/dev/null || status=$?
@@ -120,7 +120,7 @@ failed_writes() {
 # called fsync() itself.
 own_calls() {
 	load_disk "$fs"
-	"$@" || { cat "$ROOT/tmp/dpkg.log" >&2; die "$way on $fs, $what: dpkg failed"; }
+	"$@" || { cat "$ROOT/tmp/run.log" >&2; die "$way on $fs, $what: dpkg failed"; }
 	check_files 2
 	remove_disk
 	calls=$(awk 'NR == 1 { first = $1 } $1 == first && /fsync\(/ { n++ } END { print n + 0 }' "$SEEN")

@@ -11,18 +11,14 @@
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
 . "$TOP/scripts/lib-guest.sh"
-. "$TOP/tools/integrations/dpkg/list.sh"
-. "$TOP/tools/integrations/dpkg/root.sh"
+. "$TOP/tools/integrations/files.sh"
+. "$TOP/tools/integrations/root.sh"
 . "$TOP/tools/integrations/dpkg/cuts.sh"
 . "$TOP/tools/integrations/dpkg/errors.sh"
 
 DPKG=$BUILD/integrations/dpkg
-MNT=$ROOT/mnt
-TRACING=/sys/kernel/tracing
-TRACE=$TRACING/events/syscalls
 ME=dpkg-guest
 PATH=$PATH:/usr/sbin:/sbin
-DISK=nullb0
 
 # use_package NAME: one of those that test.sh has made. Sets FILES, how many it has.
 use_package() {
@@ -47,11 +43,6 @@ new_database() {
 	sync -f "$MNT"
 }
 
-remove_disk() {
-	umount "$MNT"
-	rmdir "$NULL_BLK/$DISK"
-}
-
 # as_way WAY: sets program, the command line, for that one.
 as_way() {
 	without_device
@@ -72,19 +63,6 @@ run() {
 		--install "/packages/$package/$1.deb"
 }
 
-# Calls of fsync and its like, by any program.
-count_from_here() {
-	local call
-	for call in fsync fdatasync; do
-		echo '!hist:keys=common_type' >"$TRACE/sys_enter_$call/trigger" 2>/dev/null || true
-		echo 'hist:keys=common_type' >"$TRACE/sys_enter_$call/trigger"
-	done
-	syncs_before=$(counter syncs)
-	submitted_before=$(counter submitted)
-}
-
-calls() { cat "$TRACE"/sys_enter_{fsync,fdatasync}/hist | awk '/Hits:/ { n += $2 } END { print n }'; }
-
 # The files on the disk are those of VERSION.
 has_files() { list_files "$MNT/root" usr | cmp -s - "$PACKAGES/$1.list"; }
 check_files() {
@@ -99,8 +77,8 @@ measure_run() {
 	read -r us idle flushed < <(run "$2") || true
 	echo "result $fs $1 $way $us $idle $(($(calls) + $(counter syncs) - syncs_before)) $flushed" \
 		"$ms $mips $package"
-	grep -q "^Setting up many-files" "$ROOT/tmp/dpkg.log" ||
-		{ cat "$ROOT/tmp/dpkg.log" >&2; die "$way on $fs: dpkg failed"; }
+	grep -q "^Setting up many-files" "$ROOT/tmp/run.log" ||
+		{ cat "$ROOT/tmp/run.log" >&2; die "$way on $fs: dpkg failed"; }
 	[ "$way" != module ] || [ "$(counter submitted)" != "$submitted_before" ] ||
 		die "$way on $fs: dpkg did not use the module"
 	check_files "$2"
@@ -122,6 +100,16 @@ measure() {
 			remove_disk
 		done
 	done
+}
+
+make_root() {
+	begin_root sh rm tar diff ldconfig cat dpkg-split
+	mkdir "$ROOT/etc/dpkg"
+	add_program "$DPKG/stock/src/dpkg" dpkg-stock
+	add_program "$DPKG/patched/src/dpkg" dpkg-patched
+	add_program "$DPKG/stock/src/dpkg-deb"
+	add_program "$DPKG/stock/src/dpkg-query"
+	cp -r "$DPKG/packages" "$ROOT"
 }
 
 make_root

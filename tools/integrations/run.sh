@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# One run of dpkg, measured; started by guest.sh in the small root, on the disk at /mnt.
+# One run of a program, measured; started in the small root of root.sh.
 #
 #	run DISK PROGRAM OPTION...
 #
 # Prints the microseconds that it took, those of them in which the CPU had nothing to do, and
-# the flushes of the disk. What dpkg says is in /tmp/dpkg.log. The status is that of dpkg.
+# the flushes of the disk. What the program says is in /tmp/run.log. The status is its own.
 
 disk=$1
 shift
@@ -29,7 +29,7 @@ before=$(flushes)
 idle=$(idle)
 start=${EPOCHREALTIME/[.,]/}
 status=0
-"$@" >/tmp/dpkg.log 2>&1 || status=$?
+"$@" >/tmp/run.log 2>&1 || status=$?
 us=$((${EPOCHREALTIME/[.,]/} - start))
 echo "$us $((($(idle) - idle) * 10000)) $(($(flushes) - before))"
 exit $status
