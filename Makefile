@@ -85,7 +85,7 @@ bench-preemption: setup-bench bench-programs ## how long the device keeps a CPU 
 
 integrations: export CUTS := $(CUTS)
 integrations: export SEED := $(SEED)
-integrations: setup-integrations lib ## dpkg with libafsync: build, measure, cut the power in the VM (CUTS=2 is quick, SEED=)
+integrations: setup-integrations lib ## dpkg and rsync with libafsync: build, measure, cut the power in the VM (CUTS=2 is quick, SEED=)
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/integrations.sh
 
