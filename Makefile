@@ -12,7 +12,7 @@
 #			and uninstall
 # For setup:	SETS, see scripts/setup.sh --help
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
-#		for check-kernels: KERNELS, TESTS; for check-in-tree: TESTS;
+#		for check-kernels: KERNELS, TESTS; for check-arch: ARCHS; for check-in-tree: TESTS;
 #		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED;
 #		for bench: QUICK, BOOTS; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
@@ -105,6 +105,9 @@ check-sanitizers: export TESTS := $(TESTS)
 check-sanitizers: setup-test ## the library under ThreadSanitizer, AddressSanitizer, valgrind (TOOLS="thread address")
 	$(Q)scripts/check-sanitizers.sh $(TOOLS)
 
+check-arch: setup-arch ## modules, library and their tests on other architectures, emulated (ARCHS=)
+	$(Q)scripts/check-arch.sh $(ARCHS)
+
 check-in-tree: setup-test ## the driver in a tree of the kernel, built in and as a module: build, boot, test
 	$(Q)scripts/check-in-tree.sh $(TESTS)
 
@@ -196,7 +199,8 @@ help: ## list the targets
 	@echo "Variables: see the top of the Makefile."
 
 .PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs \
-	integrations check check-kernels check-in-tree check-sanitizers check-crash check-static check-unit \
-	selftests selftests-debug vm install install-user install-module uninstall dist deb packages-check clean help \
+	integrations check check-kernels check-arch check-in-tree check-sanitizers check-crash check-static \
+	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
+	packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

@@ -8,12 +8,14 @@
 #	scripts/fetch-debian.sh --newest NAME	ask Debian for a newer one first
 #	scripts/fetch-debian.sh --headers NAME	only the headers
 #	scripts/fetch-debian.sh --list		the names
+#	scripts/fetch-debian.sh ARCH		that of another architecture (arm64, s390x)
 #
 # All that takes a kernel (fetch-kernel.sh, build-modules.sh, vm.sh, KERNEL=) takes these
 # names. Packages are only unpacked, into the cache (~/.cache/afsync), never installed.
 # The headers of another suite than this machine's hold programs for the C library of that
 # suite, and want its compiler: these come with them, in a folder that build-modules.sh
-# changes its root to.
+# changes its root to. With the headers of another architecture come, in the same way, a
+# compiler that runs here, and its busybox.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/suites.sh"
@@ -21,10 +23,18 @@
 # What builds modules in the root of another suite, besides what the headers depend on.
 ROOT_PACKAGES=(make bash dash coreutils sed grep mawk findutils diffutils)
 
-# with_depends PACKAGE REGEX: itself, and what it depends on with a name that matches.
+# with_depends PACKAGE REGEX: itself, and what it depends on with a name that matches. What
+# is for all architectures stands in a line below the one that asks for it.
 with_depends() {
 	echo "$1"
-	suite_apt apt-cache depends "$1" | sed -nE "s/^[ |]*Depends: ($2)\$/\1/p" | sort -u
+	suite_apt apt-cache depends "$1" | sed -nE "s/^[ |]*(Depends: )?($2)\$/\2/p" | sort -u
+}
+
+# cross_packages: those of the compiler for that architecture. What else it depends on has come
+# with this machine's own compiler.
+cross_packages() {
+	suite_apt apt-cache depends --recurse --important "gcc-$triplet" "libc6-dev-$arch-cross" |
+		grep -xE "[a-z].*-($triplet(-base)?|$arch-cross)" | sort -u
 }
 
 # download FOLDER PACKAGE...
@@ -40,7 +50,7 @@ download() {
 fetch_image() {
 	local packages
 	[ ! -e "$CACHE/kernels/$release/release" ] || return 0
-	mapfile -t packages < <(with_depends "linux-image-$release" "linux-(base|binary|modules)-${release//[.+]/.}")
+	mapfile -t packages < <(with_depends "linux-image-$release$of" "linux-(base|binary|modules)-${release//[.+]/.}")
 	download "$tmp/image" "${packages[@]}"
 	"$TOP/scripts/fetch-kernel.sh" "$tmp"/image/*.deb >/dev/null
 }
@@ -68,8 +78,9 @@ finish_root() {
 unpack_headers() {
 	local root=$CACHE/headers/$release.root packages deb
 	[ ! -e "$CACHE/headers/$release/Makefile" ] || return 0
-	if [ -z "$apt_dir" ]; then
-		mapfile -t packages < <(with_depends "linux-headers-$release" 'linux-(headers|kbuild)-.*')
+	if [ -z "$apt_dir" ] || [ -n "$arch" ]; then
+		mapfile -t packages < <(with_depends "linux-headers-$release$of" 'linux-(headers|kbuild)-[^:]*'
+			[ -z "$arch" ] || { cross_packages; echo "busybox-static:$arch"; })
 		download "$tmp/headers" "${packages[@]}"
 	else
 		say "downloading the headers of $release and the compiler of Debian $suite"
@@ -84,7 +95,7 @@ unpack_headers() {
 	for deb in "$tmp"/headers/base-files_*.deb "$tmp"/headers/*.deb; do
 		[ ! -e "$deb" ] || dpkg-deb -x "$deb" "$root"
 	done
-	if [ -z "$apt_dir" ]; then relocate "$root"; else finish_root "$root"; fi
+	if [ -z "$apt_dir" ] || [ -n "$arch" ]; then relocate "$root"; else finish_root "$root"; fi
 	ln -sfn "$root/usr/src/linux-headers-$release" "$CACHE/headers/$release"
 }
 
@@ -95,10 +106,10 @@ fetch() {
 			{ [ $headers = 1 ] || [ -e "$CACHE/kernels/$release/release" ]; }; then
 		return
 	fi
-	begin_suite "$suite"
+	begin_suite "$suite" "$arch"
 	if [ $newest = 1 ] || [ -z "$release" ]; then
-		release=$(suite_apt apt-cache depends "linux-image-$flavour" 2>/dev/null |
-			sed -n 's/^[ |]*Depends: linux-image-\([0-9].*\)$/\1/p' | head -n 1)
+		release=$(suite_apt apt-cache depends "linux-image-$flavour$of" 2>/dev/null |
+			sed -n 's/^[ |]*Depends: linux-image-\([0-9][^:]*\).*$/\1/p' | head -n 1)
 		[ -n "$release" ] || die "Debian $suite has no linux-image-$flavour here: try 'apt-get update'"
 	fi
 	tmp=$(mktemp -d "$CACHE/download.XXXXXX")
@@ -123,7 +134,9 @@ while [ $# -gt 0 ]; do
 done
 # Not "name", which with_lock has for itself.
 kernel=${1:-}
-suite_kernel "$kernel" || die "no such kernel: ${kernel:-(none named)} (there are: $(suite_kernels | xargs))"
+suite_kernel "$kernel" ||
+	die "no such kernel: ${kernel:-(none named)} (there are: $(suite_kernels | xargs) $(arch_kernels | xargs))"
+arch=${triplet:+$kernel} of=${triplet:+:$kernel}
 mkdir -p "$CACHE/kernels" "$CACHE/headers"
 with_lock "suite-$suite" fetch
 echo "$release"

@@ -15,6 +15,7 @@
 #	bench		vm, and the peers that the benchmark measures
 #	test		demo, bench, and all that 'make check' needs; the default
 #	integrations	vm, and what other projects' sources need
+#	arch		build, and what 'make check-arch' needs
 #	package		what 'make deb' needs
 #	packages-check	package, and what 'make packages-check' needs
 #
@@ -27,7 +28,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-SETS="build vm demo bench test integrations package packages-check"
+SETS="build vm demo bench test integrations arch package packages-check"
 
 # rests_on SET: that set and those below it.
 rests_on() {
@@ -38,6 +39,7 @@ rests_on() {
 	bench) echo build vm bench ;;
 	test) echo build vm demo bench test ;;
 	integrations) echo build vm integrations ;;
+	arch) echo build arch ;;
 	package) echo package ;;
 	packages-check) echo package packages-check ;;
 	*) die "no such set: $1 ($SETS)" ;;
@@ -158,8 +160,8 @@ esac
 
 mkdir -p "$CACHE"
 install_packages "$@"
+[[ " $wanted " != *" test "* && " $wanted " != *" arch "* ]] || with_lock source unpack_source
 if [[ " $wanted " = *" test "* ]]; then
-	with_lock source unpack_source
 	# A newer kernel, to see that the module builds and runs there, too.
 	"$TOP/scripts/fetch-debian.sh" 6.12 >/dev/null ||
 		say "no kernel 6.12 of Debian here (bookworm-security has it): the module is not tested with it"

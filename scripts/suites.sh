@@ -16,13 +16,21 @@ sid		sid		amd64
 experimental	experimental	amd64
 5.10		bullseye	amd64
 "
+# The same of another architecture, which is the name, and what its compiler's name begins with.
+ARCH_KERNELS="
+arm64		bookworm	arm64	aarch64-linux-gnu
+s390x		bookworm	s390x	s390x-linux-gnu
+"
 
 suite_kernels() { awk 'NF { print $1 }' <<<"$SUITE_KERNELS"; }
+arch_kernels() { awk 'NF { print $1 }' <<<"$ARCH_KERNELS"; }
 
-# suite_kernel NAME: sets suite and flavour; false if it is not in the table.
+# suite_kernel NAME: sets suite and flavour, and triplet to nothing or that of another
+# architecture; false if it is in no table.
 suite_kernel() {
 	# shellcheck disable=SC2034 # for the caller
-	read -r suite flavour < <(awk -v name="$1" '$1 == name { print $2, $3 }' <<<"$SUITE_KERNELS")
+	read -r suite flavour triplet < <(awk -v name="$1" '$1 == name { print $2, $3, $4 }' \
+		<<<"$SUITE_KERNELS$ARCH_KERNELS")
 }
 
 # The suite that this machine runs.
@@ -43,11 +51,12 @@ suite_sources() {
 		}'
 }
 
-# begin_suite SUITE: what suite_apt is about from then on.
+# begin_suite SUITE [ARCH]: what suite_apt is about from then on. It knows the packages of
+# another architecture as PACKAGE:ARCH, beside those of this machine's.
 begin_suite() {
-	[ "$1" != "$(own_suite)" ] || { apt_dir=; return 0; }
-	apt_suite=$1
-	apt_dir=$CACHE/apt-suites/$1
+	apt_suite=$1 apt_arch=${2:-}
+	[ "$1:$apt_arch" != "$(own_suite):" ] || { apt_dir=; return 0; }
+	apt_dir=$CACHE/apt-suites/$1${2:+-$2}
 	mkdir -p "$apt_dir/state/lists/partial" "$apt_dir/cache/archives/partial"
 	suite_sources "$1" >"$apt_dir/sources.list"
 	[ -s "$apt_dir/sources.list" ] || die "apt knows no mirror of Debian here"
@@ -64,6 +73,7 @@ suite_apt() {
 	shift
 	# What experimental has counts only when it is asked for.
 	[ "$apt_suite" != experimental ] || set -- -o APT::Default-Release=experimental "$@"
+	[ -z "$apt_arch" ] || set -- -o "APT::Architectures::=$apt_arch" "$@"
 	our_apt "$tool" -o Dir::State::status=/dev/null -o Debug::NoLocking=1 "$@"
 }
 
