@@ -26,8 +26,8 @@ ROOT_PACKAGES=(make bash dash coreutils sed grep mawk findutils diffutils)
 # with_depends PACKAGE REGEX: itself, and what it depends on with a name that matches. What
 # is for all architectures stands in a line below the one that asks for it.
 with_depends() {
-	echo "$1"
-	suite_apt apt-cache depends "$1" | sed -nE "s/^[ |]*(Depends: )?($2)\$/\2/p" | sort -u
+	# The first line is the package's own name.
+	suite_apt apt-cache depends "$1" | sed -nE "s/^[ |]*(Depends: )?(${1//[.+]/.}|$2)\$/\2/p" | sort -u
 }
 
 # cross_packages: those of the compiler for that architecture. What else it depends on has come
