@@ -27,9 +27,10 @@
 . "$TOP/scripts/packages-vm.sh"
 
 COLUMNS_SHOWN=(kernel install DKMS boots device command program upgrade removal seconds)
-quick=0 debs='' args=("$@")
+quick=0 debs='' work='' args=("$@")
 while [ $# -gt 0 ]; do
 	case $1 in
+	--inside) work=$2; shift ;; # what this script calls itself with
 	--quick) quick=1 ;;
 	--debs) debs=$(realpath "$2"); shift ;;
 	--help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;
@@ -62,29 +63,53 @@ next_debs() {
 	rm -rf "$new"
 }
 
-# As whoever has begun this: only the roots are made as root.
-if [ -z "$debs" ]; then
-	with_lock deb make -s -C "$TOP" deb >&2
-	debs=$BUILD/deb
+build_debs() {
+	with_lock deb "$TOP/scripts/deb.sh" >&2
 	next_debs "$debs/next"
-	args=(--debs "$debs" "${args[@]}")
-fi
-[ "$(id -u)" = 0 ] || { as_root env AFSYNC_CACHE="$CACHE" "$0" "${args[@]}"; exit; }
+}
 
-work=$(mktemp -d "$logs/work.XXXXXX")
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
-	local left
-	# A process of ours can be in them still, by a signal; with it go its mounts.
-	left=$(jobs -p)
-	# shellcheck disable=SC2086 # a list
-	[ -z "$left" ] || kill $left 2>/dev/null || true
-	rm -rf --one-file-system "$work"
+	local job
+	trap '' INT TERM
+	for job in $(jobs -p); do
+		# Of unshare(1) the child: all others of its namespace end with that, and then unshare.
+		# shellcheck disable=SC2046 # a list
+		kill -KILL $(cat "/proc/$job/task/$job/children") 2>/dev/null || kill -KILL "$job" || true
+		# The build has a group of its own.
+		kill -KILL -- "-$job" 2>/dev/null || true
+		wait "$job" 2>/dev/null || true
+	done
+	rm -rf "$logs/next-source"
+	[ -z "$work" ] || rm -rf --one-file-system "$work"
 	chown -R --reference="$TOP" "$logs" "$CACHE/packages" 2>/dev/null || true
 }
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+
+# The roots are made and booted in a namespace of processes and one of mounts, so that a
+# signal leaves none of them.
+if [ -z "$work" ]; then
+	trap cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	# As whoever has begun this: only the roots are made as root.
+	if [ -z "$debs" ]; then
+		debs=$BUILD/deb
+		args=(--debs "$debs" "${args[@]}")
+		set -m
+		build_debs </dev/null &
+		set +m
+		wait $!
+	fi
+	if [ "$(id -u)" != 0 ]; then
+		as_root true
+		exec sudo env AFSYNC_CACHE="$CACHE" "$0" "${args[@]}"
+	fi
+	work=$(mktemp -d "$logs/work.XXXXXX")
+	setpriv --pdeathsig KILL unshare --mount-proc --pid --fork --kill-child \
+		"$0" --inside "$work" "${args[@]}" </dev/null &
+	wait $!
+	exit
+fi
 
 number=0 failures=0
 declare -A cell
@@ -103,9 +128,10 @@ result() {
 
 # check COLUMN TEXT CMD...: CMD in a shell of its own, with a log of its own. False if CMD is.
 check() {
-	local column=$1 text=$2 rc=0 log=$logs/$suite-$((number + 1)).log
+	local column=$1 text=$2 rc=0 log=$logs/$suite-$((number + 1)).log begun=$SECONDS
 	shift 2
 	("$@") >"$log" 2>&1 || rc=$?
+	text+=" ($((SECONDS - begun)) s)"
 	if [ $rc = 0 ]; then
 		result ok "$column" "$text"
 	else

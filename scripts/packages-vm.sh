@@ -42,7 +42,7 @@ boot_image() {
 	[ ! -w /dev/kvm ] || [ "${AFSYNC_ACCEL:-}" = tcg ] || { accel=kvm; cpu=host; }
 	: >"$result"
 	# What watches for stalls of the guest must not see one of a loaded host.
-	setpriv --pdeathsig KILL qemu-system-x86_64 -machine pc -accel $accel -cpu $cpu -smp 2 -m 1024 \
+	qemu-system-x86_64 -machine pc -accel $accel -cpu $cpu -smp 2 -m 1024 \
 		-nodefaults -no-user-config -display none -nic none -no-reboot \
 		-kernel "$root"/boot/vmlinuz-* -initrd "$root"/boot/initrd.img-* \
 		-serial "file:$console" -serial "file:$result" -device virtio-rng-pci \
