@@ -17,7 +17,7 @@
 # the root's kernel, not for this machine's; a program is compiled with pkg-config; the root
 # boots in QEMU, where the device, the command and the program are tried; the packages are
 # upgraded; and all is purged, after which nothing may be left.
-# The roots need debootstrap and root; no container engine, no loop device. Bare roots and
+# The roots need mmdebstrap and root; no container engine, no loop device. Bare roots and
 # what apt-get fetches are kept in the cache (packages/). Logs: build/packages.
 #
 # The output is TAP, one line for each thing seen, then a table as a comment.
@@ -41,7 +41,7 @@ while [ $# -gt 0 ]; do
 done
 [ $# -gt 0 ] || set -- bookworm trixie
 PATH=$PATH:/usr/sbin:/sbin
-for tool in debootstrap qemu-system-x86_64 mke2fs unshare setpriv; do
+for tool in mmdebstrap qemu-system-x86_64 mke2fs unshare setpriv; do
 	have "$tool" || die "$tool is missing: run 'scripts/setup.sh packages-check'"
 done
 logs=$BUILD/packages
@@ -232,7 +232,7 @@ purge_all() {
 
 # check_suite: until something fails without which the rest means nothing.
 check_suite() {
-	local begun=$SECONDS kernel=linux-image-amd64 tar headers=() RECOMMENDS=()
+	local begun=$SECONDS kernel=linux-image-amd64 recipe tar headers=() RECOMMENDS=()
 	if [ $quick = 1 ]; then
 		kernel=linux-image-cloud-amd64
 		headers=(linux-headers-cloud-amd64)
@@ -240,7 +240,8 @@ check_suite() {
 	fi
 	# shellcheck disable=SC2034 # packages-root.sh reads it
 	debs_cache=$CACHE/packages/debs-$suite
-	tar=$CACHE/packages/$suite-$(sha256sum <<<"$kernel ${BASE[*]} $MIRROR" | cut -c 1-12).tar
+	recipe=$( (echo "$MIRROR"; cat "$TOP/scripts/packages-root.sh") | sha256sum | cut -c 1-12)
+	tar=$CACHE/packages/$suite-$kernel-$recipe.tar
 	if ! with_lock "packages-$suite" new_root "$suite" "$kernel" "$tar"; then
 		tail -n 20 "$logs/$suite-root.log" | sed 's/^/# /'
 		result "not ok" install "a bare root can be made"
