@@ -30,6 +30,7 @@ licence_of() {
 	include/uapi/*) echo "GPL-2.0-only WITH Linux-syscall-note" ;;
 	tools/afsync/examples/*) echo MIT ;;
 	tools/integrations/dpkg/*.patch) echo "GPL-2.0-or-later" ;;
+	tools/integrations/rsync/*.patch) echo "GPL-3.0-or-later" ;;
 	tools/lib/*) echo "LGPL-2.1-or-later OR MIT" ;;
 	Documentation/man/libafsync* | Documentation/man/afsync_*) echo "" ;;
 	*) echo GPL-2.0-only ;;
