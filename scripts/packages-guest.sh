@@ -69,6 +69,48 @@ program() {
 	[ "$after" -gt "$before" ] || { echo "no request of the device was made"; return 1; }
 }
 
+# block WORD: the commands of admin.rst that say "# tested with systemd", of the block that has
+# WORD in it.
+block() {
+	awk -v word="$1" '
+		/^ *# tested with systemd$/ { indent = index($0, "#"); text = ""; next }
+		indent && $0 != "" && substr($0, 1, indent - 1) ~ /[^ ]/ {
+			if (index(text, word)) printf "%s", text
+			indent = 0
+		}
+		indent { text = text substr($0, indent) "\n" }' admin.rst
+}
+
+# engine COMMAND...: which one afsync info says there.
+engine() { "$@" afsync info | awk '$1 == "engine" { print $2 }'; }
+
+group_only() {
+	bash -e <<<"$(block udevadm)" && udevadm settle || return
+	[ "$(stat -c '%A %U:%G' /dev/afsync)" = "crw-rw---- root:afsync" ] || { ls -l /dev/afsync; return 1; }
+	[ "$(engine as_user)" = threads ] || { as_user afsync info; return 1; }
+	[ "$(engine setpriv --reuid=65534 --regid=afsync --clear-groups)" = device ] || return
+	rm /etc/udev/rules.d/60-afsync.rules
+	udevadm control --reload && udevadm trigger --name-match=afsync && udevadm settle && device
+}
+
+# service [PROPERTY]...: the engine in a service with these.
+service() {
+	local property args=()
+	for property; do args+=(-p "$property"); done
+	engine systemd-run -q --pipe --wait "${args[@]}"
+}
+
+services() {
+	[ "$(service)" = device ] || { echo "no device in a service"; return 1; }
+	[ "$(service PrivateDevices=yes)" = threads ] || { echo "PrivateDevices does not hide it"; return 1; }
+	[ "$(service DevicePolicy=closed)" = threads ] || { echo "DevicePolicy does not deny it"; return 1; }
+	[ "$(service DevicePolicy=closed 'DeviceAllow=/dev/afsync rw')" = device ] ||
+		{ echo "DeviceAllow does not give it back"; return 1; }
+	bash -e <<<"$(block systemd-run)" | tee said
+	grep -q '^engine *device' said || return
+	systemd-run -q --wait -p Type=exec afsync exec true
+}
+
 # Programs go on with the module that is loaded; the package says how to change it.
 upgrade() {
 	if ! apt-get install -q -y --no-install-recommends --no-download ./next/*.deb >upgrade.log 2>&1 ||
@@ -89,6 +131,8 @@ check device "the module is the one that DKMS built, of the package's version" l
 check command "afsync -r syncs through the device, for any user" tree
 check command "afsync info tells the device and the version" info
 check program "a program compiled with pkg-config syncs through the device" program
+check device "admin.rst: a rule of udev gives the device to the group" group_only
+check command "admin.rst: services, without the device and with it" services
 if [ -d next ]; then
 	old=$(cat /sys/module/afsync/version)
 	check upgrade "the upgrade leaves the module that is loaded alone" upgrade "$old"

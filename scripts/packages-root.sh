@@ -10,7 +10,7 @@
 MIRROR=${AFSYNC_MIRROR:-http://deb.debian.org/debian}
 SECURITY=${AFSYNC_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
 # What a machine has besides the essential packages, before afsync comes to it.
-BASE=(systemd-sysv udev kmod initramfs-tools zstd)
+BASE=(systemd-sysv dbus udev kmod initramfs-tools zstd)
 # An initramfs with the modules of QEMU's disk and no others is made and unpacked in less time.
 # shellcheck disable=SC2016 # for mmdebstrap's shell
 INITRAMFS='cd "$1" && mkdir -p etc/initramfs-tools/conf.d usr/share/initramfs-tools/modules.d &&

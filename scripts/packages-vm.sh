@@ -15,6 +15,7 @@ make_image() {
 	mkdir -p "$dir" "$units/multi-user.target.wants" "$root/etc/systemd/system.conf.d"
 	install -m 755 "$TOP/scripts/packages-guest.sh" "$dir/guest"
 	install -m 755 "$work/program" "$dir/program"
+	cp "$TOP/Documentation/afsync/admin.rst" "$dir/"
 	[ -z "$next" ] || cp -r "$next" "$dir/next"
 	# Emulated and loaded, a machine is not late after 90 s.
 	printf '[Manager]\nDefaultTimeoutStartSec=%s\n' "$BOOT_SECONDS" >"$root/etc/systemd/system.conf.d/check.conf"
