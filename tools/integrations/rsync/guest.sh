@@ -37,7 +37,7 @@ copy() {
 }
 
 # all_there VERSION: whole, with mode and time.
-all_there() { list_files "$MNT/tree" usr | cmp -s - "$ROOT/tree$1.list"; }
+all_there() { [ -d "$MNT/tree/usr" ] && list_files "$MNT/tree" usr | cmp -s - "$ROOT/tree$1.list"; }
 
 # job NAME VERSION: copies that version and cuts the power at once: the kernel writes everything
 # by itself after some seconds.

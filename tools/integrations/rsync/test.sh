@@ -24,7 +24,8 @@ ME=integrations
 	--append sysctl.kernel.hung_task_timeout_secs=0 -- "$HERE/guest.sh" "$FILES" >"$OUT/results" ||
 	die "the measuring failed"
 
-awk '
+# All ways of a job below each other.
+sort -s -k 2,3 "$OUT/results" | awk '
 BEGIN {
 	name["stock"] = "stock"; name["threads"] = "patched, no module"
 	name["module"] = "patched, module"; name["none"] = "without --fsync"
@@ -32,12 +33,12 @@ BEGIN {
 	printf format, "", "", "", "time", "syncs", "flushes", "speed", "after a power cut"
 }
 $1 == "result" {
-	if ($4 == "stock") stock[$2, $3] = $5
-	printf format, $4 == "stock" ? $2 : "", $4 == "stock" ? $3 : "", name[$4],
-		sprintf("%.2f s", $5 / 1000000), $7, $8,
-		stock[$2, $3] ? sprintf("%.1fx", stock[$2, $3] / $5) : "", $9
+	first = $4 == "stock"
+	if (first) stock = $5
+	printf format, first ? $2 : "", first ? $3 : "", name[$4], sprintf("%.2f s", $5 / 1000000), $7, $8,
+		sprintf("%.1fx", stock / $5), $9
 	# To see that a cut loses what was not synced.
 	if ($9 != ($4 == "none" ? "lost" : "found")) bad = 1
 	n++
 }
-END { exit bad || n != 14 }' "$OUT/results" | tee "$OUT/table.txt"
+END { exit bad || n != 14 }' | tee "$OUT/table.txt"
