@@ -33,7 +33,7 @@ void keep(struct record record)
 	nr_records++;
 }
 
-void path_of(char path[16], uint32_t name)
+static void path_of(char path[16], uint32_t name)
 {
 	sprintf(path, "n%u", name);
 }
@@ -42,6 +42,19 @@ static void name_is(uint32_t name, uint32_t file)
 {
 	keep((struct record){ .kind = DID_NAME, .name = name, .file = file });
 	names[name] = file;
+}
+
+int open_name(uint32_t name)
+{
+	char path[16];
+	int fd;
+
+	path_of(path, name);
+	/* For the command, which is run with it: not O_CLOEXEC. */
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		err(2, "%s", path);
+	return fd;
 }
 
 void make_file(uint32_t name)

@@ -16,7 +16,8 @@ extern uint32_t nr_records;
 
 void change_begin(int history_fd, uint32_t process);
 void keep(struct record record);
-void path_of(char path[16], uint32_t name);
+/* Of the file of that name, to read and write. */
+int open_name(uint32_t name);
 
 void make_file(uint32_t name);
 void make_folder(uint32_t name);

@@ -4,9 +4,6 @@
  * of the folder, once with fsync and once with fdatasync of the file. The idea is that of ACE
  * (CrashMonkey, OSDI 2018): what a filesystem loses, it loses after few operations.
  */
-#define _GNU_SOURCE
-#include <err.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "change.h"
@@ -95,19 +92,6 @@ static void take(enum step step, uint32_t file, int fd)
 	case NOTHING:
 		break;
 	}
-}
-
-static int open_name(uint32_t name)
-{
-	char path[16];
-	int fd;
-
-	path_of(path, name);
-	/* For the command, which is run with it: not O_CLOEXEC. */
-	fd = open(path, O_RDWR);
-	if (fd < 0)
-		err(2, "%s", path);
-	return fd;
 }
 
 /* A new file, durable when the caller has waited. Returns its descriptor. */

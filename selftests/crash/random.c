@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#define _GNU_SOURCE
-#include <err.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -130,14 +127,8 @@ static void change_name(uint32_t name)
 static void change_file(uint32_t name)
 {
 	uint32_t file = names[name];
-	char path[16];
-	int fd;
+	int fd = open_name(name);
 
-	path_of(path, name);
-	/* For the command, which is run with it: not O_CLOEXEC. */
-	fd = open(path, O_RDWR);
-	if (fd < 0)
-		err(2, "%s", path);
 	switch (below(16)) {
 	case 0:
 		truncate_file(file, fd);

@@ -46,8 +46,8 @@ job() {
 	sync -f "$MNT"
 	count_from_here
 	read -r us idle flushed < <(copy "$2") || true
-	# The folders are not rsync's to sync.
 	syncs=$(($(calls) + $(counter syncs) - syncs_before))
+	# The folders are not rsync's to sync.
 	[ "$way" = none ] || sync "${folders[@]/#/$MNT/tree/}"
 	power_cut "$MNT"
 	[ ! -s "$ROOT/tmp/run.log" ] || { cat "$ROOT/tmp/run.log" >&2; die "$way on $fs: rsync failed"; }
