@@ -11,16 +11,9 @@
 # alone.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/tap.sh"
 
 export BENCH_SIZE=short BENCH_JOBS=1
-failed=0
-
-# result STATUS WHAT
-result() {
-	number=$((number + 1))
-	[ "$1" = 0 ] || failed=1
-	echo "$([ "$1" = 0 ] || echo 'not ')ok $number - bench: $2"
-}
 
 # bench NAME: its status is in $rc, what it said in $said.
 bench() {
@@ -30,15 +23,14 @@ bench() {
 }
 
 echo "TAP version 13"
-number=0
 bench bench-short
-[ $rc = 0 ] || sed 's/^/# /' "$said"
-result $rc "every cell ran"
+[ $rc = 0 ] || remark <"$said"
+result $rc "bench: every cell ran"
 # Its numbers start anew.
 if [ -e "$BUILD/bench-short/results.json" ]; then
 	"$TOP/scripts/bench-check.py" "$BUILD/bench-short" || failed=1
 else
-	result 1 "there are results"
+	result 1 "bench: there are results"
 fi
 
 rm -rf "$BUILD/bench-short/doc"
@@ -49,22 +41,22 @@ rc=0
 	rst2html --strict --halt=2 "$page" >/dev/null &&
 	grep -q '^64 files, depth 64: against libaio ' "$page" &&
 	[ -s "$BUILD/bench-short/doc/performance/throughput-1-file.svg" ] || rc=1
-result $rc "the documentation of the results is valid"
+result $rc "bench: the documentation of the results is valid"
 
 rc=0
 "$TOP/scripts/bench-preemption.sh" >"$BUILD/bench-preemption.said" 2>&1 || rc=$?
 [ "$(grep -cE '^ +[0-9.]+ us +[0-9]+ wakes  ' "$BUILD/bench-preemption.said")" = 15 ] || rc=1
-[ $rc = 0 ] || sed 's/^/# /' "$BUILD/bench-preemption.said"
-result $rc "the longest times without preemption are measured"
+[ $rc = 0 ] || remark <"$BUILD/bench-preemption.said"
+result $rc "bench: the longest times without preemption are measured"
 
 # Without the module afsync fails, and nothing else.
 BENCH_VM=--no-module BENCH_ONLY=tmpfs BENCH_ENGINES="fdatasync afsync" bench bench-broken
-sed 's/^/# /' "$said" | grep -v '^# *$' | tail -n 20
-result $((rc == 1 ? 0 : 1)) "a cell that fails makes the status 1"
+grep . "$said" | tail -n 20 | remark
+result $((rc == 1 ? 0 : 1)) "bench: a cell that fails makes the status 1"
 grep -q '^bench-guest.sh: failed: overwrite on tmpfs/none, afsync, 4 files, depth 4, 1 processes$' "$said" &&
 	rc=0 || rc=1
-result $rc "a cell that fails is named"
+result $rc "bench: a cell that fails is named"
 grep -q '"fdatasync"' "$BUILD/bench-broken/results.json" && ! grep -q '"afsync"' "$BUILD/bench-broken/results.json" &&
 	rc=0 || rc=1
-result $rc "the other cells are there all the same"
-exit $failed
+result $rc "bench: the other cells are there all the same"
+[ $failed = 0 ]

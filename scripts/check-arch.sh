@@ -11,24 +11,18 @@
 # printed; all of it is in build/arch/ARCH.log.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/tap.sh"
 . "$TOP/scripts/suites.sh"
 
 # What needs the modules and no other program, disk or user.
 TESTS=(abi args attach cancel errors exactly_one exit hold identity merge order undone waiting lib)
 TESTS+=(engine_{cancel,errors,eventfd,exactly_one,file,hold,merge,order,process,signal,waiting})
 TESTS=("${TESTS[@]/%/_test}")
-number=0 failed=0
 
-# result STATUS TEXT: a line of TAP. Standard input says why, if it failed.
-result() {
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number - $arch: $2"
-	else
-		failed=$((failed + 1))
-		sed 's/^/#     /'
-		echo "not ok $number - $arch: $2"
-	fi
+# arch_result STATUS TEXT: standard input says why, if it failed.
+arch_result() {
+	[ "$1" = 0 ] || remark
+	result "$1" "$arch: $2"
 }
 
 # build: all that the machine gets.
@@ -87,7 +81,7 @@ report() {
 		text=$name
 		[ "$passed" = 0 ] || text+=", $((passed - skipped)) passed"
 		[ "$skipped" = 0 ] || text+=", $skipped skipped"
-		result "${status:-1}" "$text" < <(grep -vE '^ok |^# +(RUN|OK) ' <<<"$said" | tail -n 15)
+		arch_result "${status:-1}" "$text" < <(grep -vE '^ok |^# +(RUN|OK) ' <<<"$said" | tail -n 15)
 	done
 }
 
@@ -95,10 +89,10 @@ check() {
 	local release root out=$BUILD/arch/$arch log=$BUILD/arch/$arch.log triplet
 	suite_kernel "$arch"
 	mkdir -p "$out/tests"
-	release=$("$TOP/scripts/fetch-debian.sh" "$arch") || { result 1 "fetches the kernel" </dev/null; return; }
+	release=$("$TOP/scripts/fetch-debian.sh" "$arch") || { arch_result 1 "fetches the kernel" </dev/null; return; }
 	root=$CACHE/headers/$release.root
 	rm -f "$log"
-	(build) >"$out/build.log" 2>&1 || { result 1 "builds" < <(tail -n 15 "$out/build.log"); return; }
+	(build) >"$out/build.log" 2>&1 || { arch_result 1 "builds" < <(tail -n 15 "$out/build.log"); return; }
 	make_initramfs
 	boot >&2 || true
 	report
@@ -116,5 +110,4 @@ for arch; do
 	say "$arch ($(date +%H:%M))"
 	check
 done
-echo "1..$number"
-[ $failed = 0 ]
+end_results

@@ -14,6 +14,7 @@
 # shellcheck disable=SC2016
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/tap.sh"
 
 UAPI=include/uapi/linux/afsync.h
 RST=Documentation/userspace-api/afsync.rst
@@ -64,24 +65,16 @@ git init -q
 git add -A
 git -c user.name=check -c user.email=check commit -q -m copy
 
-failed=0 number=0
 echo "TAP version 13"
-echo "1..$#"
 for name; do
-	number=$((number + 1))
 	before=$(scripts/check-static.sh "$name") || true
 	"break_${name//[-.]/_}"
 	after=$(scripts/check-static.sh "$name") || true
 	git checkout -q .
 	git clean -qfd
-	if grep -q '^ok ' <<<"$before" && grep -q '^not ok ' <<<"$after"; then
-		echo "ok $number - $name fails on a broken tree"
-	else
-		echo "not ok $number - $name fails on a broken tree"
-		grep -q '^ok ' <<<"$before" || echo "# it failed on the whole tree already"
-		! grep -q '^ok ' <<<"$after" || echo "# it passed on the broken tree"
-		failed=$((failed + 1))
-	fi
+	rc=0
+	grep -q '^ok ' <<<"$before" || { rc=1; echo "# it failed on the whole tree already"; }
+	grep -q '^not ok ' <<<"$after" || { rc=1; echo "# it did not fail on the broken tree"; }
+	result $rc "$name fails on a broken tree"
 done
-echo "# $((number - failed)) passed, $failed failed"
-[ $failed = 0 ]
+end_results

@@ -12,6 +12,7 @@
 # exit status that the harness promises, and the reason in what it says.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/tap.sh"
 
 SHORT=(good status warn silent_exit hang few_cpus panic_boots
 	debug_leak debug_deadlock debug_atomic debug_freed)
@@ -229,13 +230,9 @@ fi
 [ $# -gt 0 ] || set -- "${SHORT[@]}"
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-failed=0
-number=0
 echo "TAP version 13"
-echo "1..$#"
 for check; do
 	[[ " ${CHECKS[*]} " = *" $check "* ]] || die "no such check: $check (see --list)"
-	number=$((number + 1))
 	kernel=debian
 	[[ $check != debug_* ]] || kernel=debug
 	bad_module $kernel
@@ -244,12 +241,7 @@ for check; do
 	(set -e; "run_$check") >"$out/said" 2>&1
 	ok=$?
 	set -e
-	if [ $ok = 0 ]; then
-		echo "ok $number - harness: $check"
-	else
-		failed=$((failed + 1))
-		sed 's/^/# /' "$out/said"
-		echo "not ok $number - harness: $check"
-	fi
+	[ $ok = 0 ] || remark <"$out/said"
+	result $ok "harness: $check"
 done
-[ $failed = 0 ]
+end_results

@@ -11,6 +11,7 @@
 # Prints TAP.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/tap.sh"
 
 case ${1:-} in
 --help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;
@@ -20,16 +21,11 @@ esac
 [ -e "$KSRC/Makefile" ] || die "no kernel sources in $KSRC: run 'make setup' first"
 out=$BUILD/in-tree
 tree=$out/linux
-number=0 failed=0
 
-result() {
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number - in-tree: $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $number - in-tree: $2 (log: $3)"
-	fi
+# in_tree STATUS TEXT LOG
+in_tree() {
+	[ "$1" = 0 ] || echo "# log: $3"
+	result "$1" "in-tree: $2"
 }
 
 # build y|m: the kernel, in the folder of that name.
@@ -77,17 +73,16 @@ for choice in y m; do
 	rc=0
 	say "building the kernel with CONFIG_AFSYNC=$choice; log: $out/build-$choice.log"
 	build $choice >"$out/build-$choice.log" 2>&1 </dev/null && ! warnings "$out/build-$choice.log" || rc=1
-	result $rc "builds with CONFIG_AFSYNC=$choice, without a warning" "$out/build-$choice.log"
+	in_tree $rc "builds with CONFIG_AFSYNC=$choice, without a warning" "$out/build-$choice.log"
 done
 rc=0
 build_tests >"$out/build-tests.log" 2>&1 && ! warnings "$out/build-tests.log" || rc=1
-result $rc "the tree's selftests build, without a warning" "$out/build-tests.log"
+in_tree $rc "the tree's selftests build, without a warning" "$out/build-tests.log"
 for choice in y m; do
 	rc=0
 	boot $choice "$@" >"$out/tests-$choice.tap" || rc=$?
-	sed 's/^/# /' "$out/tests-$choice.tap"
+	remark <"$out/tests-$choice.tap"
 	[ "$rc" = 0 ] && [ "$(grep -cE '^ok [0-9]+ selftests: afsync:' "$out/tests-$choice.tap")" = $# ] || rc=1
-	result $rc "boots with CONFIG_AFSYNC=$choice, and the selftests pass" "$out/tests-$choice.tap"
+	in_tree $rc "boots with CONFIG_AFSYNC=$choice, and the selftests pass" "$out/tests-$choice.tap"
 done
-echo "1..$number"
-[ $failed = 0 ]
+end_results

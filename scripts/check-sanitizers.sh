@@ -11,6 +11,7 @@
 # for each test program, which has to pass and to give its tool nothing to report.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/tap.sh"
 
 case ${1:-} in
 --help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;
@@ -22,7 +23,6 @@ if [ -z "${TESTS:-}" ]; then
 	TESTS="reap_test submit_test setup_test ${TESTS//.c/}"
 fi
 out=$BUILD/sanitizers
-number=0 failed=0
 
 # Status 99: the tool has something to report.
 export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0
@@ -41,8 +41,7 @@ for tool; do
 	bins=()
 	for test in $TESTS; do bins+=("$out/$tool/tests/$test"); done
 	if ! make -s -C "$lib" "O=$out/$tool" CFLAGS="-O1 -g -fno-omit-frame-pointer $flags" "${bins[@]}" >&2; then
-		failed=$((failed + 1))
-		echo "not ok $((++number)) - sanitizers: $tool: the tests build"
+		result 1 "sanitizers: $tool: the tests build"
 		continue
 	fi
 	for test in $TESTS; do
@@ -56,16 +55,10 @@ for tool; do
 		[ "$test" != engine_process_test ] || leaks=0
 		export ASAN_OPTIONS=exitcode=99:detect_leaks=$leaks
 		(cd "$out/$tool" && "${run[@]}" "tests/$test") >"$log" 2>&1 </dev/null || rc=$?
-		number=$((number + 1))
 		# A child of the test may have said so, and its status gone unseen.
-		if [ $rc = 0 ] && ! grep -qE 'Sanitizer:|runtime error:|^==[0-9]+==' "$log"; then
-			echo "ok $number - sanitizers: $tool: $test"
-		else
-			failed=$((failed + 1))
-			grep -vE '^(# *RUN|# *OK|ok )' "$log" | head -n 40 | sed 's/^/# /'
-			echo "not ok $number - sanitizers: $tool: $test (status $rc, log: $log)"
-		fi
+		! grep -qE 'Sanitizer:|runtime error:|^==[0-9]+==' "$log" || rc=1
+		[ $rc = 0 ] || { grep -vE '^(# *RUN|# *OK|ok )' "$log" | head -n 40; echo "log: $log"; } | remark
+		result $rc "sanitizers: $tool: $test"
 	done
 done
-echo "1..$number"
-[ $failed = 0 ]
+end_results

@@ -7,8 +7,8 @@
 #	scripts/check-static.sh NAME...		run these
 #	scripts/check-static.sh --list		name them all
 #
-# Prints TAP: "ok N - name" or "not ok N - name", what a check says as "# ..."
-# lines below it. Exits with 0 if all passed, with 1 if one failed.
+# Prints TAP: what a check says as "# ..." lines, and below them "ok N - name" or
+# "not ok N - name". Exits with 0 if all passed, with 1 if one failed.
 #
 # A check is a function check_NAME in one of the files sourced below ('-' in the
 # name is '_' there). It runs in a shell of its own from the top of the tree, has
@@ -16,6 +16,7 @@
 # either way, so that a check may also report.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/tap.sh"
 . "$TOP/scripts/check-source.sh"
 . "$TOP/scripts/check-docs.sh"
 . "$TOP/scripts/check-names.sh"
@@ -36,10 +37,10 @@ CHECKS=(
 	version deb-symbols
 )
 
-# run_check NUMBER NAME. Never part of a condition: that would switch off errexit
+# run_check NAME. Never part of a condition: that would switch off errexit
 # inside the check, and a check would pass that failed in its middle.
 run_check() {
-	local name=$2 log=$work/$2.log rc word="not ok"
+	local name=$1 log=$work/$1.log rc
 	SCRATCH=$work/$name
 	mkdir "$SCRATCH"
 	set +e
@@ -50,9 +51,8 @@ run_check() {
 	) >"$log" 2>&1 </dev/null
 	rc=$?
 	set -e
-	if [ $rc = 0 ]; then word=ok; else failed=$((failed + 1)); fi
-	echo "$word $1 - $name"
-	sed 's/^/# /' "$log"
+	remark <"$log"
+	result $rc "$name"
 	rm -rf "$SCRATCH"
 }
 
@@ -67,13 +67,8 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failed=0
-number=0
 echo "TAP version 13"
-echo "1..$#"
 for name; do
-	number=$((number + 1))
-	run_check $number "$name"
+	run_check "$name"
 done
-echo "# $((number - failed)) passed, $failed failed"
-[ $failed = 0 ]
+end_results

@@ -23,6 +23,7 @@
 # The output is TAP, one line for each thing seen, then a table as a comment.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/tap.sh"
 . "$TOP/scripts/packages-root.sh"
 . "$TOP/scripts/packages-vm.sh"
 
@@ -111,18 +112,14 @@ if [ -z "$work" ]; then
 	exit
 fi
 
-number=0 failures=0
 declare -A cell
-# result ok|"not ok" COLUMN TEXT
-result() {
-	local was=${cell[$suite,$2]:-}
-	number=$((number + 1))
-	echo "$1 $number - packages, $suite: $3"
-	if [ "$1" = ok ]; then
-		[ "$was" = FAILED ] || cell[$suite,$2]=ok
-	else
-		failures=$((failures + 1))
+# seen STATUS COLUMN TEXT: a result, and its cell of the table.
+seen() {
+	result "$1" "packages, $suite: $3"
+	if [ "$1" != 0 ]; then
 		cell[$suite,$2]=FAILED
+	elif [ "${cell[$suite,$2]:-}" != FAILED ]; then
+		cell[$suite,$2]=ok
 	fi
 }
 
@@ -131,13 +128,8 @@ check() {
 	local column=$1 text=$2 rc=0 log=$logs/$suite-$((number + 1)).log begun=$SECONDS
 	shift 2
 	("$@") >"$log" 2>&1 || rc=$?
-	text+=" ($((SECONDS - begun)) s)"
-	if [ $rc = 0 ]; then
-		result ok "$column" "$text"
-	else
-		tail -n 15 "$log" | sed 's/^/# /'
-		result "not ok" "$column" "$text (log: $log)"
-	fi
+	[ $rc = 0 ] || { tail -n 15 "$log"; echo "log: $log"; } | remark
+	seen $rc "$column" "$text ($((SECONDS - begun)) s)"
 	return $rc
 }
 
@@ -190,19 +182,17 @@ vm() {
 	rm -f "$image"
 	while read -r line; do
 		case $line in
-		"ok "*) verdict=ok ;;
-		"not ok "*) verdict="not ok" ;;
+		"ok "*) verdict=0 ;;
+		"not ok "*) verdict=1 ;;
 		"#"*) echo "$line"; continue ;;
 		*) continue ;;
 		esac
-		line=${line#"$verdict "}
-		result "$verdict" "${line%% *}" "${line#* }"
+		line=${line#*ok }
+		seen $verdict "${line%% *}" "${line#* }"
 	done < <(tr -d '\r' <"$logs/$suite-guest.log")
-	if [ -z "$trouble" ]; then
-		result ok boots "$release boots and powers off, with no complaint about the module"
-	else
-		result "not ok" boots "$release: $trouble (log: $logs/$suite-console.log)"
-	fi
+	verdict=0
+	[ -z "$trouble" ] || { verdict=1; echo "$trouble; log: $logs/$suite-console.log" | remark; }
+	seen $verdict boots "$release boots and powers off, with no complaint about the module"
 }
 
 purge_ours() {
@@ -243,8 +233,8 @@ check_suite() {
 	recipe=$( (echo "$MIRROR"; cat "$TOP/scripts/packages-root.sh") | sha256sum | cut -c 1-12)
 	tar=$CACHE/packages/$suite-$kernel-$recipe.tar
 	if ! with_lock "packages-$suite" new_root "$suite" "$kernel" "$tar"; then
-		tail -n 20 "$logs/$suite-root.log" | sed 's/^/# /'
-		result "not ok" install "a bare root can be made"
+		tail -n 20 "$logs/$suite-root.log" | remark
+		seen 1 install "a bare root can be made"
 		return 0
 	fi
 	root=$work/$suite
@@ -283,8 +273,8 @@ table() {
 
 for suite; do
 	check_suite
-	[ -n "${cell[$suite,seconds]:-}" ] || result "not ok" removal "the rest did not run"
+	[ -n "${cell[$suite,seconds]:-}" ] || seen 1 removal "the rest did not run"
 done
 table "$@"
-say "$number results, $failures failed (logs: $logs)"
-[ $failures = 0 ] && [ $number -gt 0 ]
+say "$number results, $failed failed (logs: $logs)"
+end_results
