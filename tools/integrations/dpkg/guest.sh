@@ -71,14 +71,17 @@ check_files() {
 }
 
 measure_run() {
-	local us idle flushed
+	local us idle flushed measured status=0
 	sync -f "$MNT"
 	count_from_here
-	read -r us idle flushed < <(run "$2") || true
+	measured=$(run "$2") || status=$?
+	read -r us idle flushed <<<"$measured"
 	echo "result $fs $1 $way $us $idle $(($(calls) + $(counter syncs) - syncs_before)) $flushed" \
 		"$ms $mips $package"
-	grep -q "^Setting up many-files" "$ROOT/tmp/run.log" ||
-		{ cat "$ROOT/tmp/run.log" >&2; die "$way on $fs: dpkg failed"; }
+	if [ $status != 0 ] || ! grep -q "^Setting up many-files" "$ROOT/tmp/run.log"; then
+		cat "$ROOT/tmp/run.log" >&2
+		die "$way on $fs: dpkg failed with status $status"
+	fi
 	[ "$way" != module ] || [ "$(counter submitted)" != "$submitted_before" ] ||
 		die "$way on $fs: dpkg did not use the module"
 	check_files "$2"

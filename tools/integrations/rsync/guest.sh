@@ -42,15 +42,19 @@ all_there() { [ -d "$MNT/tree/usr" ] && list_files "$MNT/tree" usr | cmp -s - "$
 # job NAME VERSION: copies that version and cuts the power at once: the kernel writes everything
 # by itself after some seconds.
 job() {
-	local us idle flushed syncs found=lost
+	local us idle flushed syncs found=lost measured status=0
 	sync -f "$MNT"
 	count_from_here
-	read -r us idle flushed < <(copy "$2") || true
+	measured=$(copy "$2") || status=$?
+	read -r us idle flushed <<<"$measured"
 	syncs=$(($(calls) + $(counter syncs) - syncs_before))
 	# The folders are not rsync's to sync.
 	[ "$way" = none ] || sync "${folders[@]/#/$MNT/tree/}"
 	power_cut "$MNT"
-	[ ! -s "$ROOT/tmp/run.log" ] || { cat "$ROOT/tmp/run.log" >&2; die "$way on $fs: rsync failed"; }
+	if [ $status != 0 ] || [ -s "$ROOT/tmp/run.log" ]; then
+		cat "$ROOT/tmp/run.log" >&2
+		die "$way on $fs: rsync failed with status $status"
+	fi
 	[ "$way" != module ] || [ "$(counter submitted)" != "$submitted_before" ] ||
 		die "$way on $fs: rsync did not use the module"
 	! all_there "$2" || found=found
