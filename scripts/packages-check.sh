@@ -7,9 +7,9 @@
 #	scripts/packages-check.sh [OPTION]... [SUITE]...	bookworm and trixie
 #
 #	--quick		Debian's small kernel for VMs (linux-image-cloud-amd64) and no
-#			recommended packages; without the Python module and debug symbols; the
-#			upgrade of a module that is loaded is left out, in which the VM would
-#			have to compile
+#			recommended packages; without the Python module and debug symbols; what
+#			takes long in the VM is left out: the upgrade of a module that is
+#			loaded, which compiles it, and a container
 #	--debs DIR	packages that are there already, and below DIR/next some of a higher
 #			version; else both are built
 #
@@ -173,10 +173,22 @@ compile() {
 	mv "$root/tmp/program" "$work/program"
 }
 
+# fetch_podman DIR: its packages and those it needs here, which the VM installs.
+fetch_podman() {
+	mkdir -p "$root/podman/partial"
+	in_root "$root" apt-get "${APT[@]}" -q -y --no-install-recommends --download-only \
+		-o Dir::Cache::archives=/podman install podman netavark aardvark-dns iptables || return
+	rm -rf "$root/podman/partial" "$root/podman/lock"
+	mv "$root/podman" "$1"
+}
+
 vm() {
-	local next='' line image=$work/root.img verdict
-	[ $quick = 1 ] || next=$debs/next
-	make_image "$root" "$image" "$next"
+	local line image=$work/root.img verdict more=()
+	if [ $quick = 0 ]; then
+		check command "the packages of podman can be fetched" fetch_podman "$work/podman" || return 0
+		more=("$debs/next" "$work/podman")
+	fi
+	make_image "$root" "$image" "${more[@]}"
 	trouble=''
 	boot_image "$root" "$image" "$logs/$suite-console.log" "$logs/$suite-guest.log" || true
 	rm -f "$image"

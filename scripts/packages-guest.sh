@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What packages-check.sh runs in the VM after the boot. /afsync-check has this file, the
-# program that was compiled, and in next/ the packages of a higher version, if there are
-# any. The results go to the second serial port: "ok COLUMN TEXT" or "not ok COLUMN TEXT",
+# program that was compiled, and, not in the quick form, in next/ the packages of a higher
+# version and in podman/ those of podman. The results go to the second serial port: "ok COLUMN TEXT" or "not ok COLUMN TEXT",
 # and after the last one "end".
 
 cd /afsync-check || exit
@@ -111,6 +111,21 @@ services() {
 	systemd-run -q --wait -p Type=exec afsync exec true
 }
 
+# An image with nothing but the command, which finds the device if it is given it.
+container() {
+	local file
+	export IMAGE=localhost/only-afsync
+	for file in /usr/bin/afsync $(ldd /usr/bin/afsync | grep -o '/[^ ]*'); do
+		install -D "$file" "image$file"
+	done
+	apt-get install -q -y --no-install-recommends --no-download ./podman/*.deb >podman.log 2>&1 ||
+		{ tail -n 30 podman.log; return 1; }
+	tar -C image -c . | podman import - "$IMAGE"
+	[ "$(engine podman run --rm "$IMAGE")" = threads ] || { echo "the device is there unasked"; return 1; }
+	bash -e <<<"$(block podman)" | tee said
+	grep -q '^engine *device' said
+}
+
 # Programs go on with the module that is loaded; the package says how to change it.
 upgrade() {
 	if ! apt-get install -q -y --no-install-recommends --no-download ./next/*.deb >upgrade.log 2>&1 ||
@@ -133,6 +148,7 @@ check command "afsync info tells the device and the version" info
 check program "a program compiled with pkg-config syncs through the device" program
 check device "admin.rst: a rule of udev gives the device to the group" group_only
 check command "admin.rst: services, without the device and with it" services
+[ ! -d podman ] || check command "admin.rst: a container, without the device and with it" container
 if [ -d next ]; then
 	old=$(cat /sys/module/afsync/version)
 	check upgrade "the upgrade leaves the module that is loaded alone" upgrade "$old"

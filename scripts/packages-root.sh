@@ -17,7 +17,7 @@ INITRAMFS='cd "$1" && mkdir -p etc/initramfs-tools/conf.d usr/share/initramfs-to
 	echo MODULES=list >etc/initramfs-tools/conf.d/qemu &&
 	printf "%s\n" virtio_pci virtio_blk ext4 >usr/share/initramfs-tools/modules.d/qemu'
 # After so many days a root of the cache is made anew: Debian's archive has moved on.
-DAYS=14
+DAYS=3
 # Their packages are not needed a second time, nor is what they hold worth a sync.
 QUICK=(-o Dpkg::Options::=--force-unsafe-io -o Dpkg::Use-Pty=0)
 

@@ -8,15 +8,16 @@
 BOOT_SECONDS=${AFSYNC_BOOT_SECONDS:-1200}
 GUEST_SECONDS=${AFSYNC_GUEST_SECONDS:-3600}
 
-# make_image ROOT IMAGE NEXT: the root with the guest's part in it, as a disk.
+# make_image ROOT IMAGE FOLDER...: the root with the guest's part in it, as a disk. The guest
+# finds the folders in its own.
 make_image() {
-	local root=$1 image=$2 next=$3 dir=$1/afsync-check
+	local root=$1 image=$2 dir=$1/afsync-check
 	local units=$1/etc/systemd/system
 	mkdir -p "$dir" "$units/multi-user.target.wants" "$root/etc/systemd/system.conf.d"
 	install -m 755 "$TOP/scripts/packages-guest.sh" "$dir/guest"
 	install -m 755 "$work/program" "$dir/program"
 	cp "$TOP/Documentation/afsync/admin.rst" "$dir/"
-	[ -z "$next" ] || cp -r "$next" "$dir/next"
+	[ $# = 2 ] || cp -r "${@:3}" "$dir/"
 	# Emulated and loaded, a machine is not late after 90 s.
 	printf '[Manager]\nDefaultTimeoutStartSec=%s\n' "$BOOT_SECONDS" >"$root/etc/systemd/system.conf.d/check.conf"
 	cat >"$units/afsync-check.service" <<-END
@@ -28,8 +29,8 @@ make_image() {
 		TimeoutStartSec=infinity
 	END
 	ln -s ../afsync-check.service "$units/multi-user.target.wants/"
-	# Room for an upgrade.
-	truncate -s "$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 300))M" "$image"
+	# Room for an upgrade, and for podman.
+	truncate -s "$(($(du -sm "$root" | cut -f 1) * 5 / 4 + 600))M" "$image"
 	mke2fs -q -t ext4 -d "$root" "$image"
 	rm -rf "$dir" "$units/afsync-check.service" "$units/multi-user.target.wants/afsync-check.service" \
 		"$root/etc/systemd/system.conf.d"
