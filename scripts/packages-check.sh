@@ -223,8 +223,10 @@ purge_ours() {
 purge_all() {
 	local names left
 	names=$(comm -13 <(sort "$work/names") <(names_in "$root" | sort) | cut -d ' ' -f 1)
+	# sudo, which DKMS recommends, does not like to leave a root without a password.
 	# shellcheck disable=SC2086 # a list
-	apt_in "$root" purge $names || return
+	in_root "$root" env SUDO_FORCE_REMOVE=yes \
+		apt-get "${APT[@]}" "${QUICK[@]}" -q -y purge $names || return
 	snapshot "$root" | sort >"$work/after"
 	# The group stays, as Debian has it: a file may still belong to it.
 	left=$(diff "$work/before" "$work/after" | grep '^[<>]' |
