@@ -56,7 +56,7 @@ $(LIBS:%=%/all) $(LIBS:%=%/install) $(LIBS:%=%/uninstall):
 	$(SUB) $(@D) $(@F)
 $(LIBS:%=%/install): %/install: %/all
 
-tools: lib ## build the afsync command and the demo's programs
+tools: lib ## build the afsync command
 	$(SUB) tools/afsync all
 
 tests: ## build the selftests
@@ -69,7 +69,7 @@ setup: ## install the packages that are missing, fetch the kernels (asks nothing
 setup-%:
 	$(Q)scripts/setup.sh $*
 
-demo: setup-demo tools ## see it work: Debian's kernel in QEMU, thousands of files and a log made durable
+demo: setup-demo tools demo-programs ## see it work: Debian's kernel in QEMU, thousands of files and a log made durable
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/demo.sh
 
@@ -94,6 +94,9 @@ bench-doc: ## put the results of the last 'make bench' into the documentation
 
 bench-programs: lib
 	$(SUB) tools/bench all
+
+demo-programs: lib
+	$(SUB) tools/afsync demos
 
 check: setup-test ## run all tests on Debian's kernel and on a debug kernel (STAGES=, TESTS=, FULL=1)
 	$(Q)scripts/check.sh $(STAGES)
@@ -198,7 +201,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: see the top of the Makefile."
 
-.PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs \
+.PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs demo-programs \
 	integrations check check-kernels check-arch check-in-tree check-sanitizers check-crash check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check clean help \

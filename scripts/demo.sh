@@ -1,21 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The demo: what afsync does for two jobs, measured in a VM, against what programs do
+# The demo: what afsync does for three jobs, measured in a VM, against what programs do
 # without it.
 #
 #	scripts/demo.sh
 #
 # 1. Several thousand files of an installed package are unpacked on an ext4 filesystem
-#    and made durable: with fsync() on one after the other, with sync(1), with afsync.
+#    and made durable: with fsync() on one after the other, with sync(1), with io_uring, with
+#    afsync, and with syncfs(), which syncs the whole filesystem.
 # 2. 64 producers append records to one write-ahead log, and each goes on when its
 #    record is durable: with fdatasync() one after the other, with fdatasync() in all
 #    of them at once, with afsync and an event loop.
 # 3. fio, as Debian ships it, queues a sync behind each write with aio_fsync(): served
 #    by the C library, and by the drop-in library under 'afsync exec'.
 #
-# After each run the power is cut: the filesystem is shut down without writing one more
-# byte, mounted again, and read back. The status is 0 only if everything was there and
+# The disk is null_blk with a write cache. Each request takes 1 ms, which is about what a flush
+# of a consumer SSD takes. After each run the power is cut: the filesystem is shut down without
+# writing one more byte, the disk loses its cache, and all is mounted again and read back. The status is 0 only if everything was there and
 # the counts agree with those of the module. All numbers come from the run itself.
 #
 # Started on the host, it packs the files (one archive is read faster through 9p than
@@ -32,7 +34,9 @@ BLOCKS=${DEMO_BLOCKS:-1024}
 DEPTH=64
 ARCHIVE=$BUILD/demo/files.tar
 TOOLS=$BUILD/tools/afsync
-MNT=/mnt/ext4
+DISK=nullb0
+REQUEST_NS=1000000
+MNT=/tmp/disk
 PATH=$PATH:/usr/sbin:/sbin
 
 # On the host
@@ -64,7 +68,7 @@ pack_files() {
 }
 
 host_part() {
-	[ -x "$TOOLS/afsync" ] || die "the tools are not built: run 'make'"
+	[ -x "$TOOLS/demo-wal" ] || die "the programs of the demo are not built: run 'make demo'"
 	pack_files
 	exec "$TOP/scripts/vm.sh" --no-sim --name demo --kernel debian --env "DEMO_FILES=$FILES" \
 		--env "DEMO_PRODUCERS=$PRODUCERS" --env "DEMO_RECORDS=$RECORDS" --env "DEMO_BLOCKS=$BLOCKS" \
@@ -99,7 +103,7 @@ check_counters() {
 	equal "requests in flight at the end" 0 "$(counter in_flight)"
 }
 
-# row JOB WAY ASKED RUN: keeps a line of the table, with us and flushed.
+# row JOB METHOD ASKED RUN: keeps a line of the table, with us and flushed.
 rows=()
 row() {
 	local speed=1.0
@@ -116,25 +120,25 @@ row() {
 last_job=''
 
 print_table() {
-	local line job way asked run flush time speed previous=''
+	local line job method asked run flush time speed previous=''
 	local format='%-13s %-23s %9s %6s %8s %8s %6s\n'
 	echo
 	# shellcheck disable=SC2059 # the format is above
 	printf "$format" '' '' syncs syncs '' '' ''
 	# shellcheck disable=SC2059
-	printf "$format" job way 'asked for' run flushes time speed
+	printf "$format" job method 'asked for' run flushes time speed
 	for line in "${rows[@]}"; do
-		IFS='|' read -r job way asked run flush time speed <<<"$line"
+		IFS='|' read -r job method asked run flush time speed <<<"$line"
 		[ -z "$previous" ] || [ "$previous" = "$job" ] || echo
 		# shellcheck disable=SC2059
-		printf "$format" "$([ "$previous" = "$job" ] || echo "$job")" "$way" "$asked" "$run" \
+		printf "$format" "$([ "$previous" = "$job" ] || echo "$job")" "$method" "$asked" "$run" \
 			"$flush" "$time" "$speed"
 		previous=$job
 	done
 	echo
 }
 
-# unpack_files WAY: files that are not durable yet, in a folder that is.
+# unpack_files METHOD: files that are not durable yet, in a folder that is.
 unpack_files() {
 	dir=$MNT/$1
 	mkdir "$dir"
@@ -156,12 +160,13 @@ control() {
 }
 
 files_job() {
-	local way asked run merged
+	local method names asked run merged
 	job="$(grouped "$FILES") files"
-	for way in fsync sync afsync; do
-		unpack_files "$way"
+	for method in fsync sync io_uring afsync syncfs; do
+		unpack_files "$method"
+		names=$NAMES
 		mark
-		case $way in
+		case $method in
 		fsync)
 			asked=$(find "$dir" -print0 | "$TOOLS/demo-fsync")
 			run=$asked
@@ -173,44 +178,54 @@ files_job() {
 			run=$asked
 			title='coreutils sync FILE...'
 			;;
+		io_uring)
+			asked=$(find "$dir" -print0 | "$TOOLS/demo-uring")
+			run=$asked
+			title='io_uring, 64 at a time'
+			;;
 		afsync)
 			"$TOOLS/afsync" -r --stats "$dir" >"$TMP/stats"
 			title='afsync -r'
 			;;
+		syncfs)
+			sync -f "$dir"
+			names=1 asked=1 run=1
+			title='syncfs() of everything'
+			;;
 		esac
 		since_mark
-		if [ "$way" = afsync ]; then
+		if [ "$method" = afsync ]; then
 			asked=$(sed -n 's/^syncs asked for: *//p' "$TMP/stats")
 			run=$(sed -n 's/^syncs run: *//p' "$TMP/stats")
 			merged=$(sed -n 's/^merged: *//p' "$TMP/stats")
 			check_counters "$asked" "$run" "$merged"
 		fi
-		equal "names synced by $way" "$NAMES" "$asked"
+		equal "syncs by $method" "$names" "$asked"
 		power_cut "$MNT"
-		same_files "$way"
+		same_files "$method"
 		row "$job" "$title" "$asked" "$run"
 	done
 }
 
 wal_job() {
-	local way result records asked run merged ns
+	local method result records asked run merged ns
 	job="$PRODUCERS producers"
-	for way in serial fdatasync afsync; do
-		case $way in
+	for method in serial fdatasync afsync; do
+		case $method in
 		serial) title='fdatasync() one by one' ;;
 		fdatasync) title='fdatasync() in each' ;;
 		afsync) title='afsync, event loop' ;;
 		esac
 		sync -f "$MNT"
 		mark
-		result=$("$TOOLS/demo-wal" "$way" "$MNT/log-$way" "$PRODUCERS" "$RECORDS")
+		result=$("$TOOLS/demo-wal" "$method" "$MNT/log-$method" "$PRODUCERS" "$RECORDS")
 		since_mark
 		read -r records asked run merged ns <<<"$result"
 		us=$((ns / 1000))
 		equal "records acknowledged" $((PRODUCERS * RECORDS)) "$records"
-		[ "$way" != afsync ] || check_counters "$asked" "$run" "$merged"
+		[ "$method" != afsync ] || check_counters "$asked" "$run" "$merged"
 		power_cut "$MNT"
-		found=$("$TOOLS/demo-wal" verify "$MNT/log-$way" "$PRODUCERS" "$RECORDS")
+		found=$("$TOOLS/demo-wal" verify "$MNT/log-$method" "$PRODUCERS" "$RECORDS")
 		equal "records in the log" "$records" "$found"
 		row "$job" "$title" "$asked" "$run"
 	done
@@ -233,15 +248,15 @@ fio_run() {
 fio_issued() { sed -n 's/.*issued rwts: total=\([0-9]*\),\([0-9]*\),[0-9]*,\([0-9]*\).*/\1 \2 \3/p' "$TMP/fio"; }
 
 fio_job() {
-	local way reads writes asked run merged verify
+	local method reads writes asked run merged verify
 	job='fio'
-	for way in glibc exec; do
-		dir=$MNT/fio-$way
+	for method in glibc exec; do
+		dir=$MNT/fio-$method
 		mkdir "$dir"
 		sync -f "$MNT"
 		verify=(--do_verify=0)
 		mark
-		case $way in
+		case $method in
 		glibc)
 			fio_run "$BLOCKS" env
 			title='aio_fsync() of glibc'
@@ -256,7 +271,7 @@ fio_job() {
 		us=$(sed -n 's/.* WRITE: .*run=[0-9]*-\([0-9]*\)msec.*/\1/p' "$TMP/fio")000
 		equal "blocks written by fio" "$BLOCKS" "$writes"
 		run=$asked
-		if [ "$way" = exec ]; then
+		if [ "$method" = exec ]; then
 			equal "syncs that went elsewhere" 0 "$(counted elsewhere)"
 			# fio does not count the last sync of a job that is ending.
 			asked=$(counted 'posix fsync')
@@ -275,10 +290,12 @@ fio_job() {
 }
 
 guest_part() {
-	DISK=$(findmnt -no SOURCE "$MNT")
 	TMP=$(mktemp -d)
 	SOURCE=$TMP/source
-	mkdir "$SOURCE"
+	mkdir "$SOURCE" "$MNT"
+	make_disk $DISK $REQUEST_NS
+	make_fs ext4 /dev/$DISK
+	mount -t ext4 /dev/$DISK $MNT
 	if [ "$(grep -c '' "$ARCHIVE.names" 2>/dev/null)" != "$FILES" ]; then
 		say "packing $FILES files inside the VM, which is slow: start this script on the host"
 		ARCHIVE=$TMP/files.tar
@@ -300,13 +317,15 @@ guest_part() {
 	fio_job
 	print_table
 	cat <<-'END'
-	syncs run  by the module's own count; for the other ways each call is one
-	flushes    flushes of its cache that the disk was sent
+	syncs run  by the module's own count; for the other methods each call is one
+	flushes    cache flushes sent to the disk, whose every request takes 1 ms
 	time       making it durable, without the unpacking; in this VM
-	speed      against the first way of the same job
+	speed      against the first method of the same job
+	syncfs() has the filesystem to itself here. It writes what other programs have
+	written, too, and says of errors only that there was one.
 	Read back after each power cut: every file equals its original, every record
-	that was acknowledged is in the log, and fio verifies its blocks, but for the
-	last ones, which it may leave without a sync when it ends.
+	that was acknowledged is in the log, and fio verifies all blocks except the last
+	ones, which it may not have synced before it ended.
 	END
 }
 
