@@ -24,6 +24,8 @@ bench() {
 
 echo "TAP version 13"
 bench bench-short
+# 2: it is too short for a target.
+[ $rc != 2 ] || rc=0
 [ $rc = 0 ] || remark <"$said"
 result $rc "bench: every cell ran"
 # Its numbers start anew.
@@ -39,7 +41,7 @@ rc=0
 "$TOP/scripts/bench-doc.py" "$BUILD/bench-short" "$BUILD/bench-short/doc" &&
 	page=$BUILD/bench-short/doc/performance-results.rst &&
 	rst2html --strict --halt=2 "$page" >/dev/null &&
-	grep -q '^64 files, depth 64: against libaio ' "$page" &&
+	grep -q '^64 files, depth 64: against the best ' "$page" &&
 	[ -s "$BUILD/bench-short/doc/performance/throughput-1-file.svg" ] || rc=1
 result $rc "bench: the documentation of the results is valid"
 

@@ -14,9 +14,9 @@ import statistics
 import sys
 
 from bench_results import REPEATABLE, VARIANTS, WORKERS, Run, is_variant, repeats
-from bench_targets import Results, is_met, targets
+from bench_targets import is_met, targets
 
-ENGINES = ("fdatasync", "sync", "by_hand", "threads", "io_uring", "libaio", "libaio+afsync", "glibc",
+ENGINES = ("fdatasync", "sync", "syncfs", "by_hand", "threads", "io_uring", "libaio", "libaio+afsync", "glibc",
            "glibc+afsync", "afsync_threads", "afsync")
 DEVICES = {"null_blk-1ms": "a disk of 1 ms", "null_blk-20us": "a disk of 20 us",
            "null_blk-10ms": "a disk of 10 ms", "none": "no disk"}
@@ -112,6 +112,11 @@ def processes(run):
     yield from ("Durable writes per second of all processes together, each with one request "
                 "outstanding,", f"{where_text(*FIRST)}:", "")
     yield from by_shape(results, rate, ("processes", "files"))
+    results = run.tables().get(("brief", *FIRST))
+    if results:
+        yield from ("The same for processes that live for 12 operations each, with the set-up and the end of",
+                    "what they sync by:", "")
+        yield from by_shape(results, rate, ("processes", "files"))
 
 
 def variants(run):
@@ -121,8 +126,9 @@ def variants(run):
     if not shapes:
         return
     yield from heading("Variants")
-    yield from ("The same work done in other ways: writers that keep to blocks of their own (apart), and",
-                f"io_uring with as many workers as requests, or waiting for all. Per second, {where_text(*FIRST)}:", "")
+    yield from ("The same work by other settings: writers that rewrite each other's blocks (same blocks), io_uring",
+                "as it is without settings, or waiting for all that is outstanding, and a ring without ``INLINE``",
+                f"(afsync_queued). Per second, {where_text(*FIRST)}:", "")
     yield from by_shape([r for r in found if tuple(r[name] for name in shape) in shapes], rate, shape,
                         ("fdatasync", "threads", "io_uring", "afsync", *VARIANTS))
 
@@ -146,7 +152,7 @@ def others(run, plots):
     for name, text in (("append", "4 KiB at the end of the file, fsync; appends per second."),
                        ("log", "256 bytes at the end of one log, fdatasync; records per second. "
                                "Depth is the number of producers."),
-                       ("tree", "Files per second, each open, fsync, close; ``by_hand`` is one syncfs.")):
+                       ("tree", "Files per second, each open, fsync, close; ``syncfs`` is one for all.")):
         found = {where[1:]: results for where, results in tables(run).items() if where[0] == name}
         if not found:
             continue
@@ -187,7 +193,7 @@ def wanted(run):
     yield from ("Ratios of afsync to the other, unless a unit is given; ext4 on a disk of 1 ms unless",
                 "it says otherwise.", "")
     rows, group = [], ""
-    for what, value, kind, limit in targets(Results(run.results), run.memory):
+    for what, value, kind, limit in targets(run):
         # Those that go on from the one above.
         if what.startswith("  "):
             what = f"{group}: {what.strip()}"

@@ -14,8 +14,8 @@
 . "$TOP/scripts/lib-guest.sh"
 . "$TOP/scripts/bench-sizes.sh"
 
-ONLY=${BENCH_ONLY:-overwrite append processes log tree variants workers tmpfs memory}
-ENGINES=${BENCH_ENGINES:-fdatasync sync by_hand threads io_uring libaio glibc afsync afsync_threads}
+ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory}
+ENGINES=${BENCH_ENGINES:-fdatasync sync syncfs by_hand threads io_uring libaio glibc afsync afsync_threads}
 HERE=/tmp/bench
 OUT=$HERE/results
 DROPINS=$BUILD/tools/lib
@@ -67,9 +67,11 @@ cell() {
 	# Together they must fit on the disk.
 	[ "$files" -lt 64 ] || blocks=64
 	[ "$files" -lt 256 ] || blocks=16
-	# Peers take many rounds until their requests have found their places in each other's.
-	warm=$((ops / processes / 2))
-	[ "$workload" != tree ] || warm=0
+	[ "$files" -lt 16384 ] || blocks=4
+	# One for each writer.
+	[ "$blocks" -ge $((depth * processes / files)) ] || blocks=$((depth * processes / files))
+	warm=$((ops / processes / 4))
+	case $workload in tree | brief) warm=0 ;; esac
 	echo "$fs/$device $workload $engine $files $depth $processes" >/dev/kmsg
 	"$HERE/afsync-bench" --workload "$workload" --engine "$engine" --dir "$mnt/files" --files "$files" \
 		--depth "$depth" --processes "$processes" --ops "$ops" --warm "$warm" --blocks "$blocks" \
@@ -100,7 +102,7 @@ among() {
 engines() {
 	local workload=$1 files=$2 depth=$3 engine ops
 	shift 3
-	for engine in $(among fdatasync by_hand threads io_uring libaio glibc afsync afsync_threads); do
+	for engine in $(among fdatasync syncfs by_hand threads io_uring libaio glibc afsync afsync_threads); do
 		ops=$(ops_for "$depth")
 		case $engine:$files in
 		fdatasync:*)
@@ -157,15 +159,23 @@ processes() {
 		for engine in $(among fdatasync io_uring libaio glibc afsync); do
 			cell overwrite "$engine" "$files" 1 "$count" "$ops"
 			case $count:$files:$engine in
-			64:1:fdatasync | 64:1:afsync) apart "$engine" "$files" 1 "$count" "$ops" ;;
+			64:1:fdatasync | 64:1:afsync) same_blocks "$engine" "$files" 1 "$count" "$ops" ;;
 			esac
 		done
 	done
 }
 
-# apart ENGINE FILES DEPTH PROCESSES OPS: without writers that meet, see files.c.
-apart() {
-	cell overwrite "$@" --apart --label "$1 (apart)"
+# same_blocks ENGINE FILES DEPTH PROCESSES OPS: with writers that meet, see files.c.
+same_blocks() {
+	cell overwrite "$@" --same-blocks --label "$1 (same blocks)"
+}
+
+# Processes that live for a few operations, for which the set-up and the end of a ring count.
+brief() {
+	local count=$BRIEF engine
+	for engine in $(among fdatasync io_uring libaio glibc afsync); do
+		cell brief "$engine" 1 1 "$count" $((count * 12))
+	done
 }
 
 log() {
@@ -177,7 +187,7 @@ log() {
 
 tree() {
 	local engine depth
-	for engine in $(among fdatasync sync by_hand); do
+	for engine in $(among fdatasync sync syncfs); do
 		cell tree "$engine" "$TREE_FILES" 1 1 "$TREE_FILES"
 	done
 	for depth in "${TREE_DEPTHS[@]}"; do
@@ -208,13 +218,20 @@ memory() {
 	"$HERE/afsync-bench-memory" "$mnt/memory" >>"$OUT" || failed=1
 }
 
-# Other ways to do the same, for a fair judgement; not part of results.json.
+variant_engines() {
+	[ -z "$(among io_uring)" ] || echo io_uring_default io_uring_all
+	[ -z "$(among afsync)" ] || echo afsync_queued
+}
+
+# The same by other settings, for a fair judgement; not part of results.json.
 variants() {
 	local where files depth engine
 	for where in "${VARIANTS[@]}"; do
 		read -r files depth <<<"$where"
-		[ "$files" -gt 1 ] || apart threads 1 "$depth" 1 "$(ops_for "$depth")"
-		for engine in io_uring_workers io_uring_all; do
+		if [ "$files" = 1 ] && [ -n "$(among threads)" ]; then
+			same_blocks threads 1 "$depth" 1 "$(ops_for "$depth")"
+		fi
+		for engine in $(variant_engines); do
 			cell overwrite "$engine" "$files" "$depth" 1 "$(ops_for "$depth")"
 		done
 	done
@@ -260,7 +277,7 @@ disk_parts() {
 		overwrite:*) matrix overwrite ${OTHERS[@]+"${OTHERS[@]}"} ;;
 		append:*) matrix append ${APPEND[@]+"${APPEND[@]}"} ;;
 		workers:*) workers ;;
-		*:ext4-null_blk-1ms) $part ;;
+		*:ext4-null_blk-1ms) "$part" ;;
 		esac
 	done
 }
@@ -275,7 +292,7 @@ only() {
 
 virtual() {
 	local where part
-	ON_DISK=$(only overwrite append processes log tree variants workers)
+	ON_DISK=$(only overwrite append processes brief log tree variants workers)
 	for where in "${DISKS[@]}"; do
 		# shellcheck disable=SC2086 # two words
 		[ -z "$ON_DISK" ] || on_disk $where disk_parts

@@ -6,7 +6,7 @@
 
 Reads boot-*.jsonl and smp.jsonl of DIR. Writes results.json (the median of each figure over
 the boots), variants.json (the same, of variants of the engines), a table on the terminal
-with the targets, and plots (SVG, by gnuplot).
+with the targets, and plots (SVG, by gnuplot). The status is 2 if a target is not met.
 """
 
 import json
@@ -85,8 +85,9 @@ def main():
     print_tables(run)
     print_spread(run)
     print_pairs(run)
-    bench_targets.print_targets(run.results, run.memory)
+    met = bench_targets.print_targets(run)
     bench_plots.plot(folder, run.results)
+    sys.exit(0 if met else 2)
 
 
 if __name__ == "__main__":

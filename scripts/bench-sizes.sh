@@ -5,6 +5,7 @@
 #
 #	full	the whole matrix
 #	quick	only what the targets need, with fewer operations
+#	gate	a few cells, for scripts/bench-gate.sh
 #	short	a little of everything, for tests: its figures say nothing
 #
 # A matrix is a list of "FILES DEPTH". Fewer requests than files are outstanding only one
@@ -21,10 +22,11 @@ full)
 	APPEND=("1 1" "1 64" "64 64" "256 256")
 	TMPFS=("${OVERWRITE[@]}")
 	PROCESSES=("1 16" "64 1" "64 16")	# processes, files
+	BRIEF=64				# processes
 	PRODUCERS=(1 4 16 64 256)
 	TREE_FILES=10000 TREE_DEPTHS=(16 256)
-	QUEUED=(16 64 256 1024 4096)
-	VARIANTS=("1 64" "64 64" "256 256")
+	QUEUED=(16 64 256 1024 4096 24576)
+	VARIANTS=("1 1" "1 64" "64 64" "256 256")
 	WORKERS=(16 64 256) WORKERS_DEPTH=256
 	PAIRS=5 PAIR_OPS=1024
 	# Operations with one outstanding, with more, and at least so many rounds of the window.
@@ -35,16 +37,34 @@ quick)
 	DISKS=("ext4 null_blk-1ms")
 	OVERWRITE=("1 1" "1 64" "64 64" "256 256")
 	OTHERS=()
-	APPEND=()
+	APPEND=("64 64")
 	TMPFS=("1 1" "1 64" "64 64")
 	PROCESSES=("64 1" "64 16")
+	BRIEF=64
 	PRODUCERS=(64)
 	TREE_FILES=2000 TREE_DEPTHS=(16)
-	QUEUED=(16 64 256 1024 4096)
+	QUEUED=(16 64 256 1024 4096 24576)
 	VARIANTS=("1 64" "64 64")
 	WORKERS=() WORKERS_DEPTH=256
 	PAIRS=2 PAIR_OPS=1024
 	OPS_ALONE=512 OPS=2048 ROUNDS=8
+	;;
+gate)
+	BOOTS_DEFAULT=1
+	DISKS=("ext4 null_blk-1ms")
+	OVERWRITE=("1 1" "1 64")
+	OTHERS=()
+	APPEND=()
+	TMPFS=("1 1" "1 64" "64 64")
+	PROCESSES=("64 16")
+	BRIEF=64
+	PRODUCERS=()
+	TREE_FILES=500 TREE_DEPTHS=(16)
+	QUEUED=()
+	VARIANTS=()
+	WORKERS=() WORKERS_DEPTH=256
+	PAIRS=0 PAIR_OPS=0
+	OPS_ALONE=256 OPS=2048 ROUNDS=8
 	;;
 short)
 	BOOTS_DEFAULT=1
@@ -54,6 +74,7 @@ short)
 	APPEND=("4 4")
 	TMPFS=("${OVERWRITE[@]}")
 	PROCESSES=("4 2")
+	BRIEF=4
 	PRODUCERS=(1 4)
 	TREE_FILES=100 TREE_DEPTHS=(4)
 	QUEUED=()
@@ -62,5 +83,5 @@ short)
 	PAIRS=1 PAIR_OPS=64
 	OPS_ALONE=8 OPS=32 ROUNDS=2
 	;;
-*) die "no such size: $BENCH_SIZE (full, quick or short)" ;;
+*) die "no such size: $BENCH_SIZE (full, quick, gate or short)" ;;
 esac

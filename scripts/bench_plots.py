@@ -7,6 +7,7 @@ import subprocess
 STYLES = {
     "by_hand": "lc rgb '#000000' dt 2 pt 2",
     "fdatasync": "lc rgb '#888888' pt 1",
+    "syncfs": "lc rgb '#000000' dt 3 pt 3",
     "threads": "lc rgb '#0072b2' pt 4",
     "io_uring": "lc rgb '#009e73' pt 6",
     "libaio": "lc rgb '#e69f00' pt 8",

@@ -13,9 +13,10 @@ FIGURES = ("ops", "ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "fl
            "p50_ns", "p99_ns")
 REPEATABLE = 0.02
 
-# Other ways to do the same work: writers of one file that keep to blocks of their own, and
-# io_uring with more workers than it has by itself, or waiting for all that is outstanding.
-VARIANTS = ("threads (apart)", "fdatasync (apart)", "afsync (apart)", "io_uring_workers", "io_uring_all")
+# The same work by other settings: writers that rewrite each other's blocks, io_uring as it is
+# without settings, or waiting for all that is outstanding, and a ring without INLINE.
+VARIANTS = ("threads (same blocks)", "fdatasync (same blocks)", "afsync (same blocks)", "io_uring_default",
+            "io_uring_all", "afsync_queued")
 # afsync with another limit of workers: "afsync (16 workers)".
 WORKERS = re.compile(r"afsync \((\d+) workers\)")
 

@@ -2,7 +2,7 @@
 /*
  * Engines: afsync, through libafsync, on the device and with threads of the library. One
  * call submits all that can be submitted and waits for at least one completion; all that are
- * there are reaped.
+ * there are reaped. The ring is one with INLINE; afsync_queued has none of it.
  */
 #include <errno.h>
 #include <libafsync.h>
@@ -14,27 +14,31 @@ struct async {
 	struct afsync_ring *ring;
 };
 
-static void setup(struct worker *w, unsigned int engine)
+static void setup(struct worker *w, unsigned int flags)
 {
 	struct async *a = alloc(1, sizeof(*a));
 	int ret;
 
 	w->private = a;
 	window_init(&a->win, w->plan->depth);
-	ret = afsync_queue_init(w->plan->depth, &a->ring,
-				AFSYNC_INIT_INLINE | engine);
+	ret = afsync_queue_init(w->plan->depth, &a->ring, flags);
 	if (ret)
 		die("afsync_queue_init", -ret);
 }
 
 static void setup_device(struct worker *w)
 {
+	setup(w, AFSYNC_INIT_DEVICE | AFSYNC_INIT_INLINE);
+}
+
+static void setup_queued(struct worker *w)
+{
 	setup(w, AFSYNC_INIT_DEVICE);
 }
 
 static void setup_threads(struct worker *w)
 {
-	setup(w, AFSYNC_INIT_THREADS);
+	setup(w, AFSYNC_INIT_THREADS | AFSYNC_INIT_INLINE);
 }
 
 static void prepare(struct worker *w, struct async *a, uint64_t op)
@@ -91,6 +95,10 @@ static void finish(struct worker *w)
 
 const struct engine engine_afsync = {
 	.name = "afsync", .setup = setup_device, .run = run, .finish = finish,
+};
+
+const struct engine engine_afsync_queued = {
+	.name = "afsync_queued", .setup = setup_queued, .run = run, .finish = finish,
 };
 
 const struct engine engine_afsync_threads = {

@@ -3,7 +3,7 @@
  * What the files of afsync-bench share.
  *
  * The parent (main.c) makes the files (files.c) and one child per process of the run
- * (children.c). Each child sets its engine up, runs some operations to warm up, and
+ * (children.c). Each child sets its engine up, runs operations until it is warm, and
  * waits. Then the clock starts (clock.c), all children run, and the one that is
  * done last stops the clock.
  *
@@ -39,8 +39,9 @@ struct plan {
 	unsigned int depth;	/* of each process */
 	unsigned int processes;
 	uint64_t ops;		/* of all processes */
-	uint64_t warm;		/* operations of each process before the clock starts */
-	bool apart;		/* writers of one file keep to blocks of their own */
+	uint64_t warm;		/* operations of a round of warming up, see children.c */
+	bool same_blocks;	/* writers of one file rewrite each other's blocks */
+	bool brief;		/* processes that live briefly: the clock sees their set-up */
 	bool latency;		/* take the time of each operation */
 	bool histogram;
 	bool datasync;
@@ -83,6 +84,7 @@ struct slot {
 	uint64_t op;
 	uint64_t start_ns;
 	int fd;
+	unsigned int file;	/* number of the file, not for a tree */
 	unsigned int index;	/* of this slot, below the depth */
 	bool writer;		/* a thread of its own writes in this slot */
 	uint64_t count;		/* what it has written */
@@ -91,7 +93,7 @@ struct slot {
 /**
  * struct engine - a way to make operations durable
  * @name: as on the command line and in the result
- * @setup: before the clock; starts what the engine needs
+ * @setup: starts what the engine needs; before the clock, unless processes are brief
  * @run: run the operations 0 to @nr - 1 of this run, plan->depth at a time
  * @finish: after the clock
  */
@@ -103,8 +105,9 @@ struct engine {
 };
 
 extern const struct engine engine_fdatasync, engine_by_hand, engine_threads,
-	engine_io_uring, engine_io_uring_workers, engine_io_uring_all, engine_libaio,
-	engine_glibc, engine_afsync, engine_afsync_threads, engine_sync;
+	engine_io_uring, engine_io_uring_default, engine_io_uring_all, engine_libaio,
+	engine_glibc, engine_afsync, engine_afsync_queued, engine_afsync_threads, engine_sync,
+	engine_syncfs;
 
 /* children.c */
 void run_children(const struct plan *plan, struct shared *shared);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Engine: batches by hand. Write as many records as may be outstanding, then sync each
- * file that was written once. For one file no interface can be faster. A tree is made
- * durable with one syncfs.
+ * Engines: batches by hand. Write as many records as may be outstanding, then sync each
+ * file that was written once, or the whole filesystem (syncfs). For one file no interface
+ * can be faster than the first. A tree is for syncfs only, which makes it durable at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,10 @@ static int sync_batch(struct worker *w, const struct slot *slots, unsigned int n
 	unsigned int i, files = w->plan->processes > 1 ? 1 : w->plan->files;
 	int ret = 0;
 
+	if (w->plan->engine == &engine_syncfs) {
+		w->syncs++;
+		return syncfs(slots[0].fd) ? -errno : 0;
+	}
 	for (i = 0; i < nr && i < files && !ret; i++)
 		ret = op_sync(w->plan, slots[i].fd);
 	w->syncs += i;
@@ -50,6 +54,7 @@ static void run(struct worker *w, uint64_t nr)
 	unsigned int i, batch;
 	int ret;
 
+	/* The plan has a file for each operation then, which are written already. */
 	if (w->plan->workload == TREE) {
 		sync_tree(w);
 		return;
@@ -72,4 +77,8 @@ static void finish(struct worker *w)
 
 const struct engine engine_by_hand = {
 	.name = "by_hand", .setup = setup, .run = run, .finish = finish,
+};
+
+const struct engine engine_syncfs = {
+	.name = "syncfs", .setup = setup, .run = run, .finish = finish,
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The processes of a run: started, set up and warm before the clock starts. The last
- * one to finish stops it. If one fails, the others are killed, for they would wait for it
- * for ever.
+ * The processes of a run: started, set up and warm before the clock starts, unless they are
+ * brief. The last one to finish stops it. If one fails, the others are killed, for they would
+ * wait for it for ever.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,16 +25,40 @@ static void futex_wake(_Atomic uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/*
+ * Peers take many rounds until their requests have found their places in each other's. A
+ * process that is alone goes on until two rounds after each other take the same time, within
+ * 2 %, or until it has had enough. Several cannot agree on that, and run two rounds each.
+ */
+#define MOST_ROUNDS	10
+
+static void warm_up(struct worker *w)
+{
+	uint64_t start, took, before = 0, apart;
+	unsigned int rounds;
+
+	for (rounds = 0; w->plan->warm && rounds < MOST_ROUNDS; rounds++) {
+		start = now_ns();
+		w->plan->engine->run(w, w->plan->warm);
+		took = now_ns() - start;
+		w->offset += w->plan->warm;
+		apart = took > before ? took - before : before - took;
+		if (rounds && (w->plan->processes > 1 || apart * 50 <= took))
+			break;
+		before = took;
+	}
+	w->syncs = 0;
+}
+
 static void child(const struct plan *plan, struct shared *shared, unsigned int process)
 {
 	uint64_t nr = plan->ops / plan->processes;
 	struct worker w = { .plan = plan, .process = process };
 
-	plan->engine->setup(&w);
-	if (plan->warm)
-		plan->engine->run(&w, plan->warm);
-	w.syncs = 0;
-	w.offset = plan->warm;
+	if (!plan->brief) {
+		plan->engine->setup(&w);
+		warm_up(&w);
+	}
 	if (plan->latency)
 		w.latency = shared->latency + process * nr;
 	atomic_fetch_add(&shared->ready, 1);
@@ -42,7 +66,11 @@ static void child(const struct plan *plan, struct shared *shared, unsigned int p
 	while (!atomic_load(&shared->go))
 		futex_wait(&shared->go, 0);
 
+	if (plan->brief)
+		plan->engine->setup(&w);
 	plan->engine->run(&w, nr);
+	if (plan->brief)
+		plan->engine->finish(&w);
 
 	atomic_fetch_add(&shared->syncs, w.syncs);
 	if (atomic_fetch_sub(&shared->running, 1) == 1) {
@@ -53,7 +81,8 @@ static void child(const struct plan *plan, struct shared *shared, unsigned int p
 	/* Nothing is taken down while others run. */
 	while (!atomic_load(&shared->done))
 		futex_wait(&shared->done, 0);
-	plan->engine->finish(&w);
+	if (!plan->brief)
+		plan->engine->finish(&w);
 }
 
 /* For the handler; the word that the parent waits on. */

@@ -124,24 +124,24 @@ static int open_tree_file(const struct plan *plan, uint64_t op)
 }
 
 /*
- * Where operation @n of this process goes. Every writer, be it a process or a thread of
- * the engine, goes through the blocks of its file from the first one on, so writers that
- * share a file meet, as in the shared part of a database file; with --apart each keeps to
- * a block of its own. One that is alone goes round all files.
+ * Where operation @n of this process goes; sets the file of the slot. Every writer, a process
+ * or a thread of the engine, keeps to a block of its own. With --same-blocks each goes through
+ * the blocks of its file from the first one on, so writers that share a file meet, as in the
+ * shared part of a database file. One writer alone goes round all files.
  */
 static uint64_t place(struct worker *w, struct slot *slot, uint64_t n)
 {
 	const struct plan *plan = w->plan;
 
 	if (plan->processes > 1) {
-		slot->fd = plan->fds[w->process % plan->files];
-		return plan->apart ? w->process / plan->files : n;
+		slot->file = w->process % plan->files;
+		return plan->same_blocks ? n : w->process / plan->files;
 	}
 	if (slot->writer) {
-		slot->fd = plan->fds[slot->index % plan->files];
-		return plan->apart ? slot->index / plan->files : slot->count++;
+		slot->file = slot->index % plan->files;
+		return plan->same_blocks ? slot->count++ : slot->index / plan->files;
 	}
-	slot->fd = plan->fds[n % plan->files];
+	slot->file = n % plan->files;
 	return n / plan->files;
 }
 
@@ -158,6 +158,7 @@ void op_begin(struct worker *w, struct slot *slot, uint64_t op)
 		return;
 	}
 	block = place(w, slot, n);
+	slot->fd = plan->fds[slot->file];
 	if (plan->workload == OVERWRITE)
 		ret = pwrite(slot->fd, data, plan->record,
 			     block % plan->blocks * plan->record);

@@ -3,14 +3,15 @@
  * afsync-bench - one run of one engine: so many durable writes, how fast, at what cost
  *
  *	afsync-bench --engine E --workload W --dir DIR [--files N] [--depth N]
- *		[--processes N] [--ops N] [--warm N] [--blocks N] [--apart] [--disk NAME]
- *		[--filesystem NAME] [--device NAME] [--label NAME] [--no-latency]
- *		[--histogram]
+ *		[--processes N] [--ops N] [--warm N] [--blocks N] [--same-blocks]
+ *		[--disk NAME] [--filesystem NAME] [--device NAME] [--label NAME]
+ *		[--no-latency] [--histogram]
  *
- * DIR is made, on the filesystem to measure, and removed at the end. --depth is the number of
- * operations outstanding in each process, --warm how many each runs before the clock
- * starts, --blocks the size of a file that is overwritten. Prints one JSON object, in
- * which NAMEs stand. scripts/bench.sh calls it for all the cells of the matrix.
+ * Workloads are in bench.h; "brief" is to overwrite in processes that live briefly, whose
+ * set-up and end the clock sees. DIR is made, on the filesystem to measure, and removed at the
+ * end. --depth is the number of operations outstanding in each process, --warm how many a
+ * round of warming up has, --blocks the size of a file that is overwritten. Prints one JSON
+ * object, which has the NAMEs. scripts/bench.sh calls it for all the cells of the matrix.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -25,8 +26,9 @@
 
 static const struct engine *const engines[] = {
 	&engine_fdatasync, &engine_by_hand, &engine_threads, &engine_io_uring,
-	&engine_io_uring_workers, &engine_io_uring_all, &engine_libaio, &engine_glibc,
-	&engine_afsync, &engine_afsync_threads, &engine_sync,
+	&engine_io_uring_default, &engine_io_uring_all, &engine_libaio, &engine_glibc,
+	&engine_afsync, &engine_afsync_queued, &engine_afsync_threads, &engine_sync,
+	&engine_syncfs,
 };
 
 static const char *const workloads[] = {
@@ -99,7 +101,7 @@ static const struct option options[] = {
 	{ "disk", required_argument, NULL, 'D' },
 	{ "filesystem", required_argument, NULL, 'F' },
 	{ "device", required_argument, NULL, 'N' },
-	{ "apart", no_argument, NULL, 'A' },
+	{ "same-blocks", no_argument, NULL, 'S' },
 	{ "label", required_argument, NULL, 'l' },
 	{ "no-latency", no_argument, NULL, 'L' },
 	{ "histogram", no_argument, NULL, 'H' },
@@ -148,8 +150,8 @@ static void parse(struct plan *plan, int argc, char **argv)
 		case 'N':
 			plan->device = optarg;
 			break;
-		case 'A':
-			plan->apart = true;
+		case 'S':
+			plan->same_blocks = true;
 			break;
 		case 'l':
 			plan->label = optarg;
@@ -169,7 +171,8 @@ static void parse(struct plan *plan, int argc, char **argv)
 		fprintf(stderr, "afsync-bench: its options are in the head of its source\n");
 		exit(2);
 	}
-	plan->workload = workload_by_name(plan->workload_name);
+	plan->brief = !strcmp(plan->workload_name, "brief");
+	plan->workload = plan->brief ? OVERWRITE : workload_by_name(plan->workload_name);
 	if (!plan->label)
 		plan->label = plan->engine->name;
 	plan->datasync = plan->workload == OVERWRITE || plan->workload == LOG;
@@ -182,7 +185,7 @@ int main(int argc, char **argv)
 		.workload_name = "overwrite", .filesystem = "", .device = "",
 		.files = 1, .depth = 1, .processes = 1, .ops = 1000, .blocks = 64, .latency = true,
 	};
-	struct rlimit limit = { 8192, 8192 };
+	struct rlimit limit = { 65536, 65536 };
 	struct shared *shared;
 	size_t size;
 
