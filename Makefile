@@ -13,7 +13,7 @@
 # For setup:	SETS, see scripts/setup.sh --help
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
 #		for check-kernels: KERNELS, TESTS; for check-arch: ARCHS; for check-in-tree: TESTS;
-#		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED;
+#		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED; for soak: SECONDS, SEED;
 #		for bench: QUICK, BOOTS; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
 
@@ -119,6 +119,10 @@ check-crash: export SEED := $(SEED)
 check-crash: setup-test ## crashes at many moments: what was acknowledged is there (POINTS= of each workload, SEED=)
 	$(Q)scripts/check.sh crash
 
+soak: export SEED := $(SEED)
+soak: setup-test ## the tests that look for what is lost, again and again (SECONDS=, SEED=)
+	$(Q)scripts/soak.sh $(or $(SECONDS),3600)
+
 check-static: setup-test ## only the static checks
 	$(Q)scripts/check.sh static
 
@@ -202,7 +206,7 @@ help: ## list the targets
 	@echo "Variables: see the top of the Makefile."
 
 .PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs demo-programs \
-	integrations check check-kernels check-arch check-in-tree check-sanitizers check-crash check-static \
+	integrations check check-kernels check-arch check-in-tree check-sanitizers check-crash soak check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))

@@ -104,6 +104,12 @@ attempt() {
 	return $rc
 }
 
+# figures: sums of what the programs have said, for 'make soak'.
+figures() {
+	awk '/ syncs acknowledged$/ { syncs += $(NF - 2) } / points, [0-9]+ failed$/ { points += $3 }
+		END { printf "figure: %d crashes\nfigure: %d syncs acknowledged\n", points, syncs }' "$dir/said"
+}
+
 result() {
 	local rc=$1 claim=$2
 	number=$((number + 1))
@@ -120,6 +126,8 @@ kind() {
 	esac
 	[ -z "${CRASH_ONLY:-}" ] || [[ " $CRASH_ONLY " = *" $name "* ]] || return 0
 	attempt "$@" || rc=$?
+	figures >"$dir/figures"
+	cat "$dir/figures" >>"$dir/said"
 	result $rc "$name: what was acknowledged outlives a crash"
 }
 
