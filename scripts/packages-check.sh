@@ -178,7 +178,7 @@ fetch_podman() {
 	mkdir -p "$root/podman/partial"
 	in_root "$root" apt-get "${APT[@]}" -q -y --no-install-recommends --download-only \
 		-o Dir::Cache::archives=/podman install podman netavark aardvark-dns iptables || return
-	rm -rf "$root/podman/partial" "$root/podman/lock"
+	rm -rf "$root/podman/partial" "$root/podman/lock" "$1"
 	mv "$root/podman" "$1"
 }
 
