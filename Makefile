@@ -14,7 +14,7 @@
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
 #		for check-kernels: KERNELS, TESTS; for check-arch: ARCHS; for check-in-tree: TESTS;
 #		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED; for soak: SECONDS, SEED;
-#		for bench: QUICK, BOOTS; for integrations: CUTS, SEED;
+#		for bench: QUICK, BOOTS; for bench-gate: RENEW; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
 
 ifneq ($(words $(subst :, ,$(CURDIR))),1)
@@ -78,6 +78,11 @@ bench: export BENCH_BOOTS = $(BOOTS)
 bench: setup-bench bench-programs ## afsync and its peers on the same work, in virtual time (QUICK=1, BOOTS=)
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench.sh
+
+bench-gate: export RENEW := $(RENEW)
+bench-gate: setup-bench bench-programs ## has a change made afsync slower? (RENEW=1 writes the figures that it compares with)
+	+$(Q)scripts/build-modules.sh debian >/dev/null
+	$(Q)scripts/bench-gate.sh
 
 bench-preemption: setup-bench bench-programs ## how long the device keeps a CPU from other threads
 	+$(Q)scripts/build-modules.sh debian >/dev/null
@@ -205,7 +210,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: see the top of the Makefile."
 
-.PHONY: all modules lib tools tests setup demo bench bench-preemption bench-doc bench-programs demo-programs \
+.PHONY: all modules lib tools tests setup demo bench bench-gate bench-preemption bench-doc bench-programs demo-programs \
 	integrations check check-kernels check-arch check-in-tree check-sanitizers check-crash soak check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check clean help \
