@@ -23,9 +23,10 @@ save_disk() {
 }
 
 # load_disk FS: on a new null_blk, since one that has been written sees the next write of that
-# page at once. Its cache is empty.
+# page at once. Its cache is empty. Its requests take $request_ns.
+request_ns=1000000
 load_disk() {
-	make_disk "$DISK" 1000000 320
+	make_disk "$DISK" $request_ns 320
 	dd if=$IMAGE of="/dev/$DISK" bs=64k conv=sparse,fsync status=none
 	mount -t "$1" "/dev/$DISK" "$MNT"
 }

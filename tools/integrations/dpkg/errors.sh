@@ -178,9 +178,10 @@ no_ring() {
 	((submitted + FILES == $(counter submitted))) || die "$what: not all went to the module"
 }
 
-# The ring is lost while dpkg waits: nobody can tell what the syncs came to.
+# The ring is lost while dpkg waits: the results of its syncs are not known. The disk is so slow
+# that dpkg has submitted all when the first of them ends, and waits in each run at the same call.
 lost_ring() {
-	local waits
+	local waits request_ns=200000000
 	way=module what="the ring is lost"
 	own_calls upgrade -e trace=fsync,ioctl
 	# The number of the first wait among the calls of ioctl.
