@@ -47,11 +47,14 @@ power_wires() {
 # flushes_off: from here on no flush reaches a null_blk.
 flushes_off() { [ -z "$off_cache" ] || echo "write through" >"$off_cache"; }
 
+# What shuts a filesystem down; another one where time must not wait for the host.
+XFS_IO=(xfs_io)
+
 # power_off MNT: from here on nothing gets onto the disk. Programs see errors.
 power_off() {
 	[ "${off_mnt:-}" = "$1" ] || power_wires "$1"
 	cd /
-	xfs_io -x -c shutdown "$1" || die "cannot shut the filesystem down"
+	"${XFS_IO[@]}" -x -c shutdown "$1" || die "cannot shut the filesystem down"
 	# For the flushes of the unmounting. Not before: the filesystem would go on without flushes,
 	# and what it writes in place is on the disk at once.
 	flushes_off

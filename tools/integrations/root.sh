@@ -3,7 +3,7 @@
 # A small root in memory, from which a program runs and is measured. Sourced after lib-guest.sh.
 #
 # Nothing in it comes from the host's disk: what waits for the host must stay out of what
-# is measured in virtual time.
+# is measured in virtual time. While all of the VM waits, its clock jumps to the next timer.
 
 ROOT=/tmp/root
 MNT=$ROOT/mnt
@@ -23,15 +23,25 @@ add_program() {
 
 # begin_root NAME...: with these programs of this machine.
 begin_root() {
-	local name
+	local name memory
 	mkdir -p "$ROOT"/{bin,dev,tmp,mnt,proc,sys,etc}
-	for name in bash "$@"; do
+	for name in bash xfs_io dd "$@"; do
 		add_program "$(command -v "$name")"
 	done
+	loader=$(ldd "$BASH" | awk '/ld-linux/ { print $1 }')
+	in_memory xfs_io
+	# shellcheck disable=SC2034 # lib-guest.sh runs it
+	XFS_IO=("${memory[@]}")
 	cp "$TOP/tools/integrations/run.sh" "$ROOT/bin/run"
 	mknod -m 666 "$ROOT/dev/null" c 1 3
 	mount --bind /sys "$ROOT/sys"
 	mount --bind /proc "$ROOT/proc"
+}
+
+# in_memory PROGRAM: sets "memory", a command that runs this program of the root, outside of it.
+in_memory() {
+	memory=("$ROOT$loader" --library-path "$ROOT/lib/x86_64-linux-gnu:$ROOT/usr/lib/x86_64-linux-gnu"
+		"$ROOT/bin/$1")
 }
 
 # with_device / without_device: whether the program finds the module.

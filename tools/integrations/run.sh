@@ -5,7 +5,7 @@
 #
 #	run DISK PROGRAM OPTION...
 #
-# Prints the microseconds that it took, those of them in which the CPU had nothing to do, and
+# Writes a line to MARK_FD, if that is set, when the program begins. Prints the microseconds that it took, those of them in which the CPU had nothing to do, and
 # the flushes of the disk. What the program says is in /tmp/run.log. The status is its own.
 
 disk=$1
@@ -27,6 +27,7 @@ idle() {
 
 before=$(flushes)
 idle=$(idle)
+[ -z "${MARK_FD:-}" ] || echo begin >&"$MARK_FD"
 start=${EPOCHREALTIME/[.,]/}
 status=0
 "$@" >/tmp/run.log 2>&1 || status=$?

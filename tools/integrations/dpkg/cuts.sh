@@ -53,7 +53,7 @@ compare() {
 
 # A check that cannot fail says nothing.
 check_the_check() {
-	local file=$MNT/root/usr/share/many/1 olds news broken
+	local file=$MNT/root/usr/share/many/1 olds news broken memory
 	load_disk "$1"
 	truncate -s 0 "$file/file-60"
 	printf 'x' >>"$file/file-61"
@@ -64,7 +64,8 @@ check_the_check() {
 	power_wires "$MNT"
 	echo synced >"$MNT/synced"
 	sync -f "$MNT"
-	dd if=/dev/urandom of="$MNT/cached" bs=64k count=1 oflag=direct status=none
+	in_memory dd
+	"${memory[@]}" if=/dev/urandom of="$MNT/cached" bs=64k count=1 oflag=direct status=none
 	power_cut "$MNT"
 	[ -s "$MNT/synced" ] || die "a file that was synced is lost"
 	[ ! -s "$MNT/cached" ] || die "a file that was not synced outlived the power cut: it was none"
@@ -77,7 +78,7 @@ whole_run() {
 	load_disk "$fs"
 	as_way "$way"
 	tracing 1
-	run 2 >/dev/null
+	MARK_FD=8 run 2 8>"$TRACING/trace_marker" >/dev/null
 	tracing 0
 	check_files 2
 	# "dpkg-stock-123 [000] ..... 12.345678: sys_rename(...", the times from the mark on.
@@ -106,7 +107,6 @@ tracing() {
 	[ "$1" = 1 ] || { echo end >"$TRACING/trace_marker"; return; }
 	echo mono >"$TRACING/trace_clock"
 	: >"$TRACING/trace"
-	echo begin >"$TRACING/trace_marker"
 }
 
 # What the database says of the package, without changing it.
@@ -132,14 +132,17 @@ recovers() {
 
 # one_cut US NUMBER: an upgrade, the power is cut after so many microseconds, and what is left.
 one_cut() {
-	local pid before=$bad olds news broken state where
+	local pid before=$bad olds news broken state where duration
 	where="cut $2 after $(seconds "$1")"
 	load_disk "$fs"
 	as_way "$way"
 	power_wires "$MNT"
-	run 2 >/dev/null 2>&1 &
+	duration=$(awk -v us="$1" 'BEGIN { printf "%.6f", us / 1000000 }')
+	MARK_FD=8 run 2 8>&"$mark" >/dev/null 2>&1 &
 	pid=$!
-	sleep "$(awk -v us="$1" 'BEGIN { printf "%.6f", us / 1000000 }')"
+	read -r -u "$mark"
+	# There is nothing more to read. sleep(1) would have to be loaded first.
+	read -r -u "$mark" -t "$duration" || true
 	# The wrong order, see CUT_ORDER in test.sh.
 	[ "${CUT_ORDER:-}" != flushes-first ] || flushes_off
 	power_off "$MNT"
@@ -169,8 +172,10 @@ seconds() { awk -v us="$1" 'BEGIN { printf "%.2f s", us / 1000000 }'; }
 # cuts N SEED FS: N random points for each way. Every other one is where dpkg makes the files
 # durable and renames them, which is a small part of the time.
 cuts() {
-	local i n us way lost failed_cuts whole extracted renamed failed=0 fs=$3
+	local i n us way mark lost failed_cuts whole extracted renamed failed=0 fs=$3
 	use_package cuts
+	mkfifo /tmp/mark
+	exec {mark}<>/tmp/mark
 	save_disk "$fs"
 	check_the_check "$fs"
 	for way in ${CUT_WAYS:-module threads stock unsafe}; do

@@ -181,6 +181,7 @@ no_ring() {
 # The ring is lost while dpkg waits: the results of its syncs are not known. The disk is so slow
 # that dpkg has submitted all when the first of them ends, and waits in each run at the same call.
 lost_ring() {
+	# shellcheck disable=SC2034 # load_disk reads it
 	local waits request_ns=200000000
 	way=module what="the ring is lost"
 	own_calls upgrade -e trace=fsync,ioctl
