@@ -7,8 +7,8 @@
 #	scripts/build-modules.sh KERNEL		what scripts/fetch-kernel.sh takes, or a headers folder
 #	scripts/build-modules.sh KERNEL W=1 C=2	further arguments go to make
 #
-# PLANT=NAME in the environment plants the bug selftests/plants/NAME.patch in the copy that is
-# built, in build/plants/NAME: tests have to find it.
+# PLANT=STAGE/NAME in the environment plants the bug selftests/plants/STAGE/NAME.patch in the
+# copy that is built, in build/plants/STAGE/NAME: tests have to find it.
 # With AFSYNC_SIM=1 as a further argument the test module afsync_sim.ko, too.
 # The sources are copied, so that trees for several kernels live side by side
 # and nothing is ever built beside a source file. Prints the folder.

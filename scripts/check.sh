@@ -25,6 +25,7 @@
 # only if something passed and nothing failed.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/check-hunts.sh"
 
 STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench)
 # So that both chains take as long.
@@ -150,22 +151,6 @@ stage_harness() { FULL=$((1 - short)) "$TOP/scripts/check-harness.sh"; }
 stage_packages() {
 	"$TOP/scripts/setup.sh" packages-check >&2
 	"$TOP/scripts/packages-check.sh" --quick bookworm
-}
-
-# What was acknowledged outlives a crash, and bugs that are planted in the module do not pass.
-# POINTS crashes of each kind of workload, which SEED decides.
-stage_crash() {
-	local patch name built bad=()
-	"$TOP/scripts/build-modules.sh" debian >&2
-	with_lock build make -s -C "$TOP" tools >&2
-	with_lock build make -s -C "$TOP/selftests/crash" >&2
-	for patch in "$TOP"/selftests/plants/*.patch; do
-		name=$(basename "$patch" .patch)
-		built=$(PLANT=$name "$TOP/scripts/build-modules.sh" debian)
-		bad+=("$built/drivers/afsync/afsync.ko")
-	done
-	"$TOP/scripts/vm.sh" --kernel debian --no-sim --mem 3072 --name crash --timeout 14400 \
-		-- "$TOP/selftests/crash/crash.sh" "${POINTS:-30}" "${SEED:-1}" "${bad[@]}"
 }
 
 # The benchmark works, and nothing has become slower in virtual time.

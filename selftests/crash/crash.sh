@@ -9,8 +9,8 @@
 # (dm-log-writes), in the order in which they became durable. After each acknowledgement, a
 # mark goes into the log. Then the log is replayed to POINTS moments of each kind of
 # workload, and what was acknowledged before each has to be there: contents, sizes, modes,
-# names. Each KO is a module with a bug planted in it (selftests/plants), which the crashes
-# have to show. Prints TAP. CRASH_ONLY="ext4-library xfs-posix" runs only these.
+# names. Each KO is a module with a bug planted in it (selftests/plants/crash), which the
+# crashes have to show. Prints TAP. CRASH_ONLY="ext4-library xfs-posix" runs only these.
 #
 # The disk is memory (brd), which has no queues that could reorder a flush; dm-delay gives a
 # flush a time, so that requests are merged.
@@ -134,7 +134,7 @@ kind() {
 # plant KO: a module with a bug, which one of the crashes has to show.
 plant() {
 	local name fs rc=1 until=first
-	name=${1##*/plants/}
+	name=${1##*/plants/crash/}
 	name=${name%%/*}
 	rmmod afsync
 	insmod "$1"
