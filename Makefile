@@ -84,9 +84,16 @@ bench-gate: setup-bench bench-programs ## has a change made afsync slower? (RENE
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench-gate.sh
 
+bench-fio: setup-vm fio ## fio's engines and ours on the same work, in virtual time
+	+$(Q)scripts/build-modules.sh debian >/dev/null
+	$(Q)scripts/bench-fio.sh
+
 bench-preemption: setup-bench bench-programs ## how long the device keeps a CPU from other threads
 	+$(Q)scripts/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench-preemption.sh
+
+fio: setup-fio ## fio's engine for libafsync, build/tools/fio/afsync.so
+	$(SUB) tools/fio all
 
 integrations: export CUTS := $(CUTS)
 integrations: export SEED := $(SEED)
@@ -210,8 +217,9 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: see the top of the Makefile."
 
-.PHONY: all modules lib tools tests setup demo bench bench-gate bench-preemption bench-doc bench-programs demo-programs \
-	integrations check check-kernels check-arch check-in-tree check-sanitizers check-crash soak check-static \
+.PHONY: all modules lib tools tests setup demo bench bench-gate bench-preemption bench-doc bench-programs \
+	bench-fio fio demo-programs integrations check check-kernels check-arch check-in-tree \
+	check-sanitizers check-crash soak check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))

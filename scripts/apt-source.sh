@@ -32,13 +32,14 @@ begin_fetching() {
 	our_apt apt-get update >&2
 }
 
-# fetch_source PACKAGE [RELEASE]: unpacked, with Debian's patches. Its folder is $fetched then;
-# move it away.
+# fetch_source PACKAGE [RELEASE|=VERSION]: unpacked, with Debian's patches. Its folder is $fetched
+# then; move it away.
 fetch_source() {
-	local new=$apt_dir/new
+	local new=$apt_dir/new which=${2:-}
+	[[ -z $which || $which = =* ]] || which=/$which
 	rm -rf "$new"
 	mkdir -p "$new"
-	(cd "$new" && our_apt apt-get source "$1${2:+/$2}") >"$apt_dir/$1.log" 2>&1 ||
+	(cd "$new" && our_apt apt-get source "$1$which") >"$apt_dir/$1.log" 2>&1 ||
 		{ tail -n 20 "$apt_dir/$1.log" >&2; die "cannot fetch $1 (all of it: $apt_dir/$1.log)"; }
 	# shellcheck disable=SC2034 # for the caller
 	fetched=$(echo "$new/$1"-*/)

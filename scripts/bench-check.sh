@@ -51,6 +51,13 @@ rc=0
 [ $rc = 0 ] || remark <"$BUILD/bench-preemption.said"
 result $rc "bench: the longest times without preemption are measured"
 
+rc=0
+BENCH_DIR=$BUILD/bench-fio-short "$TOP/scripts/bench-fio.sh" >"$BUILD/bench-fio.said" 2>&1 || rc=$?
+# 10 engines and 7, on two filesystems.
+[ "$(grep -cE '^[a-z_]+.* [0-9,]+ +[0-9.]+ +[0-9.]+$' "$BUILD/bench-fio-short/table.txt")" = 34 ] || rc=1
+[ $rc = 0 ] || remark <"$BUILD/bench-fio.said"
+result $rc "bench: fio's engines are measured"
+
 # Without the module afsync fails, and nothing else.
 BENCH_VM=--no-module BENCH_ONLY=tmpfs BENCH_ENGINES="fdatasync afsync" bench bench-broken
 grep . "$said" | tail -n 20 | remark

@@ -55,8 +55,8 @@ warnings() {
 check_user_warnings() {
 	local libs
 	mapfile -t libs < <(lib_folders)
-	warnings gcc "${libs[@]}" tools/afsync selftests
-	warnings clang "${libs[@]}" tools/afsync
+	warnings gcc "${libs[@]}" tools/afsync tools/fio selftests
+	warnings clang "${libs[@]}" tools/afsync tools/fio
 }
 
 # The library exports what its header declares, and nothing else is global in it.

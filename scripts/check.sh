@@ -157,6 +157,7 @@ stage_packages() {
 stage_bench() {
 	"$TOP/scripts/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" bench-programs >&2
+	with_lock build make -s -C "$TOP/tools/fio" >&2
 	"$TOP/scripts/bench-check.sh"
 	"$TOP/scripts/bench-gate.sh"
 }

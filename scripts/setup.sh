@@ -13,7 +13,8 @@
 #	vm		build, and the virtual machine
 #	demo		vm, and what the demo runs
 #	bench		vm, and the peers that the benchmark measures
-#	test		demo, bench, and all that 'make check' needs; the default
+#	fio		build, and what fio's engine is built with
+#	test		demo, bench, fio, and all that 'make check' needs; the default
 #	integrations	vm, and what other projects' sources need
 #	arch		build, and what 'make check-arch' needs
 #	package		what 'make deb' needs
@@ -23,12 +24,12 @@
 # a second run is quick and needs no network. No recommended packages, and no
 # service is started. Kernels are downloaded and unpacked into the cache
 # (~/.cache/afsync), never installed: the machine's own kernel is not touched. The
-# sources of the test suites that others wrote go there, too. scripts/packages.txt has
+# sources of fio and of the test suites that others wrote go there, too. scripts/packages.txt has
 # the packages.
 
 . "$(dirname "$0")/lib.sh"
 
-SETS="build vm demo bench test integrations arch package packages-check"
+SETS="build vm demo bench fio test integrations arch package packages-check"
 
 # rests_on SET: that set and those below it.
 rests_on() {
@@ -37,7 +38,8 @@ rests_on() {
 	vm) echo build vm ;;
 	demo) echo build vm demo ;;
 	bench) echo build vm bench ;;
-	test) echo build vm demo bench test ;;
+	fio) echo build fio ;;
+	test) echo build vm demo bench fio test ;;
 	integrations) echo build vm integrations ;;
 	arch) echo build arch ;;
 	package) echo package ;;
@@ -167,5 +169,6 @@ if [[ " $wanted " = *" test "* ]]; then
 		say "no kernel 6.12 of Debian here (bookworm-security has it): the module is not tested with it"
 	"$TOP/scripts/fetch-suites.sh" >/dev/null
 fi
+[[ " $wanted " != *" fio "* ]] || "$TOP/scripts/fetch-fio.sh" >/dev/null
 [[ " $wanted " != *" vm "* ]] || "$TOP/scripts/fetch-kernel.sh" >/dev/null
 say "ready (cache: $CACHE)"
