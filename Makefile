@@ -13,7 +13,8 @@
 # For setup:	SETS, see scripts/setup.sh --help
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
 #		for check-kernels: KERNELS, TESTS; for check-arch: ARCHS; for check-in-tree: TESTS;
-#		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED; for soak: SECONDS, SEED;
+#		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED;
+#		for check-fault: ROUNDS, TESTS; for soak: SECONDS, SEED;
 #		for bench: QUICK, BOOTS; for bench-gate: RENEW; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
 
@@ -126,10 +127,16 @@ check-arch: setup-arch ## modules, library and their tests on other architecture
 check-in-tree: setup-test ## the driver in a tree of the kernel, built in and as a module: build, boot, test
 	$(Q)scripts/check-in-tree.sh $(TESTS)
 
-check-crash: export POINTS := $(POINTS)
-check-crash: export SEED := $(SEED)
+check-crash check-fault: export POINTS := $(POINTS)
+check-crash check-fault: export SEED := $(SEED)
+check-crash check-fault: export ROUNDS := $(ROUNDS)
+check-crash check-fault: export TESTS := $(TESTS)
+
 check-crash: setup-test ## crashes at many moments: what was acknowledged is there (POINTS= of each workload, SEED=)
 	$(Q)scripts/check.sh crash
+
+check-fault: setup-test ## every allocation and copy of the module fails once, and under load (ROUNDS=, TESTS=)
+	$(Q)scripts/check.sh fault
 
 soak: export SEED := $(SEED)
 soak: setup-test ## the tests that look for what is lost, again and again (SECONDS=, SEED=)
@@ -219,7 +226,7 @@ help: ## list the targets
 
 .PHONY: all modules lib tools tests setup demo bench bench-gate bench-preemption bench-doc bench-programs \
 	bench-fio fio demo-programs integrations check check-kernels check-arch check-in-tree \
-	check-sanitizers check-crash soak check-static \
+	check-sanitizers check-crash check-fault soak check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))

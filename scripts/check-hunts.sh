@@ -4,19 +4,19 @@
 # does, and a stage that has printed its seed can be repeated. Each also gets modules with a bug
 # planted in them, selftests/plants/STAGE, and has to see it.
 
-: "${short=}"
+: "${short=} ${dir=}"
 SEED=${SEED:-1}
 
-# plants STAGE [NAME]...: builds the modules with these bugs, or with all of them, for Debian's
-# kernel. Sets bad, the list of the modules.
+# plants STAGE KERNEL [NAME]...: builds the modules with these bugs, or with all of them. Sets bad,
+# the list of the modules.
 plants() {
-	local stage=$1 name built
-	shift
+	local stage=$1 kernel=$2 name built
+	shift 2
 	[ $# -gt 0 ] || set -- "$TOP/selftests/plants/$stage"/*.patch
 	bad=()
 	for name; do
 		name=$stage/$(basename "$name" .patch)
-		if built=$(PLANT=$name "$TOP/scripts/build-modules.sh" debian); then
+		if built=$(PLANT=$name "$TOP/scripts/build-modules.sh" "$kernel"); then
 			bad+=("$built/drivers/afsync/afsync.ko")
 		else
 			echo "not ok 0 - the module with the planted bug $name builds"
@@ -30,7 +30,21 @@ stage_crash() {
 	"$TOP/scripts/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/crash" >&2
-	if [ "$short" = 0 ]; then plants crash; else plants crash late_joiner; fi
+	if [ "$short" = 0 ]; then plants crash debian; else plants crash debian late_joiner; fi
 	"$TOP/scripts/vm.sh" --kernel debian --no-sim --mem 3072 --name crash --timeout 14400 \
 		-- "$TOP/selftests/crash/crash.sh" "$points" "$SEED" "${bad[@]}"
+}
+
+# Every step of the module that can fail does, one by one and under load; ROUNDS times. Without
+# a point that failed there was no test. planted_test.sh takes the modules with bugs.
+stage_fault() {
+	local bad points
+	plants fault debug
+	vm_tests debug fault fault
+	[ -z "${TESTS:-}" ] || return 0
+	points=$(sed -nE 's/^(# )*total: ([0-9]+) points.*/\2/p' "$dir"/fault.[0-9]* |
+		awk '{ sum += $1 } END { print sum + 0 }')
+	echo "# figure: $points faults, one by one"
+	[ "$points" -gt 0 ] || printf 'not '
+	echo "ok 0 - fault: steps of the module failed"
 }

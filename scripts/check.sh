@@ -6,8 +6,8 @@
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
 #						programs programs-debug harness bench,
-#						and static-can-fail, packages and crash, which are
-#						not in the default
+#						and static-can-fail, packages, crash and fault,
+#						which are not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
@@ -31,8 +31,8 @@ STAGES=(static unit selftests kernels selftests-debug programs programs-debug ha
 # So that both chains take as long.
 BESIDE=(selftests-debug programs-debug)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
-# packages needs the network, and makes a bare bookworm first. crash takes long.
-MORE_STAGES=(static-can-fail packages crash)
+# packages needs the network, and makes a bare bookworm first. The others take long.
+MORE_STAGES=(static-can-fail packages crash fault)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, on the terminal only what a person wants to read.
@@ -85,7 +85,7 @@ vm_tests() {
 		part=$dir/$name.$round
 		rc=0
 		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$vm-$round" --timeout 14400 \
-			--env "KSRC=$KSRC" \
+			--env "KSRC=$KSRC" --env "ROUNDS=${ROUNDS:-}" \
 			"make -s -C '$folder' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
 			timed "$dir/$name.times" | tee "$part" || rc=$?
 		done_before=$left
