@@ -14,7 +14,7 @@
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
 #		for check-kernels: KERNELS, TESTS; for check-arch: ARCHS; for check-in-tree: TESTS;
 #		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED;
-#		for check-fault: ROUNDS, TESTS; for soak: SECONDS, SEED;
+#		for check-twin: POINTS, SEED, KERNEL; for check-fault: ROUNDS, TESTS; for soak: SECONDS, SEED;
 #		for bench: QUICK, BOOTS; for bench-gate: RENEW; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
 
@@ -127,13 +127,17 @@ check-arch: setup-arch ## modules, library and their tests on other architecture
 check-in-tree: setup-test ## the driver in a tree of the kernel, built in and as a module: build, boot, test
 	$(Q)scripts/check-in-tree.sh $(TESTS)
 
-check-crash check-fault: export POINTS := $(POINTS)
-check-crash check-fault: export SEED := $(SEED)
-check-crash check-fault: export ROUNDS := $(ROUNDS)
-check-crash check-fault: export TESTS := $(TESTS)
+check-crash check-twin check-fault: export POINTS := $(POINTS)
+check-crash check-twin check-fault: export SEED := $(SEED)
+check-crash check-twin check-fault: export ROUNDS := $(ROUNDS)
+check-crash check-twin check-fault: export TESTS := $(TESTS)
+check-crash check-twin check-fault: export KERNEL := $(KERNEL)
 
 check-crash: setup-test ## crashes at many moments: what was acknowledged is there (POINTS= of each workload, SEED=)
 	$(Q)scripts/check.sh crash
+
+check-twin: setup-test ## the errors are those that the system calls report (POINTS=, SEED=, KERNEL=)
+	$(Q)scripts/check.sh twin
 
 check-fault: setup-test ## every allocation and copy of the module fails once, and under load (ROUNDS=, TESTS=)
 	$(Q)scripts/check.sh fault
@@ -226,7 +230,7 @@ help: ## list the targets
 
 .PHONY: all modules lib tools tests setup demo bench bench-gate bench-preemption bench-doc bench-programs \
 	bench-fio fio demo-programs integrations check check-kernels check-arch check-in-tree \
-	check-sanitizers check-crash check-fault soak check-static \
+	check-sanitizers check-crash check-twin check-fault soak check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))

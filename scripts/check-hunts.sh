@@ -35,6 +35,18 @@ stage_crash() {
 		-- "$TOP/selftests/crash/crash.sh" "$points" "$SEED" "${bad[@]}"
 }
 
+# The errors are those that the system calls report. In each case the first to the POINTS-th write
+# fails.
+stage_twin() {
+	local bad kernel=${KERNEL:-debian}
+	"$TOP/scripts/build-modules.sh" "$kernel" AFSYNC_SIM=1 >&2
+	with_lock build make -s -C "$TOP" tools >&2
+	with_lock build make -s -C "$TOP/selftests/twin" >&2
+	plants twin "$kernel"
+	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --mem 1536 --name twin --timeout 14400 \
+		-- "$TOP/selftests/twin/twin.sh" "${POINTS:-6}" "$SEED" "${bad[@]}"
+}
+
 # Every step of the module that can fail does, one by one and under load; ROUNDS times. Without
 # a point that failed there was no test. planted_test.sh takes the modules with bugs.
 stage_fault() {
