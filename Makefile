@@ -14,7 +14,8 @@
 # For vm:	CMD, ADD, DEBUG, KERNEL, MEM, TIMEOUT; for check: STAGES, TESTS, FULL;
 #		for check-kernels: KERNELS, TESTS; for check-arch: ARCHS; for check-in-tree: TESTS;
 #		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED;
-#		for check-twin: POINTS, SEED, KERNEL; for check-fault: ROUNDS, TESTS; for soak: SECONDS, SEED;
+#		for check-twin: POINTS, SEED, KERNEL; for check-fault: ROUNDS, TESTS;
+#		for check-fuzz: CALLS, SEED, KERNEL; for soak: SECONDS, SEED;
 #		for bench: QUICK, BOOTS; for bench-gate: RENEW; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
 
@@ -127,11 +128,12 @@ check-arch: setup-arch ## modules, library and their tests on other architecture
 check-in-tree: setup-test ## the driver in a tree of the kernel, built in and as a module: build, boot, test
 	$(Q)scripts/check-in-tree.sh $(TESTS)
 
-check-crash check-twin check-fault: export POINTS := $(POINTS)
-check-crash check-twin check-fault: export SEED := $(SEED)
-check-crash check-twin check-fault: export ROUNDS := $(ROUNDS)
-check-crash check-twin check-fault: export TESTS := $(TESTS)
-check-crash check-twin check-fault: export KERNEL := $(KERNEL)
+check-crash check-twin check-fault check-fuzz: export POINTS := $(POINTS)
+check-crash check-twin check-fault check-fuzz: export SEED := $(SEED)
+check-crash check-twin check-fault check-fuzz: export ROUNDS := $(ROUNDS)
+check-crash check-twin check-fault check-fuzz: export CALLS := $(CALLS)
+check-crash check-twin check-fault check-fuzz: export TESTS := $(TESTS)
+check-crash check-twin check-fault check-fuzz: export KERNEL := $(KERNEL)
 
 check-crash: setup-test ## crashes at many moments: what was acknowledged is there (POINTS= of each workload, SEED=)
 	$(Q)scripts/check.sh crash
@@ -141,6 +143,9 @@ check-twin: setup-test ## the errors are those that the system calls report (POI
 
 check-fault: setup-test ## every allocation and copy of the module fails once, and under load (ROUNDS=, TESTS=)
 	$(Q)scripts/check.sh fault
+
+check-fuzz: setup-test ## random calls of every command are answered as documented (CALLS=, SEED=, KERNEL=)
+	$(Q)scripts/check.sh fuzz
 
 soak: export SEED := $(SEED)
 soak: setup-test ## the tests that look for what is lost, again and again (SECONDS=, SEED=)
@@ -230,7 +235,7 @@ help: ## list the targets
 
 .PHONY: all modules lib tools tests setup demo bench bench-gate bench-preemption bench-doc bench-programs \
 	bench-fio fio demo-programs integrations check check-kernels check-arch check-in-tree \
-	check-sanitizers check-crash check-twin check-fault soak check-static \
+	check-sanitizers check-crash check-twin check-fault check-fuzz soak check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))

@@ -60,3 +60,13 @@ stage_fault() {
 	[ "$points" -gt 0 ] || printf 'not '
 	echo "ok 0 - fault: steps of the module failed"
 }
+
+# CALLS random calls of every command are answered as documented, and each request completes once.
+stage_fuzz() {
+	local bad=() kernel=${KERNEL:-debian}
+	"$TOP/scripts/build-modules.sh" "$kernel" >&2
+	with_lock build make -s -C "$TOP/selftests/fuzz" >&2
+	plants fuzz "$kernel"
+	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --cpus 2 --name fuzz --timeout 14400 \
+		-- "$TOP/selftests/fuzz/fuzz.sh" "${CALLS:-100000}" "$SEED" "${bad[@]}"
+}

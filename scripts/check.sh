@@ -6,8 +6,8 @@
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
 #						programs programs-debug harness bench,
-#						and static-can-fail, packages, crash, twin and
-#						fault, which are not in the default
+#						and static-can-fail, packages, crash, twin, fault
+#						and fuzz, which are not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
@@ -32,7 +32,7 @@ STAGES=(static unit selftests kernels selftests-debug programs programs-debug ha
 BESIDE=(selftests-debug programs-debug)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
 # packages needs the network, and makes a bare bookworm first. The others take long.
-MORE_STAGES=(static-can-fail packages crash twin fault)
+MORE_STAGES=(static-can-fail packages crash twin fault fuzz)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, on the terminal only what a person wants to read.

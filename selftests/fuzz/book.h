@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The book of a ring: every request that was accepted and whose completion has not been seen.
+ */
+#ifndef AFSYNC_FUZZ_BOOK_H
+#define AFSYNC_FUZZ_BOOK_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+/* So many requests of a ring can be in the book; a submit asks for no more than fit. */
+#define BOOK_ROOM	2048
+
+/*
+ * User data that the requests of an open file share has this bit, and the number of that. What
+ * is alike for all commands need not be told apart.
+ */
+#define BOOK_SHARED	(1ULL << 63)
+
+enum want_state {
+	WANT_FREE,
+	WANT_ASKED,	/* its submit has not returned */
+	WANT_ACCEPTED,
+};
+
+/**
+ * struct want - a request that has to complete once
+ * @user_data: of the request; unless shared, its low 16 bits say where it is in the book
+ * @open_id: its open file
+ * @seen: completed before its submit had returned
+ * @held: waits for its start
+ * @attached: kernel AIO gets the completion
+ * @may_cancel: a cancel may have taken it
+ * @must_cancel: a cancel has taken it
+ * @may_fail: its file may answer EIO
+ */
+struct want {
+	__u64 user_data;
+	__u64 open_id;
+	enum want_state state;
+	bool seen;
+	bool held;
+	bool attached;
+	bool may_cancel;
+	bool must_cancel;
+	bool may_fail;
+};
+
+/**
+ * struct book - the requests of one ring
+ * @wants: the requests
+ * @top: those from here on were never used
+ * @free: places below that are free, as a stack
+ * @nr_free: how many
+ * @used: requests that were accepted, or may have been, and are not completed
+ * @serial: makes user data unique
+ * @cancelled_said: how many requests cancels have taken, by their own word
+ * @cancelled_seen: how many completions said so in the ring
+ * @cancelled_events: how many AIO events said so, or may have
+ */
+struct book {
+	struct want wants[BOOK_ROOM];
+	unsigned int top;
+	unsigned short free[BOOK_ROOM];
+	unsigned int nr_free;
+	unsigned int used;
+	__u64 serial;
+	__u64 cancelled_said;
+	__u64 cancelled_seen;
+	__u64 cancelled_events;
+};
+
+void book_clear(struct book *book);
+unsigned int book_room(const struct book *book);
+/* A place for a request that is about to be submitted, with unique user data. */
+struct want *book_ask(struct book *book);
+/* What became of it. Each returns NULL, or what is wrong. */
+const char *book_accept(struct book *book, struct want *want);
+const char *book_refuse(struct book *book, struct want *want);
+const char *book_complete(struct book *book, __u64 user_data, int res, bool exact);
+/* Takes one out whose completion is not seen in the ring. */
+void book_drop(struct book *book, struct want *want);
+
+/* Requests that complete by themselves and have an entry, or are about to. */
+unsigned int book_sure(const struct book *book);
+/* Attached ones that may have ended: nobody knows whether they use a slot. */
+unsigned int book_vague(const struct book *book);
+/* Held ones with that user data, of which @nr get into @found. */
+unsigned int book_held(struct book *book, __u64 user_data, bool attached, struct want **found,
+		       unsigned int nr);
+/* The user data of some held request, or 0. */
+__u64 book_some_held(const struct book *book, unsigned int which);
+
+#endif /* AFSYNC_FUZZ_BOOK_H */
