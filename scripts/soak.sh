@@ -16,7 +16,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # Each line runs one stage after the other.
-CHAINS=("crash" "")
+CHAINS=("crash fuzz" "twin fault")
 dir=$BUILD/soak
 
 usage() { sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; }
