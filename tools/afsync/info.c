@@ -198,7 +198,7 @@ static int print_info(struct style *style, const struct afsync_info *info)
 		puts("\n}");
 	if (advice) {
 		fflush(stdout);
-		complain("warning: the module is of version %s, the library of %s", module,
+		complain("warning: the module has version %s, the library has %s", module,
 			 afsync_version());
 		complain("%s", advice);
 	}
@@ -207,14 +207,14 @@ static int print_info(struct style *style, const struct afsync_info *info)
 
 static const char help[] =
 "Usage: afsync info [--json]\n"
-"Print who syncs, the module or threads of the library, its features and limits, the\n"
+"Print the engine (the module or threads of the library), its features and limits, the\n"
 "versions of both, with a warning if they differ, and the counters of the module.\n"
 "\n"
 "      --json             print them as one JSON object\n"
 "      --help             print this and exit\n"
 "\n"
-"Exit status: 0 if all was printed, 1 if there is no device that works (a message says\n"
-"why, and what to do) or some of it could not be read, 2 for a wrong command line.\n";
+"Exit status: 0 if all was printed, 1 if there is no working device (a message says why,\n"
+"and what to do) or not everything could be read, 2 for a wrong command line.\n";
 
 static int usage(void)
 {
@@ -230,7 +230,7 @@ static const char *advice(int error)
 	case ENXIO:
 	case ENODEV:
 		if (!access(MODULE, F_OK))
-			return "the module is loaded, but " DEVICE " is missing: see what makes\n"
+			return "the module is loaded, but " DEVICE " is missing: check what creates\n"
 			       "  the files in /dev (devtmpfs, udev)";
 		return "load the module, as root: 'modprobe afsync'; if it is not found,\n"
 		       "  install it for the running kernel: the package afsync-dkms, or\n"

@@ -26,17 +26,17 @@ struct top_options {
 
 static const char help[] =
 "Usage: afsync top [--interval=SECONDS] [--count=N] [--json]\n"
-"Show for each filesystem how many requests come, how many syncs run for them, how many\n"
-"requests are merged, and how long syncs take. Needs root. On a terminal the view is drawn\n"
-"anew after each interval and q quits; elsewhere each interval is printed as text.\n"
+"Show for each filesystem how many requests arrive, how many syncs run for them, how many\n"
+"requests are merged, and how long syncs take. Needs root. On a terminal the view is\n"
+"redrawn after each interval and q quits; elsewhere each interval is printed as text.\n"
 "\n"
 "      --interval=SECONDS  0.1 to 86400, the default is 1\n"
 "      --count=N           print N intervals as text and exit\n"
 "      --json              print each interval as a JSON object on one line\n"
 "      --help              print this and exit\n"
 "\n"
-"Exit status: 0 if all went well, 1 if the counters could not be read (a message says why,\n"
-"and what to do), 2 for a wrong command line, 128 and the signal after a signal.\n";
+"Exit status: 0 on success, 1 if the counters could not be read (a message says why,\n"
+"and what to do), 2 for a wrong command line, 128 plus the signal after a signal.\n";
 
 static int usage(void)
 {
@@ -119,12 +119,12 @@ static const char *advice(int error)
 	case EACCES:
 		return "only root can read it: run 'afsync top' as root";
 	case EPERM:
-		return "the kernel is locked down more than Secure Boot asks for";
+		return "the kernel is locked down more than Secure Boot requires";
 	case ENOENT:
 		if (access("/sys/kernel/debug/afsync", F_OK))
 			return "mount debugfs: 'mount -t debugfs none /sys/kernel/debug'; if it\n"
 			       "  is mounted, the loaded module is older than this program";
-		return "the loaded module is older than this program: load it anew";
+		return "the loaded module is older than this program: reload it";
 	default:
 		return NULL;
 	}
@@ -155,7 +155,7 @@ static int take_sample(struct top_sample *sample)
 	if (ret) {
 		screen_close();
 		complain(FILESYSTEMS ": %s",
-			 error ? strerror(error) : "not as this program knows it");
+			 error ? strerror(error) : "unknown format");
 		top_free(sample);
 	}
 	return ret;

@@ -3,27 +3,27 @@
  * afsync - asynchronous fsync for every program: the contract
  *
  * A program opens /dev/afsync, sets up a ring of completions (AFSYNC_IOC_SETUP)
- * and maps it. It queues syncs with AFSYNC_IOC_SUBMIT. The kernel runs them, one
- * ordered queue per file; all requests that wait for a file when its sync starts
- * are served by that one sync. A completion appears in the ring, the eventfd (if
- * one is registered) is signalled and pollers are woken.
+ * and maps it. It queues syncs with AFSYNC_IOC_SUBMIT. The kernel runs them, with one
+ * ordered queue per file and user; all requests of one user that wait for a file when
+ * its sync starts are satisfied by that single sync. A completion appears in the ring,
+ * the eventfd (if one is registered) is signalled and pollers are woken.
  *
  *	AFSYNC_IOC_INFO		version, operations, flags and limits
  *	AFSYNC_IOC_SETUP	make the ring; once per open of the device
- *	AFSYNC_IOC_SUBMIT	queue an array of requests, and wait if asked to
+ *	AFSYNC_IOC_SUBMIT	queue an array of requests, and optionally wait
  *	AFSYNC_IOC_WAIT		wait for completions
- *	AFSYNC_IOC_CANCEL	take queued requests back
+ *	AFSYNC_IOC_CANCEL	cancel queued requests
  *	AFSYNC_IOC_EVENTFD	register or unregister the eventfd
- *	AFSYNC_IOC_START	queue requests that were submitted held
+ *	AFSYNC_IOC_START	queue held requests
  *
  * A program that uses Linux kernel AIO can have the end of a held request delivered
  * there instead of in the ring: struct afsync_attach.
  *
  * Every struct is the same for 32-bit and 64-bit programs and may grow at its
- * end: a kernel takes a longer one as long as the part it does not know is zero
- * (else E2BIG; of a struct that is only [out] nothing is read, and that part is
- * zeroed), and reads zeroes for the missing part of a shorter one (EINVAL when it
- * is shorter than the first version of the struct). Unknown flags and
+ * end: a kernel accepts a struct longer than its own if the additional part is zero
+ * (else E2BIG; of a struct that is only [out] it reads nothing, and zeroes that
+ * part), and takes the missing part of a shorter one as zero (EINVAL if the struct
+ * is shorter than its first version). Unknown flags and
  * non-zero reserved fields are refused with EINVAL, an unknown command with
  * ENOTTY. Fields are marked [in], [out] or [in/out].
  *
@@ -69,12 +69,12 @@ enum afsync_op {
  * Flags of a request.
  *
  * AFSYNC_SQE_DRAIN	first wait until direct I/O already in flight on the file
- *			has finished (EOPNOTSUPP where the kernel cannot tell)
+ *			has finished (EOPNOTSUPP where the kernel cannot see it)
  * AFSYNC_SQE_WRITABLE	refuse (EBADF) a descriptor that is not open for writing
- * AFSYNC_SQE_HOLD	take the request, and find all its errors, now, but queue it
- *			only when AFSYNC_IOC_START says so. What is written before
- *			the start is covered, and its place in the order is that of
- *			the start.
+ * AFSYNC_SQE_HOLD	accept the request, and report all its errors, now, but queue it
+ *			only with AFSYNC_IOC_START. The sync covers everything that was
+ *			written before the start, and the start determines the place of
+ *			the request in the order.
  */
 #define AFSYNC_SQE_DRAIN	(1U << 0)
 #define AFSYNC_SQE_WRITABLE	(1U << 1)
@@ -90,7 +90,7 @@ enum afsync_op {
  *	none
  * @offset: [in] first byte of the range; 0 for AFSYNC_OP_SYNCFS
  * @length: [in] bytes in the range, 0 = to the end of the file; 0 for
- *	AFSYNC_OP_SYNCFS. offset + length must not pass 2^63.
+ *	AFSYNC_OP_SYNCFS. offset + length must not exceed 2^63.
  */
 struct afsync_sqe {
 	__aligned_u64 user_data;
@@ -106,15 +106,15 @@ struct afsync_sqe {
  * Flags of a completion.
  *
  * AFSYNC_CQE_MERGED	a sync that ran for another request served this one; so the
- *			completions without it that are not -ECANCELED count the
- *			real syncs
+ *			number of completions without it that are not -ECANCELED is
+ *			the number of real syncs
  */
 #define AFSYNC_CQE_MERGED	(1U << 0)
 
 /**
  * struct afsync_cqe - one completion, an entry of the ring
  * @user_data: [out] as in the request
- * @res: [out] 0, or the negative errno that the sync gave; -ECANCELED
+ * @res: [out] 0, or the negative errno of the sync; -ECANCELED
  * @flags: [out] AFSYNC_CQE_*
  */
 struct afsync_cqe {
@@ -134,11 +134,11 @@ struct afsync_cqe {
  * @mask: number of entries - 1; constant
  * @entries: number of entries, a power of two; constant
  * @cqes_offset: bytes from the start of the mapping to entry 0; constant
- * @id: the ring's number, not 0, which tells it from others; constant
+ * @id: the ring's number, not 0, different from that of other rings; constant
  * @reserved2: zero
  *
- * Nothing that a program writes here can hurt anybody but itself: the kernel
- * keeps its own copy of everything but @head.
+ * A program that writes here can hurt only itself: the kernel
+ * keeps its own copy of everything except @head.
  */
 struct afsync_ring_header {
 	__u32 head;
@@ -152,12 +152,12 @@ struct afsync_ring_header {
 };
 
 /**
- * struct afsync_info - AFSYNC_IOC_INFO: what this module can do
+ * struct afsync_info - AFSYNC_IOC_INFO: the features and limits of this module
  * @version: [out] AFSYNC_VERSION of the module
- * @ops: [out] bit 1 << AFSYNC_OP_* for each operation it knows
- * @sqe_flags: [out] AFSYNC_SQE_* it knows
- * @wait_flags: [out] AFSYNC_WAIT_* it knows
- * @cancel_match: [out] AFSYNC_CANCEL_* it knows
+ * @ops: [out] bit 1 << AFSYNC_OP_* for each supported operation
+ * @sqe_flags: [out] supported AFSYNC_SQE_*
+ * @wait_flags: [out] supported AFSYNC_WAIT_*
+ * @cancel_match: [out] supported AFSYNC_CANCEL_*
  * @max_entries: [out] most entries of a ring (module parameter)
  * @max_user_requests: [out] most requests in flight of one user (module parameter)
  * @workers_per_fs: [out] most syncs of one user that run at once on one filesystem
@@ -177,19 +177,19 @@ struct afsync_info {
 /*
  * AFSYNC_SETUP_INLINE	a thread that submits requests of one file that it may write to,
  *			and waits for them in the same call, without a timeout and a signal
- *			mask, may run the sync itself, as in fsync(2), if nothing else of
- *			the ring is in flight or unread; not with AFSYNC_SQE_DRAIN or an
+ *			mask, may run the sync itself, as in fsync(2), if no other request
+ *			of the ring is in flight or unread; not with AFSYNC_SQE_DRAIN or an
  *			I/O priority; since version 3. That is faster,
- *			for it takes no switch to a worker. Signals are then seen when the
- *			sync has ended, and the sync has the thread's own I/O priority.
- *			For a ring that one thread uses: another thread's entries do not
- *			end the sync.
+ *			since it needs no switch to a worker. Signals are then noticed only
+ *			when the sync has ended, and the sync has the thread's own I/O
+ *			priority. For a ring that one thread uses: completions of another
+ *			thread's requests do not end the sync.
  */
 #define AFSYNC_SETUP_INLINE	(1U << 0)
 
 /**
  * struct afsync_setup - AFSYNC_IOC_SETUP: make the ring of this open device
- * @entries: [in/out] entries wanted, 1 to the limit; rounded up to a power of two
+ * @entries: [in/out] requested entries, 1 to the limit; rounded up to a power of two
  * @flags: [in] AFSYNC_SETUP_*
  * @mmap_size: [out] bytes to map at offset 0 with PROT_READ | PROT_WRITE and
  *	MAP_SHARED
@@ -207,8 +207,7 @@ struct afsync_setup {
  * AFSYNC_WAIT_ABSTIME	timeout_ns is a time of CLOCK_MONOTONIC, not a duration;
  *			only together with AFSYNC_WAIT_TIMEOUT
  * AFSYNC_WAIT_SIGMASK	block the signals of sigmask instead of the thread's own
- *			mask while waiting, as ppoll(2) does; bit n - 1 stands for
- *			signal n
+ *			mask while waiting, as ppoll(2) does; bit n - 1 is signal n
  */
 #define AFSYNC_WAIT_TIMEOUT	(1U << 0)
 #define AFSYNC_WAIT_ABSTIME	(1U << 1)
@@ -216,14 +215,14 @@ struct afsync_setup {
 
 /**
  * struct afsync_wait - AFSYNC_IOC_WAIT: wait for completions
- * @min_complete: [in] return when so many unread completions are in the ring, 0 to
+ * @min_complete: [in] return when this many unread completions are in the ring, 0 to
  *	its number of entries
  * @flags: [in] AFSYNC_WAIT_*
  * @timeout_ns: [in/out] see AFSYNC_WAIT_TIMEOUT, else 0. When a signal ends the
- *	wait, the rest of a relative timeout is written back, so that a restart goes
- *	on with what is left.
+ *	wait, the rest of a relative timeout is written back, so that a restart
+ *	continues with the remaining time.
  * @sigmask: [in] see AFSYNC_WAIT_SIGMASK, else 0
- * @ring: [in] 0, or the id of the ring that is meant; since version 4
+ * @ring: [in] 0, or the id of the intended ring; since version 4
  * @reserved: [in] must be 0
  */
 struct afsync_wait {
@@ -236,21 +235,21 @@ struct afsync_wait {
 };
 
 /*
- * A library cannot know what a program does with the descriptors that it has not opened
- * itself: closes them all, perhaps, and then opens another ring. So the commands that
- * need a ring have a field @ring: 0, or the id of the ring that is meant (from the
+ * A library cannot know whether the program closes descriptors that it has not opened
+ * itself, for example all of them, and then opens another ring. So the commands that
+ * need a ring have a field @ring: 0, or the id of the intended ring (from the
  * header of the mapping). A descriptor of another ring is then refused with ESTALE.
- * AFSYNC_IOC_WAIT and AFSYNC_IOC_EVENTFD have it since version 4: a module before that
- * says E2BIG to an id there.
+ * AFSYNC_IOC_WAIT and AFSYNC_IOC_EVENTFD have it since version 4: an older module
+ * fails with E2BIG for an id there.
  */
 
-/* Flag of a submit: wait as the wait_* fields say once all are queued. */
+/* Flag of a submit: once all requests are queued, wait according to the wait fields. */
 #define AFSYNC_SUBMIT_WAIT	(1U << 0)
 
 /**
  * struct afsync_submit - AFSYNC_IOC_SUBMIT: queue an array of requests
  * @sqes: [in] address of the array of struct afsync_sqe
- * @nr: [in] number of elements; 0 only waits
+ * @nr: [in] number of elements; with 0 the call only waits
  * @sqe_size: [in] bytes from one element to the next, sizeof(struct afsync_sqe)
  * @flags: [in] AFSYNC_SUBMIT_*
  * @error: [out] negative errno of the first request that was not queued, 0 if all
@@ -260,7 +259,7 @@ struct afsync_wait {
  * @timeout_ns: [in/out] as in struct afsync_wait
  * @sigmask: [in] as in struct afsync_wait
  * @wait_result: [out] 0, or the negative errno with which the wait ended
- * @ring: [in] 0, or the id of the ring that is meant
+ * @ring: [in] 0, or the id of the intended ring
  */
 struct afsync_submit {
 	__aligned_u64 sqes;
@@ -277,20 +276,20 @@ struct afsync_submit {
 };
 
 /*
- * Which requests of the ring to cancel. USER_DATA and FD together select what
- * matches both; ALL stands alone.
+ * Which requests of the ring to cancel. USER_DATA and FD together select the requests
+ * that match both; ALL allows no other flag.
  */
 #define AFSYNC_CANCEL_USER_DATA	(1U << 0)
 #define AFSYNC_CANCEL_FD	(1U << 1)
 #define AFSYNC_CANCEL_ALL	(1U << 2)
 
 /**
- * struct afsync_cancel - AFSYNC_IOC_CANCEL: take queued requests back
+ * struct afsync_cancel - AFSYNC_IOC_CANCEL: cancel queued requests
  * @user_data: [in] for AFSYNC_CANCEL_USER_DATA, else 0
  * @fd: [in] for AFSYNC_CANCEL_FD a descriptor of the same open file, else 0
  * @match: [in] AFSYNC_CANCEL_*
- * @running: [out] how many matched but run already; they complete normally
- * @ring: [in] 0, or the id of the ring that is meant
+ * @running: [out] how many requests matched but were running; they complete normally
+ * @ring: [in] 0, or the id of the intended ring
  */
 struct afsync_cancel {
 	__aligned_u64 user_data;
@@ -304,7 +303,7 @@ struct afsync_cancel {
  * struct afsync_eventfd - AFSYNC_IOC_EVENTFD: where to signal completions
  * @fd: [in] an eventfd to register, or -1 to unregister
  * @flags: [in] must be 0
- * @ring: [in] 0, or the id of the ring that is meant; since version 4
+ * @ring: [in] 0, or the id of the intended ring; since version 4
  */
 struct afsync_eventfd {
 	__s32 fd;
@@ -314,9 +313,9 @@ struct afsync_eventfd {
 
 /**
  * struct afsync_start - AFSYNC_IOC_START: queue held requests
- * @user_data: [in] of the requests; all held ones of the ring that have it are queued
+ * @user_data: [in] all held requests of the ring with this user data are queued
  * @flags: [in] must be 0
- * @ring: [in] 0, or the id of the ring that is meant
+ * @ring: [in] 0, or the id of the intended ring
  */
 struct afsync_start {
 	__aligned_u64 user_data;
@@ -328,21 +327,21 @@ struct afsync_start {
 #define AFSYNC_ATTACH_START	(1U << 0)
 
 /*
- * The only offset at which an attach can be written. Ordinary files refuse a negative one
- * (EINVAL), so that an attach never ends up in a file that has got the descriptor.
+ * The only offset at which an attach can be written. Ordinary files reject a negative one
+ * (EINVAL), so an attach is never written to a file that has reused the descriptor.
  */
 #define AFSYNC_ATTACH_OFFSET	(-4096LL)
 
 /**
- * struct afsync_attach - what a kernel AIO write to the ring's descriptor carries
- * @user_data: [in] of a held request; of several the oldest not attached yet
+ * struct afsync_attach - the data of a kernel AIO write to the ring's descriptor
+ * @user_data: [in] of a held request; of several, the oldest not attached yet
  * @flags: [in] AFSYNC_ATTACH_*
- * @ring: [in] 0, or the id of the ring that is meant
+ * @ring: [in] 0, or the id of the intended ring
  *
  * An io_submit(2) of IOCB_CMD_PWRITE of exactly this struct, at AFSYNC_ATTACH_OFFSET, takes
  * over the completion of a held request: the write ends when the request does, and the res
- * of its event is the result, 0 or a negative errno. The ring gets no entry. A write that
- * was refused ends with ENOENT when there is no such request, with EINVAL when
+ * of its event is the result, 0 or a negative errno. The ring gets no entry. A refused write
+ * ends with ENOENT if there is no such request, with EINVAL if
  * the struct is wrong, and write(2) and io_uring always get EINVAL.
  */
 struct afsync_attach {

@@ -2,11 +2,11 @@
 /*
  * libafsync - asynchronous fsync: queue syncs, read their completions
  *
- * The module afsync does the work where its device can be opened, and threads of the library
- * where not. The functions are the same, and so is what they promise, but for the list under
+ * The module afsync runs the syncs where its device can be opened, and threads of the library
+ * where it cannot. The functions and their promises are the same, except for the list under
  * "Engines" below.
  *
- * The names and manners are those of liburing:
+ * The names and conventions are those of liburing:
  *
  *	struct afsync_ring *ring;
  *	struct afsync_cqe *cqe;
@@ -24,43 +24,43 @@
  * Errors
  *	Functions return 0 or a count, or a negative errno. They never change
  *	errno, never print (but see AFSYNC_VERBOSE) and never end the program. Each lists
- *	all errors that it can return. A ring pointer that is not from this library, or is
- *	used after afsync_queue_exit(), and a NULL where none is allowed, are bugs of the
- *	caller and are not looked for.
- *	The descriptor of a ring belongs to the ring. A program that closes it all the same,
- *	with all descriptors that it does not know, perhaps, harms no other file: each
- *	function that needs a system call then fails with -EBADF (nothing is open), -ENOTTY
- *	(the number is another file's), -ENXIO (the device's, without a ring) or -ESTALE
- *	(another ring's), and nothing is done. Below this is: the descriptor is lost. Before
- *	version 4 of the interface waiting and the eventfd functions do not tell another ring
- *	from this one.
+ *	all errors that it can return. It is a bug of the caller, and not checked, to pass a
+ *	ring pointer that is not from this library or is used after afsync_queue_exit(), or
+ *	a NULL where none is allowed.
+ *	The descriptor of a ring belongs to the ring. If a program closes it nevertheless, for
+ *	example with all descriptors that it does not know, no other file is affected: each
+ *	function that needs a system call then fails with -EBADF (the descriptor is closed),
+ *	-ENOTTY (it now belongs to another file), -ENXIO (to the device, without a ring) or
+ *	-ESTALE (to another ring), and nothing is done. Below, this is "the descriptor is
+ *	lost". Before version 4 of the interface the wait and eventfd functions do not
+ *	distinguish another ring from this one.
  *
  * Engines
- *	afsync_ring_engine() tells who syncs. With threads of the library
+ *	afsync_ring_engine() returns the engine. With threads of the library
  *	- requests for one open file are merged across the rings of the process, not across
- *	  processes; two open files of one file are synced one by one,
+ *	  processes; two open files of one file are synced one after the other,
  *	- AFSYNC_SQE_DRAIN is refused with -EOPNOTSUPP,
- *	- a file that its filesystem cannot sync, and a device that cannot, is taken, and
- *	  completes with -EINVAL,
+ *	- a file that its filesystem cannot sync, or a device that cannot be synced, is
+ *	  accepted, and the request completes with -EINVAL,
  *	- the whole file is synced, whatever the range,
- *	- the sync runs with the credentials that the process has then,
+ *	- the sync runs with the credentials that the process has at that time,
  *	- a ring cannot be passed over fork(2), execve(2) or a socket,
- *	- there is no limit for all processes of a user,
+ *	- no limit covers all processes of a user,
  *	- before Linux 5.16, a wait with a timeout ends with -EINTR after a handler that was
  *	  installed with SA_RESTART, too,
- *	- where the kernel gives no thread a table of descriptors of its own (before Linux
- *	  5.9, or by a seccomp(2) filter), afsync_submit() runs the syncs itself, and
+ *	- if the kernel gives no thread a descriptor table of its own (before Linux
+ *	  5.9, or because of a seccomp(2) filter), afsync_submit() runs the syncs itself, and
  *	  AFSYNC_SQE_HOLD is refused with -EOPNOTSUPP,
- *	- where it does not say whether two descriptors are one open file (before Linux
+ *	- if the kernel cannot compare open files (before Linux
  *	  6.10, if kcmp(2) is forbidden), only requests of one afsync_submit() for one
  *	  descriptor are merged, and afsync_cancel_fd() fails with -EOPNOTSUPP.
- *	The environment variable AFSYNC_ENGINE, "device" or "threads", overrules the program;
- *	with AFSYNC_VERBOSE there is a line on standard error if threads are used.
+ *	The environment variable AFSYNC_ENGINE, "device" or "threads", overrides the program;
+ *	with AFSYNC_VERBOSE the library prints a line on standard error if it uses threads.
  *
  * Structs
  *	A struct that the library fills comes with its size, sizeof(*p), as in
- *	sched_getattr(2). A program and a library of different versions agree so: what is
- *	longer in the library is cut off, what is longer in the program is zeroed.
+ *	sched_getattr(2), so that a program can run with another version of the library: a
+ *	shorter struct is filled up to its size, and the rest of a longer one is zeroed.
  *
  * Times
  *	struct __kernel_timespec of <linux/time_types.h>, with 64-bit seconds on every
@@ -76,19 +76,19 @@
  *	any		safe from every thread at any time.
  *
  *	The submitter and the reader may be different threads and need no lock
- *	between them. Nobody may use a ring while or after afsync_queue_exit() runs.
- *	In a signal handler only those that say "any" and take a ring may be used.
+ *	between them. No thread may use a ring while or after afsync_queue_exit() runs.
+ *	A signal handler may only use functions that say "any" and take a ring.
  *
  * Blocking
  *	"Never blocks": no system call. "Short": a system call that does not wait
  *	for storage. Only functions with "wait" in their names wait for syncs.
  *
  * Fork
- *	A child shares the ring of its parent: whoever reads a completion takes it
- *	away from the other. So only one of them may be the reader. Requests that
+ *	A child shares the ring of its parent: a completion that one process reads is
+ *	gone for the other. So only one of them may be the reader. Requests that
  *	were prepared and not submitted exist in both. afsync_queue_exit() in
- *	the child lets go of the child's share and leaves the parent's alone.
- *	A ring passed over a socket is used with afsync_queue_attach().
+ *	the child frees the child's share and does not affect the parent's.
+ *	A process that receives a ring over a socket uses it with afsync_queue_attach().
  *
  * The header compiles as C99 and later and as C++11 and later.
  */
@@ -119,14 +119,14 @@ extern "C" {
  *
  * AFSYNC_INIT_NO_CLOEXEC	leave the descriptor of the ring open over execve(2)
  * AFSYNC_INIT_INLINE	afsync_submit_and_wait() may run the sync itself, in the calling
- *			thread, if its requests are of one file and nothing else is
- *			in flight or unread. That is faster; signals are then seen
- *			when the sync has ended. For a ring that one thread uses. See
- *			AFSYNC_SETUP_INLINE in <linux/afsync.h>. Since 1.2.
- * AFSYNC_INIT_CLAMP	more entries than the module allows are not refused: the ring has as
- *			many as it allows then, see afsync_ring_entries(). Since 1.3.
- * AFSYNC_INIT_DEVICE	only the device will do: without it afsync_queue_init() fails. Since 1.4.
- * AFSYNC_INIT_THREADS	do not look for the device: threads of the library sync. Since 1.4.
+ *			thread, if its requests are of one file and no other request is
+ *			in flight or unread. That is faster; signals are then noticed
+ *			only when the sync has ended. For a ring that one thread uses.
+ *			See AFSYNC_SETUP_INLINE in <linux/afsync.h>. Since 1.2.
+ * AFSYNC_INIT_CLAMP	if @entries is more than the module allows, the ring gets as many as
+ *			the module allows; see afsync_ring_entries(). Since 1.3.
+ * AFSYNC_INIT_DEVICE	use only the device: without it afsync_queue_init() fails. Since 1.4.
+ * AFSYNC_INIT_THREADS	use only threads of the library: do not look for the device. Since 1.4.
  */
 #define AFSYNC_INIT_NO_CLOEXEC	(1U << 0)
 #define AFSYNC_INIT_INLINE	(1U << 1)
@@ -135,7 +135,7 @@ extern "C" {
 #define AFSYNC_INIT_THREADS	(1U << 4)
 
 /**
- * enum afsync_engine - who syncs
+ * enum afsync_engine - the engine that runs the syncs
  * @AFSYNC_ENGINE_DEVICE: the module, through /dev/afsync
  * @AFSYNC_ENGINE_THREADS: threads of the library
  */
@@ -148,21 +148,21 @@ enum afsync_engine {
 struct afsync_ring;
 
 /*
- * Setting up and ending
+ * Making and freeing a ring
  */
 
 /**
  * afsync_queue_init() - make a ring
  * @entries: requests that can be in flight or unread at once, and prepared at
  *	once; 1 to the limit of the module, rounded up to a power of two
- * @ringp: [out] the ring; NULL on failure. The caller owns it and ends it with
+ * @ringp: [out] the ring; NULL on failure. The caller owns it and frees it with
  *	afsync_queue_exit().
  * @flags: AFSYNC_INIT_*
  *
- * Opens /dev/afsync. The descriptor is closed over execve(2) unless
+ * Opens /dev/afsync. The descriptor is closed on execve(2) unless
  * AFSYNC_INIT_NO_CLOEXEC is given. Where it cannot be opened, because there is no module or
- * no permission, threads of the library sync, unless AFSYNC_INIT_DEVICE is given. There are
- * no threads, and no descriptors, before the first request.
+ * no permission, threads of the library sync, unless AFSYNC_INIT_DEVICE is given. The first
+ * request creates the threads and their descriptors.
  *
  * Threads: any. Blocking: short.
  *
@@ -172,23 +172,23 @@ struct afsync_ring;
  *		to the module; or both AFSYNC_INIT_DEVICE and AFSYNC_INIT_THREADS
  *	-EMFILE, -ENFILE	too many open files, of the process or the system
  *	-ENOMEM	out of memory
- *	-EAGAIN	the process locks its memory (mlockall(2)) and is at the limit
+ *	-EAGAIN	the process locks its memory (mlockall(2)) and has reached its limit
  * and with AFSYNC_INIT_DEVICE
  *	-ENOENT	there is no /dev/afsync: the module is not loaded
  *	-ENODEV, -ENXIO	/dev/afsync is there, but no module behind it
  *	-EACCES	no permission to open /dev/afsync
  *	-EPERM	no permission, by a device control group or a seccomp filter
- *	-ENOTTY	/dev/afsync is something else
+ *	-ENOTTY	/dev/afsync is another file or device
  */
 int afsync_queue_init(unsigned int entries, struct afsync_ring **ringp,
 		      unsigned int flags);
 
 /**
- * afsync_queue_attach() - use a ring that somebody else set up
- * @fd: descriptor of the ring, as afsync_ring_fd() gave it in the process that
- *	made the ring, and that came over execve(2) or a socket. On success it
- *	belongs to the ring and afsync_queue_exit() closes it; on failure it stays
- *	the caller's.
+ * afsync_queue_attach() - use a ring that another process or program set up
+ * @fd: descriptor of the ring, from afsync_ring_fd() in the process that
+ *	made the ring, that came over execve(2) or a socket. On success it
+ *	belongs to the ring and afsync_queue_exit() closes it; on failure it still
+ *	belongs to the caller.
  * @ringp: [out] the ring; NULL on failure
  *
  * Both processes can submit. Only one of them may be the reader.
@@ -200,21 +200,21 @@ int afsync_queue_init(unsigned int entries, struct afsync_ring **ringp,
  *	-ENOTTY	@fd is not of /dev/afsync
  *	-ENXIO	no ring was set up on @fd
  *	-EACCES	@fd is not open for reading and writing
- *	-EINVAL	somebody wrote over the header of the ring
+ *	-EINVAL	a process overwrote the header of the ring
  *	-ENOMEM	out of memory
  *	-EAGAIN	as in afsync_queue_init()
  */
 int afsync_queue_attach(int fd, struct afsync_ring **ringp);
 
 /**
- * afsync_queue_exit() - end a ring
+ * afsync_queue_exit() - free a ring
  * @ring: the ring; NULL is allowed and does nothing
  *
- * Unmaps the ring, closes its descriptor and frees everything; every pointer that
- * the ring handed out dies with it. A descriptor that is lost, or cannot be asked whose it
- * is (seccomp(2)), is left alone. Where this was the last descriptor and mapping
- * of the ring in any process, requests still queued are cancelled and running
- * ones waited for; nobody sees their completions.
+ * Unmaps the ring, closes its descriptor and frees everything; all pointers into
+ * the ring become invalid. A lost descriptor is not closed, nor is one whose owner cannot
+ * be checked (seccomp(2)). If this was the last descriptor and mapping
+ * of the ring in any process, queued requests are cancelled and running
+ * ones waited for; their completions are lost.
  *
  * Threads: none may use @ring any more. Blocking: for running syncs.
  */
@@ -229,7 +229,7 @@ void afsync_queue_exit(struct afsync_ring *ring);
  * @ring: the ring
  *
  * The ring keeps up to afsync_ring_entries() prepared requests. The pointer is
- * good until the next afsync_submit*() or afsync_sq_drop(). The request is zeroed but
+ * valid until the next afsync_submit*() or afsync_sq_drop(). The request is zeroed except
  * for fd, which is -1: one that is not prepared is refused with -EBADF.
  *
  * Threads: submitter. Never blocks.
@@ -245,7 +245,7 @@ struct afsync_sqe *afsync_get_sqe(struct afsync_ring *ring);
  *	once afsync_submit() has queued the request
  *
  * The afsync_prep_*() functions set operation, descriptor and range, and
- * leave user data, flags and priority alone; so the order of the calls does not
+ * leave user data, flags and priority unchanged; so the order of the calls does not
  * matter. They check nothing: afsync_submit() does.
  *
  * Threads: submitter. Never blocks. Cannot fail.
@@ -267,7 +267,7 @@ void afsync_prep_fdatasync(struct afsync_sqe *sqe, int fd);
  * @fd: as in afsync_prep_fsync()
  * @offset: first byte
  * @length: number of bytes, 0 = to the end of the file; @offset + @length must
- *	not pass 2^63
+ *	not exceed 2^63
  *
  * Threads: submitter. Never blocks. Cannot fail.
  */
@@ -298,7 +298,7 @@ void afsync_prep_syncfs(struct afsync_sqe *sqe, int fd);
 /**
  * afsync_sqe_set_data64() - set the user data of a request
  * @sqe: from afsync_get_sqe()
- * @data: any value; comes back in the completion
+ * @data: any value; the completion returns it
  *
  * Threads: submitter. Never blocks. Cannot fail.
  */
@@ -316,7 +316,7 @@ void afsync_sqe_set_data(struct afsync_sqe *sqe, void *data);
 /**
  * afsync_sqe_set_flags() - set the flags of a request
  * @sqe: from afsync_get_sqe()
- * @flags: AFSYNC_SQE_*; replaces what was set before
+ * @flags: AFSYNC_SQE_*; replaces the previous flags
  *
  * Threads: submitter. Never blocks. Cannot fail.
  */
@@ -339,20 +339,20 @@ void afsync_sqe_set_ioprio(struct afsync_sqe *sqe, unsigned int ioprio);
  * afsync_submit() - queue the prepared requests
  * @ring: the ring
  *
- * Requests are queued in the order of afsync_get_sqe(), with one system call. It
- * stops at the first that is refused. Those before it are queued and gone from
- * the ring's list of prepared requests. The refused one and those after it stay
- * there, the refused one in front, and the next call begins with it.
+ * Requests are queued in the order of afsync_get_sqe(), with one system call. The
+ * call stops at the first request that is refused. The requests before it are queued and
+ * no longer prepared. The refused one and those after it stay
+ * prepared, and the next call begins with the refused one.
  *
- * So a count below afsync_sq_ready() says that the request now in front was
- * refused, and the next call returns why. After -EAGAIN read completions and
- * submit again. Any other error is one of the request in front, and stays:
- * take the request out with afsync_sq_drop() and go on with the others.
+ * A count below afsync_sq_ready() therefore means that the first request that is still
+ * prepared was refused, and the next call returns its error. After -EAGAIN read
+ * completions and submit again. Any other error belongs to that request, and persists:
+ * remove the request with afsync_sq_drop() and continue with the others.
  *
  * Threads: submitter. Blocking: short.
  *
- * Return: number of requests queued, 0 if none was prepared, or, if the one in
- * front was refused,
+ * Return: number of requests queued, 0 if none was prepared, or, if the first
+ * prepared one was refused,
  *	-EAGAIN	no free entry in the ring (read completions), the limit of
  *		the user is reached, or out of memory
  *	-EBADF	bad descriptor, opened with O_PATH, or not open for writing
@@ -362,7 +362,7 @@ void afsync_sqe_set_ioprio(struct afsync_sqe *sqe, unsigned int ioprio);
  *	-EPERM	realtime priority without CAP_SYS_NICE or CAP_SYS_ADMIN
  *	-EOPNOTSUPP	AFSYNC_SQE_DRAIN on a file whose direct I/O the kernel
  *		cannot see; with threads see "Engines"
- * or, and nothing was queued,
+ * or, with nothing queued,
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_submit(struct afsync_ring *ring);
@@ -370,15 +370,15 @@ int afsync_submit(struct afsync_ring *ring);
 /**
  * afsync_submit_and_wait() - queue the prepared requests and wait
  * @ring: the ring
- * @wait_nr: wait until so many completions are unread; 0 waits for none
+ * @wait_nr: wait until this many completions are unread; 0 waits for none
  *
- * As afsync_submit(), and waits in the same system call. It does not wait when a
- * request was refused. When nothing is prepared it only waits, and needs no
- * system call where @wait_nr completions are in the ring already.
+ * As afsync_submit(), and waits in the same system call. It does not wait if a
+ * request was refused. If nothing is prepared it only waits, and makes no
+ * system call if @wait_nr completions are in the ring already.
  *
  * A signal handler ends the wait. If requests were queued, the count is
- * returned; afsync_sq_wait_result() then tells how the wait ended. With nothing
- * prepared the rules of afsync_wait_cqe() hold.
+ * returned; afsync_sq_wait_result() then returns how the wait ended. With nothing
+ * prepared the rules of afsync_wait_cqe() apply.
  *
  * Threads: submitter. Blocking: until @wait_nr completions are unread, for ever
  * if fewer are in flight.
@@ -398,10 +398,10 @@ int afsync_submit_and_wait(struct afsync_ring *ring, unsigned int wait_nr);
  * @wait_nr: as in afsync_submit_and_wait()
  * @ts: longest time to wait, relative (seconds and nanoseconds); NULL for ever
  * @sigmask: signals to block while waiting instead of the thread's own mask, as
- *	in ppoll(2); NULL leaves the mask alone
+ *	in ppoll(2); NULL keeps the thread's mask
  *
  * If requests were queued, the count is returned however the wait ended;
- * afsync_sq_wait_result() then tells.
+ * afsync_sq_wait_result() then returns how.
  *
  * Threads: submitter and reader; submitter with NULL for @cqe_ptr. Blocking: until
  * @wait_nr completions are unread, @ts is over or a signal handler ran.
@@ -425,10 +425,10 @@ int afsync_submit_and_wait_timeout(struct afsync_ring *ring,
  * @cqe_ptr: as in afsync_submit_and_wait_timeout()
  * @wait_nr: as in afsync_submit_and_wait()
  * @until: time of CLOCK_MONOTONIC at which to give up, in the time namespace of the
- *	caller; NULL for never. One that has passed only looks.
+ *	caller; NULL for never. With a time that has passed, the call does not wait.
  * @sigmask: as in afsync_submit_and_wait_timeout()
  *
- * For a wait that is begun again, after a signal or for want of completions, and is to
+ * For a wait that is repeated, after a signal or for more completions, and must
  * end at the same time. Since 1.3.
  *
  * Threads, blocking: as afsync_submit_and_wait_timeout(), with @until for @ts.
@@ -451,11 +451,11 @@ int afsync_submit_and_wait_until(struct afsync_ring *ring,
  * @ring: the ring
  *
  * Of the last call of afsync_submit() or another function whose name begins so. If
- * nothing was prepared, this is what that returned. Since 1.3.
+ * nothing was prepared, this is also what that function returned. Since 1.3.
  *
  * Threads: submitter. Never blocks.
  *
- * Return: 0 if the completions were there, or it did not wait, or
+ * Return: 0 if the completions had arrived, or it did not wait, or
  *	-ETIME	the time was over
  *	-EINTR	a signal handler ran
  *	-ENOMEM	as in afsync_wait_cqes()
@@ -471,13 +471,13 @@ int afsync_sq_wait_result(const struct afsync_ring *ring);
 unsigned int afsync_sq_ready(const struct afsync_ring *ring);
 
 /**
- * afsync_sq_drop() - take out the prepared request in front
+ * afsync_sq_drop() - remove the first prepared request
  * @ring: the ring
- * @sqe: [out] copy of the request that was taken out; may be NULL
- * @size: sizeof(*@sqe), see above under "Structs"; not looked at if @sqe is NULL
+ * @sqe: [out] copy of the removed request; may be NULL
+ * @size: sizeof(*@sqe), see above under "Structs"; ignored if @sqe is NULL
  *
  * For a request that afsync_submit() refuses. Moves the others up; pointers from
- * afsync_get_sqe() are no longer good.
+ * afsync_get_sqe() become invalid.
  *
  * Threads: submitter. Never blocks.
  *
@@ -489,7 +489,7 @@ int afsync_sq_drop(struct afsync_ring *ring, struct afsync_sqe *sqe,
 /*
  * Reading completions. A completion stays in the ring, and takes up one of its
  * entries, until afsync_cqe_seen() or afsync_cq_advance() gives it back; the
- * pointer is good until then.
+ * pointer is valid until then.
  */
 
 /**
@@ -511,7 +511,7 @@ int afsync_peek_cqe(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr);
  *
  * Threads: reader. Never blocks.
  *
- * Return: number of pointers stored, 0 if no completion is there
+ * Return: number of pointers stored, 0 if no completion is unread
  */
 unsigned int afsync_peek_batch_cqe(struct afsync_ring *ring,
 				   struct afsync_cqe **cqes,
@@ -522,7 +522,7 @@ unsigned int afsync_peek_batch_cqe(struct afsync_ring *ring,
  * @ring: the ring
  * @cqe_ptr: [out] the first unread completion, NULL on failure
  *
- * No system call if a completion is there already.
+ * Makes no system call if a completion has already arrived.
  *
  * A thread that is not the reader may wait too if it passes NULL for @cqe_ptr,
  * here and in the next three functions.
@@ -530,8 +530,8 @@ unsigned int afsync_peek_batch_cqe(struct afsync_ring *ring,
  * A signal whose handler was installed with SA_RESTART does not end the
  * wait.
  *
- * Threads: reader; any with NULL for @cqe_ptr. Blocking: until a completion is
- * there, for ever if nothing is in flight.
+ * Threads: reader; any with NULL for @cqe_ptr. Blocking: until a completion
+ * arrives, for ever if nothing is in flight.
  *
  * Return: 0, or
  *	-EINTR	a signal handler ran
@@ -546,8 +546,8 @@ int afsync_wait_cqe(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr);
  * @cqe_ptr: as in afsync_wait_cqe()
  * @ts: longest time to wait, relative (seconds and nanoseconds); NULL for ever
  *
- * As afsync_wait_cqe(). A wait that goes on after a signal does so with the time
- * that was left.
+ * As afsync_wait_cqe(). A wait that continues after a signal does so with the
+ * remaining time.
  *
  * Threads, blocking: as afsync_wait_cqe().
  *
@@ -566,20 +566,20 @@ int afsync_wait_cqe_timeout(struct afsync_ring *ring,
  * afsync_wait_cqes() - wait for several completions
  * @ring: the ring
  * @cqe_ptr: [out] the first unread completion, NULL on failure
- * @wait_nr: wait until so many are unread; with 0 as afsync_peek_cqe()
+ * @wait_nr: wait until this many are unread; with 0 as afsync_peek_cqe()
  * @ts: longest time to wait, relative (seconds and nanoseconds); NULL for ever
  * @sigmask: signals to block while waiting instead of the thread's own mask, as
- *	in ppoll(2); NULL leaves the mask alone
+ *	in ppoll(2); NULL keeps the thread's mask
  *
- * Does not submit. What arrived before a failure stays in the ring:
- * afsync_peek_cqe() shows it. With @sigmask every signal handler ends the wait, also one
- * installed with SA_RESTART.
+ * Does not submit. Completions that arrived before a failure stay in the ring:
+ * afsync_peek_cqe() returns them. With @sigmask every signal handler ends the wait, even
+ * one installed with SA_RESTART.
  *
  * Threads: as afsync_wait_cqe(). Blocking: until @wait_nr completions are unread,
  * for ever if fewer are in flight and @ts is NULL.
  *
  * Return: 0, or
- *	-EAGAIN	@wait_nr is 0 and no completion is there
+ *	-EAGAIN	@wait_nr is 0 and no completion is unread
  *	-ETIME	@ts is over
  *	-EINTR	a signal handler ran
  *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @ts is
@@ -597,7 +597,7 @@ int afsync_wait_cqes(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
  * @cqe_ptr: as in afsync_wait_cqes()
  * @wait_nr: as in afsync_wait_cqes()
  * @until: time of CLOCK_MONOTONIC at which to give up, in the time namespace of the
- *	caller; NULL for never. One that has passed only looks.
+ *	caller; NULL for never. With a time that has passed, the call does not wait.
  * @sigmask: as in afsync_wait_cqes()
  *
  * As afsync_wait_cqes(). Since 1.3.
@@ -605,7 +605,7 @@ int afsync_wait_cqes(struct afsync_ring *ring, struct afsync_cqe **cqe_ptr,
  * Threads, blocking: as afsync_wait_cqes(), with @until for @ts.
  *
  * Return: 0, or
- *	-EAGAIN	@wait_nr is 0 and no completion is there
+ *	-EAGAIN	@wait_nr is 0 and no completion is unread
  *	-ETIME	@until has come
  *	-EINTR	a signal handler ran
  *	-EINVAL	@wait_nr is larger than afsync_ring_entries(), or @until is
@@ -665,7 +665,7 @@ uint32_t afsync_cq_head(const struct afsync_ring *ring);
  *
  * Threads: reader. Never blocks.
  *
- * Return: the completion, or NULL if it is not there yet
+ * Return: the completion, or NULL if it has not arrived yet
  */
 struct afsync_cqe *afsync_cq_entry(const struct afsync_ring *ring,
 				   uint32_t head);
@@ -674,10 +674,10 @@ struct afsync_cqe *afsync_cq_entry(const struct afsync_ring *ring,
  * afsync_for_each_cqe() - loop over the unread completions, oldest first
  * @ring: the ring
  * @head: variable of type uint32_t or unsigned int that the loop uses
- * @cqe: variable of type struct afsync_cqe * that names the completion
+ * @cqe: variable of type struct afsync_cqe * that points to the completion
  *
  * Count the rounds and give the completions back after the loop, with
- * afsync_cq_advance(). The loop goes on as long as new ones arrive.
+ * afsync_cq_advance(). The loop continues as long as new ones arrive.
  *
  * Threads: reader. Never blocks.
  */
@@ -705,7 +705,7 @@ void *afsync_cqe_get_data(const struct afsync_cqe *cqe);
 /*
  * Cancelling. Only requests that were submitted and that no sync serves yet can be
  * cancelled; they complete with -ECANCELED a moment later. Running ones complete
- * normally. Prepared requests are not touched.
+ * normally. Prepared requests are not affected.
  */
 
 /**
@@ -716,7 +716,7 @@ void *afsync_cqe_get_data(const struct afsync_cqe *cqe);
  * Threads: any. Blocking: short.
  *
  * Return: number of requests cancelled, 1 or more, or
- *	-EALREADY	all that match run already
+ *	-EALREADY	all matching requests are already running
  *	-ENOENT		none matches: never submitted, or completed
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
@@ -751,9 +751,9 @@ int afsync_cancel_all(struct afsync_ring *ring);
  * @ring: the ring
  * @match: AFSYNC_CANCEL_USER_DATA, AFSYNC_CANCEL_FD, both, for the requests that match
  *	both, or AFSYNC_CANCEL_ALL alone
- * @user_data: as in afsync_cancel(); not looked at without AFSYNC_CANCEL_USER_DATA
- * @fd: as in afsync_cancel_fd(); not looked at without AFSYNC_CANCEL_FD
- * @running: [out] how many match and run already; 0 on a failure other than -EALREADY;
+ * @user_data: as in afsync_cancel(); ignored without AFSYNC_CANCEL_USER_DATA
+ * @fd: as in afsync_cancel_fd(); ignored without AFSYNC_CANCEL_FD
+ * @running: [out] how many match and are running; 0 on a failure other than -EALREADY;
  *	may be NULL
  *
  * Since 1.3.
@@ -769,21 +769,21 @@ int afsync_cancel_match(struct afsync_ring *ring, unsigned int match,
 			uint64_t user_data, int fd, unsigned int *running);
 
 /*
- * Held requests: submitted with AFSYNC_SQE_HOLD, so taken with every error, but queued
- * only by this.
+ * Held requests: submitted with AFSYNC_SQE_HOLD, so accepted and checked for every error,
+ * but queued only by this function.
  */
 
 /**
  * afsync_start() - queue held requests
  * @ring: the ring
- * @user_data: all held requests that have it, as in afsync_sqe_set_data64()
+ * @user_data: all held requests with this user data, as in afsync_sqe_set_data64()
  *
- * The sync covers what was written before this call.
+ * The sync covers everything that was written before this call.
  *
  * Threads: any. Blocking: short.
  *
  * Return: number of requests queued, 1 or more, or
- *	-ENOENT		no held request has it
+ *	-ENOENT		no held request has this user data
  *	-ENOTTY		the module is older than this function
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
@@ -796,7 +796,7 @@ int afsync_start(struct afsync_ring *ring, uint64_t user_data);
 /**
  * afsync_register_eventfd() - signal an eventfd when completions arrive
  * @ring: the ring
- * @fd: an eventfd(2); stays the caller's, who may close it at any time
+ * @fd: an eventfd(2); still belongs to the caller, who may close it at any time
  *
  * The eventfd is a hint to look at the ring: its count is not the number of
  * completions. Read the eventfd first, then the ring until it is empty.
@@ -832,7 +832,7 @@ int afsync_unregister_eventfd(struct afsync_ring *ring);
  * and for passing the ring to another process. It belongs to the ring: do not
  * close it.
  *
- * With threads the descriptor is made by the first call, and from then on two threads stay.
+ * With threads the first call creates the descriptor, and from then on two threads stay.
  *
  * Threads: any. Blocking: short.
  *
@@ -851,7 +851,7 @@ int afsync_ring_fd(const struct afsync_ring *ring);
 unsigned int afsync_ring_entries(const struct afsync_ring *ring);
 
 /**
- * afsync_ring_engine() - who syncs for the ring
+ * afsync_ring_engine() - the engine that syncs for the ring
  * @ring: the ring
  *
  * Since 1.4.
@@ -867,12 +867,13 @@ int afsync_ring_engine(const struct afsync_ring *ring);
  */
 
 /**
- * afsync_get_info() - what the module, or the library without it, can do
- * @info: [out] see struct afsync_info; untouched on failure
+ * afsync_get_info() - features and limits of the module, or of the library without it
+ * @info: [out] see struct afsync_info; unchanged on failure
  * @size: sizeof(*@info), see above under "Structs"
  *
- * Opens /dev/afsync, asks, and closes it; no ring is needed. If afsync_queue_init() would make
- * a ring with threads of the library, this is what those can do, and the version is 0.
+ * Opens /dev/afsync, reads its information, and closes it; no ring is needed. If
+ * afsync_queue_init() would make a ring with threads of the library, *@info describes
+ * those threads, and the version is 0.
  *
  * Threads: any. Blocking: short.
  *
