@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * afsync - asynchronous fsync for every program: what the files share
+ * afsync - asynchronous fsync for every program: shared declarations of the files
  *
- * The way of a request:
+ * Life of a request:
  *
  *	ioctl.c		copies and checks the command
  *	submit.c	copies the array, request by request
  *	slot.c		takes slots of the ring for them
  *	req.c		makes a request: all that can fail fails there
- *	key.c		says in which queue it belongs
+ *	key.c		finds the key of its queue
  *	fileq.c		appends it to the queue of its file
  *	pool.c		gives the queue to a worker, as soon as the user may have one more
- *	work.c		the worker, or the caller itself, takes all that waits as a batch
+ *	work.c		the worker, or the caller, takes all waiting requests as a batch
  *	sync.c		one sync for the batch, and each open file's share of errors
- *	req.c		lets go of the files, then has the entries posted
- *	slot.c		keeps its memory for the next one
+ *	req.c		drops the references to the files, then has the entries posted
+ *	slot.c		keeps its memory for the next request
  *	ring.c		writes the entries into shared memory and notifies
- *	wait.c		those who wait in an ioctl
+ *	wait.c		threads that wait in an ioctl
  *
- * Beside these: dev.c (one open of the device), map.c (its mapping), fdinfo.c (what is shown
- * of it), hold.c (requests that wait to be started), attach.c (completion by kernel AIO),
- * cancel.c (takes queued requests back), lane.c (a filesystem that a user has requests on),
- * user.c (who a ring belongs to, and how many requests that user has), stats.c (counters),
+ * The other files: dev.c (one open of the device), map.c (its mapping), fdinfo.c (its lines
+ * in fdinfo), hold.c (requests that wait to be started), attach.c (completion by kernel AIO),
+ * cancel.c (cancels queued requests), lane.c (a filesystem on which a user has requests),
+ * user.c (the user of a ring, and how many requests that user has), stats.c (counters),
  * fs_stats.c (counters of each filesystem), main.c (the module).
  *
- * Locks, outer before inner. All are spinlocks: nobody sleeps under them. Of ours no
- * interrupt takes any but ring->wait.lock, under which none of the others may be taken.
+ * Locks, outer before inner. All are spinlocks: no code sleeps under them. Of the module's
+ * locks, interrupts take only ring->wait.lock, under which none of the others may be taken.
  *
  *	user_lock (user.c)		the table of users
  *	fs_lock (fs_stats.c)		the counters of filesystems
@@ -40,35 +40,35 @@
  *
  *	ring->wait.lock			pollers and waiters
  *
- * None is held for more than AFSYNC_RUN steps of a loop: who has more to do drops it in
+ * None is held for more than AFSYNC_RUN steps of a loop: a longer loop drops it in
  * between.
  *
  * References:
  *
  *	open of the device -> ring	ring->live, from setup to release(), which waits for
  *					the requests
- *	request -> ring			ring->live, from its slot on until nothing of the
- *					request is left
+ *	request -> ring			ring->live, from its slot on until the request no
+ *					longer exists
  *	abort of an AIO -> request	req->refs, beside the one of its life
  *	attached AIO -> open		the kernel's own, until ki_complete()
  *	request -> file, credentials	from creation until just before its entry is
  *					posted
  *	request -> queue of the file	fileq->refs, as long as the request lives
  *	worker, or caller -> the same	fileq->refs, while fileq->active
- *	submitter -> the same		fileq->refs, until it has kicked it
+ *	submitter -> the same		fileq->refs, until it has kicked the queue
  *	queue   -> lane			lane->refs, as long as the queue lives
  *	reaper  -> lane			lane->refs, while it is queued or runs
  *	lane    -> user			user->refs, while there are queues
  *	lane    -> counters		fs->refs, as long as the lane lives
  *	ring    -> user			user->refs
- *	ring    -> module		if nobody waited for its end: from then on
+ *	ring    -> module		if its release() did not wait: from then on
  *
  * A queue's key and a lane's domain are addresses that are compared and never
  * followed. A queue outlives the file of its last request for the moment between
- * letting go of the file and posting the entry; if the address is used for another
+ * dropping the file and posting the entry; if the address is reused for another
  * file in that moment, that file's requests wait for the entry to be posted and then
- * run as they would have in a queue of their own. Whoever posts it may be a program's
- * thread.
+ * run as they would have in a queue of their own. The thread that posts it may be a
+ * program's.
  */
 #ifndef _AFSYNC_H
 #define _AFSYNC_H
@@ -96,12 +96,12 @@
 				 AFSYNC_CANCEL_ALL)
 
 /*
- * For all memory of a program's: at the limit of its cgroup it gets an error, not the
- * out-of-memory killer.
+ * For all memory that belongs to a program: at the limit of its cgroup the program gets an
+ * error, not the out-of-memory killer.
  */
 #define AFSYNC_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
-/* So many are dealt with under a lock, or without letting another thread run. */
+/* The most that are handled under a lock, or without letting another thread run. */
 #define AFSYNC_RUN	64
 
 struct afsync_fileq;
@@ -114,34 +114,34 @@ struct eventfd_ctx;
 struct seq_file;
 
 /**
- * struct afsync_ring - what is set up on one open of the device
+ * struct afsync_ring - the ring of one open of the device
  *
  * Made by AFSYNC_IOC_SETUP, found through file->private_data, freed with the last
  * reference: see above.
  *
- * @memory: what was allocated for @shared; set once
+ * @memory: the allocation that holds @shared; set once
  * @shared: the memory that the program maps; set once. Only ring.c writes there.
  * @cqes: the entries in @shared; set once
  * @entries: number of entries, a power of two; set once
  * @size: bytes of @shared, whole pages; set once
- * @id: tells rings apart in commands and traces, not 0; set once
+ * @id: distinguishes rings in commands and traces, not 0; set once
  * @flags: AFSYNC_SETUP_*; set once
- * @user: pays for the requests; set once
+ * @user: is charged for the requests; set once
  * @owner: the process that set it up, a reference; set once
- * @owner_uid: its real user id then; set once
+ * @owner_uid: the real user id of @owner at that time; set once
  * @pins_module: it ends without its last close; set before that
  * @lock: protects the fields down to @nr_spare
  * @tail: trusted copy of the index after the last entry
  * @in_flight: slots taken by submitters, and requests not yet posted. @in_flight + unread
  *	entries never exceeds @entries: that is the slot reserved for each request.
- * @notify: an entry was posted and whoever set this will notify
+ * @notify: an entry was posted, and the thread that set this will notify
  * @eventfd: to signal, or NULL
  * @held: requests in state HELD, oldest first
- * @requests: all requests accepted and not yet posted, oldest first. There and in @held
- *	may be marks of those who walk through: see afsync_ring_pause().
- * @spare: requests that have ended, to be used again
+ * @requests: all requests accepted and not yet posted, oldest first. This list and @held
+ *	may contain marks of walks through them: see afsync_ring_pause().
+ * @spare: ended requests, to be reused
  * @nr_spare: how many
- * @live: one for the open, and one for each request of which anything is left; atomic.
+ * @live: one for the open, and one for each request that still exists; atomic.
  *	See afsync_ring_put().
  * @wait: pollers, and waiters of wait.c
  */
@@ -173,7 +173,7 @@ struct afsync_ring {
 };
 
 /**
- * enum afsync_state - where a request is; moved by afsync_req_set_state() under the lock
+ * enum afsync_state - state of a request; changed by afsync_req_set_state() under the lock
  *	of its queue's bucket
  * @AFSYNC_NEW: being submitted; owned by the submitter; next QUEUED or HELD
  * @AFSYNC_HELD: on the ring's list of held requests, owned by it, and moved under the
@@ -182,8 +182,8 @@ struct afsync_ring {
  * @AFSYNC_RUNNING: in the batch of a worker or caller, owned by it; next DONE
  * @AFSYNC_CANCELLED: on its way to, or in, its lane's list of cancelled requests,
  *	owned by it; the file may be gone. Last.
- * @AFSYNC_DONE: result known, owned by whoever ran it, or in front of those that wait in
- *	its queue and owned by that; the file may be gone. Last.
+ * @AFSYNC_DONE: result known, owned by the thread that ran it, or in front of the waiting
+ *	requests in its queue and owned by that; the file may be gone. Last.
  */
 enum afsync_state {
 	AFSYNC_NEW,
@@ -194,7 +194,7 @@ enum afsync_state {
 	AFSYNC_DONE,
 };
 
-/* May a request in this state be taken back? */
+/* May a request in this state be cancelled? */
 static inline bool afsync_can_cancel(enum afsync_state state)
 {
 	return state == AFSYNC_HELD || state == AFSYNC_QUEUED;
@@ -202,30 +202,30 @@ static inline bool afsync_can_cancel(enum afsync_state state)
 
 /**
  * struct afsync_req - one request, from submit to its entry in the ring
- * @link: in whichever list its state says; the owner's
+ * @link: in the list that its state determines; the owner's
  * @ring_link: in ring->requests, under ring->lock
- * @next: the next open file whose share of a batch is known, its owner only; or the next
+ * @next: the next open file whose share of a batch is known, for the owner only; or the next
  *	in ring->spare, under ring->lock
- * @ring: gets the completion; set once. NULL: this is no request, but a mark in a list.
+ * @ring: gets the completion; set once. NULL: this is not a request, but a mark in a list.
  * @fileq: queue of the file; set once
- * @file: what to sync; a reference until state CANCELLED or DONE, NULL after it was let
- *	go of
- * @cred: who asks; set once, a reference just as long
- * @blkcg: the I/O cgroup of who asks, or NULL; set once, a reference just as long
+ * @file: the file to sync; a reference until state CANCELLED or DONE, NULL after it was
+ *	dropped
+ * @cred: credentials of the submitter; set once, a reference just as long
+ * @blkcg: the I/O cgroup of the submitter, or NULL; set once, a reference just as long
  * @user_data: as submitted; set once
  * @start: first byte of the range; set once
  * @end: last byte of the range; set once
  * @op: enum afsync_op; set once
  * @flags: AFSYNC_SQE_*; set once
  * @ioprio: I/O priority, 0 = none named; set once
- * @refs: one for its life, one while an abort of its AIO, if it has one, is on the way;
+ * @refs: one for its life, one while an abort of its AIO, if it has one, is pending;
  *	atomic
  * @kiocb: the kernel AIO that its end completes instead of an entry, or NULL; set once,
  *	in state HELD under ring->lock
  * @abort_node: in the list of aborts of attach.c
- * @notify: this request stands for its ring until the ring is notified; the
+ * @notify: this request represents its ring until the ring is notified; the
  *	completing thread only
- * @io_flusher: memory reclaim may wait for who asks (PR_SET_IO_FLUSHER); set once
+ * @io_flusher: memory reclaim may wait for the submitter (PR_SET_IO_FLUSHER); set once
  * @state: enum afsync_state; under the lock of the queue's bucket
  * @cqe_flags: AFSYNC_CQE_*; set by the owner before the entry is posted
  * @res: result; likewise
@@ -272,7 +272,7 @@ static inline struct afsync_ring *afsync_file_ring(struct file *file)
 	return smp_load_acquire(&file->private_data);
 }
 
-/* Is this the ring that a command means? */
+/* Is this the ring that a command names? */
 static inline bool afsync_is_ring(const struct afsync_ring *ring, u32 id)
 {
 	return !id || id == ring->id;

@@ -4,13 +4,13 @@
  * and ends when that does, with its result, so that a program reaps syncs together with
  * its other AIO.
  *
- * The AIO holds the ring's open file, and it may be the program's end that ends it:
- * exit_aio() and io_destroy(2) wait for every AIO, so a held request must be cancelled for
- * them, and a queued one is. They say so through ki_cancel, under a lock that interrupts
- * take, too; none of ours can be taken there. It only leaves the request in a list, with
- * a reference, and a work item cancels it. The request is there for that reference: its
- * AIO is in the list of those that can be cancelled until ki_complete() has taken the
- * same lock, and the last reference is dropped after that.
+ * The AIO holds the ring's open file, and the program's end may have to end the AIO:
+ * exit_aio() and io_destroy(2) wait for every AIO, so they must be able to cancel a held
+ * request, and a queued one is cancelled as well. They call ki_cancel, under a lock that
+ * interrupts take, too; none of the module's locks can be taken there. It only puts the
+ * request into a list, with a reference, and a work item cancels it. The request exists when
+ * it takes the reference: its AIO is in the list of those that can be cancelled until
+ * ki_complete() has taken the same lock, and the last reference is dropped after that.
  */
 #include <linux/aio.h>
 #include <linux/uio.h>
@@ -35,16 +35,16 @@ static void abort_requests(struct work_struct *work)
 
 static DECLARE_WORK(abort_work, abort_requests);
 
-/* The last request is gone with its ring, but the work may be about to return. */
+/* The last request is gone with its ring, but the work item may be about to return. */
 void afsync_attach_exit(void)
 {
 	flush_work(&abort_work);
 }
 
 /*
- * Called at most once for an AIO. Where the request may still be cancelled its event says
+ * Called at most once for an AIO. If the request may still be cancelled, its event reports
  * whether it was. Not 0: to io_cancel(2) that is the same, but some stable kernels of
- * early 2024 take it for leave to complete the AIO themselves.
+ * early 2024 then complete the AIO themselves.
  */
 static int attach_cancel(struct kiocb *iocb)
 {
@@ -115,7 +115,7 @@ ssize_t afsync_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	struct afsync_ring *ring = afsync_file_ring(iocb->ki_filp);
 	struct afsync_attach args;
 
-	/* Not from kernel AIO, which is what can be told of a cancellation. */
+	/* Not from kernel AIO, the only one that a cancellation can be reported to. */
 	if (!(iocb->ki_flags & IOCB_AIO_RW))
 		return -EINVAL;
 	if (!ring)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking requests back. Only those still held or queued can be: they leave the list that
- * they are in here, and their lane's reaper lets go of their files and completes them,
+ * Cancels requests. Only held and queued ones can be cancelled: here they leave the list
+ * that they are in, and their lane's reaper drops their files and completes them,
  * since before Linux 6.6 a program's thread could do that only on its way out of the
  * kernel, after the entry.
  */
@@ -16,7 +16,7 @@ static bool matches(const struct afsync_req *req, const struct afsync_cancel *ar
 {
 	if (args->match & AFSYNC_CANCEL_USER_DATA && req->user_data != args->user_data)
 		return false;
-	/* NULL when the request has let go of it. */
+	/* NULL once the request has dropped its file. */
 	if (args->match & AFSYNC_CANCEL_FD && READ_ONCE(req->file) != file)
 		return false;
 	return true;
@@ -38,9 +38,9 @@ static int cancel_check(const struct afsync_ring *ring, const struct afsync_canc
 }
 
 /*
- * Takes the requests that match out of their queues. Returns how many; they belong to
- * the caller, in @cancelled. The youngest first: while the lock is dropped workers go on, and
- * what they start then is not behind a request that was cancelled.
+ * Takes matching requests out of their queues. Returns how many; they belong to the caller,
+ * in @cancelled. The youngest first: while the lock is dropped workers continue, and
+ * a request that they start then is not behind a cancelled one.
  */
 static int take_matching(struct afsync_ring *ring, struct afsync_cancel *args,
 			 const struct file *file, struct list_head *cancelled)
@@ -100,7 +100,7 @@ int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args)
 			return -EBADF;
 	}
 	count = take_matching(ring, args, file, &cancelled);
-	/* Before the entries can be seen: this must not be what keeps the file. */
+	/* Before the entries can be seen: this reference must not keep the file. */
 	if (file)
 		fput(file);
 
@@ -114,7 +114,7 @@ int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args)
 	return args->running ? -EALREADY : -ENOENT;
 }
 
-/* For a request that is known, by a reference. */
+/* For a request that the caller has a reference to. */
 void afsync_cancel_one(struct afsync_req *req)
 {
 	enum afsync_state was;
@@ -129,7 +129,7 @@ void afsync_cancel_one(struct afsync_req *req)
 		afsync_lane_cancelled(req);
 }
 
-/* For the end of a ring: whatever is held or queued. */
+/* For the end of a ring: all held and queued requests. */
 void afsync_cancel_all(struct afsync_ring *ring)
 {
 	struct afsync_cancel args = { .match = AFSYNC_CANCEL_ALL };

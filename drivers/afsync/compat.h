@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The only place that knows that kernels differ. Each shim says which kernels need
+ * All differences between kernels are here. Each shim says which kernels need
  * it and when it can go. Kbuild probes the kernel's headers and sets the macros.
  */
 #ifndef _AFSYNC_COMPAT_H
@@ -50,9 +50,9 @@ static inline void afsync_unsigned_offset(struct file *file)
 #endif
 
 /*
- * Lets go of a file, and carries out all that this means before it returns. Up to 6.5
- * only a kernel thread can do so with the last reference: then the answer is false, and
- * the caller keeps it. Delete when 6.1 is no longer built for.
+ * Drops a reference to a file, and carries out all consequences before it returns. Up to 6.5
+ * only a kernel thread can do so with the last reference: then it returns false, and
+ * the caller keeps the reference. Delete when 6.1 is no longer built for.
  */
 static inline bool afsync_fput_now(struct file *file)
 {
@@ -101,14 +101,14 @@ static inline void afsync_blkcg_put(struct cgroup_subsys_state *blkcg)
 }
 
 /*
- * Kernels before 6.1.80 do not say whether a kiocb is kernel AIO's; there none can be
- * attached. Delete when nobody runs those any more.
+ * Kernels before 6.1.80 do not show whether a kiocb belongs to kernel AIO; there none can be
+ * attached. Delete when no one runs those any more.
  */
 #ifndef IOCB_AIO_RW
 #define IOCB_AIO_RW	0
 #endif
 
-/* Up to 6.0 only the mapping says whether a file does direct I/O. */
+/* Up to 6.0 only the mapping shows whether a file does direct I/O. */
 static inline bool afsync_can_odirect(const struct file *file)
 {
 #ifdef FMODE_CAN_ODIRECT

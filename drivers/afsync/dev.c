@@ -21,20 +21,20 @@ static int afsync_open(struct inode *inode, struct file *file)
 
 /*
  * The last close, or the exit of the last process of the ring's owner, returns when
- * nothing of it is left in the kernel. Nobody can submit, wait, map or poll any more:
- * ioctl and poll hold the file, and so does every mapping. Who may still use the ring,
- * and why each ends:
+ * nothing of the ring is left in the kernel. No thread can submit, wait, map or poll any more:
+ * ioctl and poll hold the file, and so does every mapping. These may still use the ring,
+ * and this is why each ends:
  *
- *	held, queued requests	cancelled here; the reaper lets go of their files
- *	cancelled requests	the reaper is on its way to them
- *	running requests	their sync ends when the filesystem says so
+ *	held, queued requests	cancelled here; the reaper drops their files
+ *	cancelled requests	the reaper will complete them
+ *	running requests	their sync ends when the filesystem answers
  *	attached AIO		holds the open, so there is none
  *	workers			use the ring only while they have a request of it
  *
- * A descriptor can travel, though: a kernel thread may drop it with a socket that it
- * was on its way through, a service may be sent one that it did not ask for. Neither may
- * be made to wait for the syncs of somebody else; then the last request frees the ring. Until
- * then the ring holds the module, which else could be asked to go, and would have to wait.
+ * A descriptor can travel, though: a kernel thread may drop it with a socket that carried
+ * it, and a service may receive one that it did not expect. Neither may have to wait for
+ * the syncs of another user; then the last request frees the ring. Until then the ring holds
+ * the module, which could otherwise be unloaded, and would have to wait.
  */
 static bool is_own_ring(const struct afsync_ring *ring)
 {

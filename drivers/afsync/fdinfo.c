@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What /proc/PID/fdinfo shows of a ring. What it shows is taken under the lock and printed
- * after it: a path takes long, as long as whoever made the folders likes.
+ * The lines of a ring in /proc/PID/fdinfo. They are collected under the lock and printed
+ * after it: printing a path may take as long as the user who made the folders wants.
  */
 #include <linux/dcache.h>
 #include <linux/err.h>
@@ -13,18 +13,18 @@
 #include "fileq.h"
 #include "lane.h"
 
-/* Requests that are listed; the others are only counted. */
+/* Listed requests; the others are only counted. */
 #define FDINFO_REQUESTS	64
 
 /**
- * struct fdinfo - what is shown of a ring
+ * struct fdinfo - the values shown for a ring
  * @in_flight: requests accepted and not yet posted
  * @unread: entries that the program has not read
  * @eventfd: whether one is registered
  * @count: elements of @pending
- * @more: requests that are not in there, because it is full
- * @page: to put a path together
- * @pending: the oldest requests, but for those that are about to be posted
+ * @more: requests that are not in @pending, because it is full
+ * @page: buffer for a path
+ * @pending: the oldest requests, except those that are about to be posted
  */
 struct fdinfo {
 	u32 in_flight;
@@ -60,7 +60,7 @@ static void look(struct afsync_ring *ring, struct fdinfo *info)
 	spin_unlock(&ring->lock);
 }
 
-/* What is too long for a path of Linux is not printed: nobody could open it. */
+/* A path that is too long for Linux is not printed: it could not be opened. */
 static void show_pending(struct seq_file *m, const struct afsync_look *pending, char *page)
 {
 	static const char * const ops[] = {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ordered queue of a file and a user: found by what a sync of the file acts on, made
- * with the first request, gone with the last. What is in it, and in which state. Never
- * touches the ring. How it is worked off: work.c.
+ * The ordered queue of a file and a user: found by the object that a sync of the file acts
+ * on, made with the first request, freed with the last; its requests, and their states. Never
+ * touches the ring. work.c runs it.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -55,7 +55,7 @@ static struct afsync_fileq *find_and_get(struct afsync_bucket *bucket,
 	return NULL;
 }
 
-/* With one reference, for the caller. */
+/* Makes a queue, with one reference, for the caller. */
 static struct afsync_fileq *fileq_alloc(const struct afsync_key *key,
 					struct afsync_user *user)
 {
@@ -102,7 +102,7 @@ struct afsync_fileq *afsync_fileq_get(struct afsync_user *user, struct file *fil
 	if (!new)
 		return NULL;
 
-	/* Somebody else may have made it meanwhile. */
+	/* Another thread may have made it meanwhile. */
 	spin_lock(&bucket->lock);
 	fileq = find_and_get(bucket, &key, user);
 	if (!fileq)
@@ -116,14 +116,14 @@ struct afsync_fileq *afsync_fileq_get(struct afsync_user *user, struct file *fil
 }
 
 /*
- * Drops @count references. Unlinked under the lock that finds it, so nobody can come back
- * to a dead queue.
+ * Drops @count references. Unlinked under the lock that finds it, so no one can get
+ * a dead queue.
  */
 void afsync_fileq_put(struct afsync_fileq *fileq, int count)
 {
 	spinlock_t *lock = afsync_fileq_lock(fileq);
 
-	/* All but one: that is still the caller's. */
+	/* All but one: the last is still the caller's. */
 	if (count > 1 && WARN_ON(refcount_sub_and_test(count - 1, &fileq->refs)))
 		return;
 	if (!refcount_dec_and_lock(&fileq->refs, lock))
@@ -135,7 +135,7 @@ void afsync_fileq_put(struct afsync_fileq *fileq, int count)
 }
 
 /*
- * Takes from the front of @reqs those of one queue that are next to each other; returns how
+ * Takes from the front of @reqs consecutive requests of one queue; returns how
  * many.
  */
 static unsigned int queue_run(struct afsync_fileq *fileq, struct list_head *reqs)
@@ -160,8 +160,8 @@ static unsigned int queue_run(struct afsync_fileq *fileq, struct list_head *reqs
  * Moves the first of the new requests in @reqs, or of the held ones with their ring's
  * lock held, to the queue of their file, with those behind it that belong there, too.
  * The queue owns them from now on. It gets into the submitter's list @kick if it has to
- * be started. In one step: a request that was held is found held or queued. Returns how many
- * were moved, AFSYNC_RUN at most.
+ * be started. In one step: a held request is always found either held or queued. Returns how
+ * many were moved, AFSYNC_RUN at most.
  *
  * A queue that is on another submitter's list is started here: that thread may not get the
  * CPU for long.
@@ -202,8 +202,8 @@ void afsync_fileq_hold(struct afsync_req *req)
 }
 
 /*
- * A queue that waits for a worker and has no request left must not wait any longer: it counts
- * for no limit. The request that has just left it has a reference to it.
+ * A queue that waits for a worker and has no request left must not wait any longer: no limit
+ * counts it. The request that has just left it has a reference to it.
  */
 static void leave_if_empty(struct afsync_fileq *fileq)
 {
@@ -244,8 +244,8 @@ enum afsync_state afsync_fileq_remove(struct afsync_req *req)
 }
 
 /*
- * Looks at a request. Only in these states it is sure to have its file, and only as long as
- * the lock keeps it so: the path gets a reference, which the caller drops. Returns false in
+ * Looks at a request. Only in these states does it surely have its file, and only as long as
+ * the lock is held: the path gets a reference, which the caller drops. Returns false in
  * the other states.
  */
 bool afsync_fileq_look(const struct afsync_req *req, struct afsync_look *look)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The ordered queue of a file: whose it is, what is in it, and what can be done with it.
- * Locks, references and what is promised of addresses: afsync.h.
+ * The ordered queue of a file: its user, its requests, and the functions on it.
+ * Locks, references and the rules for addresses: afsync.h.
  */
 #ifndef _AFSYNC_FILEQ_H
 #define _AFSYNC_FILEQ_H
@@ -40,12 +40,12 @@ enum afsync_scope {
 };
 
 /**
- * struct afsync_key - which queue a request belongs to; addresses of objects are only compared
- * @scope: what @object is
+ * struct afsync_key - identifies the queue of a request; addresses of objects are only compared
+ * @scope: what kind of object @object is
  * @object: the inode, open file or superblock
- * @domain: what may get stuck as a whole: the superblock, or for a block device its
- *	inode; with the user it picks the lane
- * @dev: device number of the domain, for people
+ * @domain: the object that may get stuck as a whole: the superblock, or for a block device
+ *	its inode; with the user it selects the lane
+ * @dev: device number of the domain, for display
  * @type: its type of filesystem, likewise; valid as long as the caller has the file
  */
 struct afsync_key {
@@ -57,23 +57,23 @@ struct afsync_key {
 };
 
 /**
- * struct afsync_fileq - the requests of one user for one file; exists while it has some
+ * struct afsync_fileq - the requests of one user for one file; exists while it has requests
  * @node: in its bucket, under the bucket's lock
- * @object: whose queue it is, see struct afsync_key; set once
- * @lane: where it runs, and of which user and domain it is; set once
+ * @object: the object of the queue, see struct afsync_key; set once
+ * @lane: its user and domain, where it runs; set once
  * @refs: requests, one while @active, one while in a submitter's list; the last one goes
  *	under the bucket's lock
- * @scope: what @object is; set once
- * @active: the queue has to be run, or is; under the bucket's lock
+ * @scope: what kind of object @object is; set once
+ * @active: the queue has to run, or runs; under the bucket's lock
  * @kicked: the pool has the queue since @active was set, or a caller runs it; under the
- *	bucket's lock. The queue is given to one worker or caller at a time, and that is
- *	what keeps its requests in order.
+ *	bucket's lock. The queue is given to one worker or caller at a time, which
+ *	keeps its requests in order.
  * @waiting: requests in state QUEUED, oldest first, behind those in state DONE that only
  *	a worker can complete; under the bucket's lock
  * @kicker: the submitter's list that @kick_link is in, or NULL; only compared; under the
  *	bucket's lock
- * @kick_link: in that list; the submitter's
- * @line_link: in the line of the lane, or empty; under the pool's lock
+ * @kick_link: link in that list; the submitter's
+ * @line_link: link in the lane's list of waiting queues, or empty; under the pool's lock
  */
 struct afsync_fileq {
 	struct hlist_node node;
@@ -90,10 +90,10 @@ struct afsync_fileq {
 };
 
 /**
- * struct afsync_look - what people may see of a pending request
+ * struct afsync_look - the visible part of a pending request
  * @state: HELD, QUEUED or RUNNING
  * @op: enum afsync_op
- * @path: of its file; a reference
+ * @path: path of its file; a reference
  */
 struct afsync_look {
 	enum afsync_state state;
@@ -102,9 +102,9 @@ struct afsync_look {
 };
 
 /*
- * What PR_SET_IO_FLUSHER sets: memory reclaim may wait for this thread, a server of storage,
- * so what it allocates must not wait for reclaim's I/O. A worker takes it over for what it
- * does for such a thread.
+ * The flags that PR_SET_IO_FLUSHER sets: memory reclaim may wait for this thread, a storage
+ * server, so its allocations must not wait for reclaim's I/O. A worker takes the flags over
+ * while it works for such a thread.
  */
 #define AFSYNC_IO_FLUSHER	(PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE)
 
@@ -113,7 +113,7 @@ static inline bool afsync_is_io_flusher(void)
 	return (current->flags & AFSYNC_IO_FLUSHER) == AFSYNC_IO_FLUSHER;
 }
 
-/* Makes the current thread one, if asked for; returns what to restore. */
+/* Makes the current thread an I/O flusher if requested; returns what to restore. */
 static inline unsigned int afsync_io_flusher_save(bool flusher)
 {
 	unsigned int old = current->flags & AFSYNC_IO_FLUSHER;
@@ -128,20 +128,20 @@ static inline void afsync_io_flusher_restore(unsigned int old)
 	current->flags = (current->flags & ~AFSYNC_IO_FLUSHER) | old;
 }
 
-/* The lock of its bucket. */
+/* The lock of the queue's bucket. */
 static inline spinlock_t *afsync_fileq_lock(const struct afsync_fileq *fileq)
 {
 	return &afsync_bucket_of(fileq->object)->lock;
 }
 
-/* In the rounds of a loop over requests: now and then lets another thread run. */
+/* In the rounds of a loop over requests: occasionally lets another thread run. */
 static inline void afsync_cond_resched(unsigned int round)
 {
 	if (round % AFSYNC_RUN == AFSYNC_RUN - 1)
 		cond_resched();
 }
 
-/* The queue of a request that is there, for another one; with a reference. */
+/* The queue of an existing request, for another one; with a reference. */
 static inline struct afsync_fileq *afsync_fileq_again(struct afsync_fileq *fileq)
 {
 	refcount_inc(&fileq->refs);

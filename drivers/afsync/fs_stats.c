@@ -3,11 +3,11 @@
  * The counters of each filesystem, a line each in afsync/filesystems of debugfs. Counted on
  * each CPU without a lock and added up when read.
  *
- * A filesystem is a device number and a type, which are copied: nothing here keeps a
- * superblock, and nothing follows one. It has its counters as long as it has a lane, of
- * whichever user, so there are no more than lanes; they are paid for by who queues requests.
- * Of the others the last FS_IDLE are kept, so that counters go on when requests come and go.
- * For want of memory a filesystem shares the counters of @other.
+ * A filesystem is a device number and a type, which are copied: the counters neither hold
+ * nor follow a superblock. A filesystem has its counters as long as it has a lane, of
+ * any user, so there are no more than lanes; the submitters of requests are charged for them.
+ * Of the others the last FS_IDLE are kept, so that counters continue when requests come and go.
+ * Without memory a filesystem shares the counters of @other.
  */
 #include <linux/debugfs.h>
 #include <linux/hashtable.h>
@@ -104,7 +104,7 @@ struct afsync_fs *afsync_fs_get(const struct afsync_key *key)
 	return fs;
 }
 
-/* For those who hold no lock, but may not sleep. */
+/* For callers that hold no lock, but may not sleep. */
 void afsync_fs_put(struct afsync_fs *fs)
 {
 	struct afsync_fs *surplus = NULL;
@@ -126,7 +126,7 @@ void afsync_fs_put(struct afsync_fs *fs)
 	fs_free(surplus);
 }
 
-/* A sync has returned, after so many nanoseconds. */
+/* A sync has returned, after @ns nanoseconds. */
 void afsync_fs_synced(const struct afsync_fs *fs, u64 ns)
 {
 	struct afsync_fs_stats *stats = get_cpu_ptr(fs->stats);
@@ -154,7 +154,7 @@ static struct afsync_fs_stats fs_sum(const struct afsync_fs *fs)
 		sum.sync_ns += READ_ONCE(stats->sync_ns);
 		sum.sync_max_ns = max(sum.sync_max_ns, READ_ONCE(stats->sync_max_ns));
 	}
-	/* Whoever counts a completion saw its request counted, through a lock. */
+	/* A thread that counts a completion saw its request counted, through a lock. */
 	smp_rmb();
 	for_each_possible_cpu(cpu)
 		sum.requests += READ_ONCE(per_cpu_ptr(fs->stats, cpu)->requests);
@@ -173,8 +173,8 @@ static void fs_show(struct seq_file *m, const struct afsync_fs *fs)
 }
 
 /*
- * Position 0 is the heading, with the line of @other behind it if there is one; then the
- * buckets of the table. No lock is held from one to the next.
+ * Position 0 is the heading, and the line of @other behind it if there is one; then the
+ * buckets of the table. No lock is held between them.
  */
 static void *filesystems_start(struct seq_file *m, loff_t *pos)
 {
@@ -218,10 +218,10 @@ static const struct seq_operations filesystems_sops = {
 DEFINE_SEQ_ATTRIBUTE(filesystems);
 
 /*
- * Not in sysfs, which has one value in a file. For root alone: a filesystem can be used by
- * one user only, and then its counters say when that user writes; nor should a container
- * see the filesystems of the host. A kernel that is locked down (Secure Boot) lets files of
- * debugfs be read if nobody may write to them.
+ * Not in sysfs, which has one value in a file. For root alone: if only one user uses a
+ * filesystem, its counters show when that user writes; nor should a container
+ * see the filesystems of the host. A locked-down kernel (Secure Boot) allows reading files of
+ * debugfs that are not writable.
  */
 int afsync_fs_init(void)
 {
@@ -233,7 +233,7 @@ int afsync_fs_init(void)
 	return 0;
 }
 
-/* There is no lane any more. Waits for those who read. */
+/* No lane exists any more. Waits for readers. */
 void afsync_fs_exit(void)
 {
 	struct afsync_fs *fs, *next;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests that were accepted and wait to be started. Everything that can fail has been
- * done: the file, who asks, the slot and the memory are there. They are in no queue yet,
- * so they keep nobody waiting, and their place in the order is that of the start.
+ * Requests that were accepted and wait to be started. Every step that can fail has been
+ * done: the file, the credentials, the slot and the memory are there. They are in no queue
+ * yet, so no request waits for them, and the start determines their place in the order.
  */
 #include "afsync.h"
 #include "fileq.h"
@@ -16,8 +16,8 @@ void afsync_hold(struct afsync_req *req)
 }
 
 /*
- * Moves the held requests with that user data to @started, oldest first. There they are still
- * held: who cancels one takes it out.
+ * Moves the held requests with that user data to @started, oldest first. They are still held
+ * there: a cancel takes them out.
  */
 static void take_held(struct afsync_ring *ring, u64 user_data, struct list_head *started)
 {
@@ -41,7 +41,7 @@ static void take_held(struct afsync_ring *ring, u64 user_data, struct list_head 
 	}
 }
 
-/* Queues what was taken, and is held still; returns how many. */
+/* Queues the requests of @started that are still held; returns how many. */
 static int queue_held(struct afsync_ring *ring, struct list_head *started,
 		      struct list_head *kick)
 {

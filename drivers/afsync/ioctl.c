@@ -19,15 +19,15 @@ union afsync_args {
 	struct afsync_start start;
 };
 
-/* One call: the struct of the command, and what is done only once that is written back. */
+/* One call: the struct of the command, and work that waits until the struct is written back. */
 struct afsync_call {
 	union afsync_args args;
 	struct afsync_ring *new_ring;
 };
 
 /*
- * The contract, pinned: no holes, the same for 32-bit programs. What has grown since the
- * first version has the size of that in the table of commands.
+ * The contract, pinned: no holes, the same for 32-bit programs. For a struct that has grown
+ * since the first version, the table of commands has the size of that version.
  */
 static_assert(sizeof(struct afsync_sqe) == 40);
 static_assert(sizeof(struct afsync_cqe) == 16);
@@ -80,8 +80,8 @@ static long ioctl_setup(struct file *file, struct afsync_call *call)
 }
 
 /*
- * Publishes a ring, if its program knows of it. Of two threads that set up at once, one wins
- * and the other's ring was never seen. Pairs with afsync_file_ring().
+ * Publishes a ring, if its program can know it. Of two threads that set up at once, one wins
+ * and the other's ring was never visible. Pairs with afsync_file_ring().
  */
 static long publish(struct file *file, struct afsync_ring *ring, bool known)
 {
@@ -157,7 +157,7 @@ static const struct afsync_command commands[] = {
 	{ AFSYNC_IOC_START,	16, ioctl_start },
 };
 
-/* A command is known by all but its size: that is how its struct may grow. */
+/* All bits of a command except its size identify it: that is how its struct may grow. */
 static const struct afsync_command *find_command(unsigned int cmd)
 {
 	unsigned int mask = ~(_IOC_SIZEMASK << _IOC_SIZESHIFT);
@@ -170,8 +170,8 @@ static const struct afsync_command *find_command(unsigned int cmd)
 }
 
 /*
- * What this kernel does not know of a longer struct is 0, in both directions. Of what a
- * shorter one has no room for, nothing is written.
+ * The part of a longer struct that this kernel does not have is 0, in both directions. The part
+ * that a shorter one does not have is not written.
  */
 static bool write_back(void __user *uargs, size_t usize, const union afsync_args *args,
 		       size_t size)
@@ -203,15 +203,15 @@ long afsync_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			return ret;
 	}
 
-	/* A struct that cannot be written fails before anything is done. */
+	/* A struct that cannot be written makes the command fail before it has any effect. */
 	if (_IOC_DIR(cmd) & _IOC_READ && !write_back(uargs, usize, &call.args, size))
 		return -EFAULT;
 
 	ret = command->handle(file, &call);
 
 	/*
-	 * Written back after errors too: they have fields of their own. What was queued
-	 * or cancelled is not hidden even if the struct was taken away meanwhile.
+	 * Written back after errors too: they have fields of their own. The number of queued
+	 * or cancelled requests is returned even if the struct was unmapped meanwhile.
 	 */
 	if (_IOC_DIR(cmd) & _IOC_READ)
 		written = write_back(uargs, usize, &call.args, size);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What belongs together: which requests wait in one queue, and who may be served with whom.
- * Only looks at files and credentials; takes no lock.
+ * Which requests wait in one queue, and which may be served by one sync. Only looks at files
+ * and credentials; takes no lock.
  */
 #include <linux/magic.h>
 
@@ -10,9 +10,9 @@
 #include "fileq.h"
 
 /*
- * Does a sync of this file act on its inode? So it does for files and directories of
- * filesystems that live on a block device, and there one sync serves all open files of
- * the inode. Not on FUSE, whose sync names the open file, even when it lives on a
+ * Does a sync of this file act on its inode? That is so for files and directories of
+ * filesystems on a block device, and there one sync serves all open files of
+ * the inode. Not on FUSE, whose sync names the open file, even if it is on a block
  * device; nor on overlay and network filesystems.
  */
 bool afsync_is_local(const struct file *file)
@@ -38,9 +38,9 @@ static struct afsync_key key_in(const struct super_block *super, enum afsync_sco
 }
 
 /*
- * Whose sync a request is. For a block device the inode is the device's, whichever
- * node it was opened through, and the device is its own domain, since the superblock
- * of all block devices is one.
+ * The key of a request. For a block device the inode is the device's, whichever
+ * node it was opened through, and the device is its own domain, since all block devices
+ * have the same superblock.
  */
 struct afsync_key afsync_key_of(struct file *file, u32 op)
 {
@@ -65,8 +65,8 @@ struct afsync_key afsync_key_of(struct file *file, u32 op)
 }
 
 /*
- * What filesystems look at to tell who somebody is. Groups are the same if they are the
- * same object, as they are in threads and after fork(); to compare lists of them would
+ * The credentials by which filesystems identify a user. Groups are the same if they are the
+ * same object, as they are in threads and after fork(); comparing lists of them would
  * take too long under a lock.
  */
 bool afsync_same_identity(const struct cred *a, const struct cred *b)
@@ -76,8 +76,8 @@ bool afsync_same_identity(const struct cred *a, const struct cred *b)
 }
 
 /*
- * May the thread of a program run the sync? Only where no signal can end it, which some
- * filesystems allow: those that were looked at are named here (ext2 and ext3 have the
+ * May the thread of a program run the sync? Only where no signal can end the sync, as on some
+ * filesystems: these are the ones that we checked (ext2 and ext3 have the
  * number of ext4). The thread sleeps as in fsync(2), and cannot be killed meanwhile. And
  * only with a descriptor that may write to the file: other requests of the user for that
  * file wait for the thread.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lanes: a filesystem that a user has requests on, and the completion of those that were
- * cancelled there. How the others run: pool.c.
+ * Lanes: a filesystem on which a user has requests, and the completion of the requests that
+ * were cancelled there. pool.c runs the others.
  */
 #include <linux/slab.h>
 
@@ -25,8 +25,8 @@ static void lane_reap(struct work_struct *work)
 }
 
 /*
- * Has a cancelled request completed. It keeps the lane until the lock is dropped: then a
- * reaper that runs already may complete it.
+ * Has the reaper complete a cancelled request. The request keeps the lane until the lock is
+ * dropped: then a reaper that already runs may complete it.
  */
 void afsync_lane_cancelled(struct afsync_req *req)
 {
@@ -77,7 +77,7 @@ static struct afsync_lane *lane_alloc(struct afsync_user *user, const struct afs
 	return lane;
 }
 
-/* For those who hold no lock, but may not sleep. */
+/* For callers that hold no lock, but may not sleep. */
 void afsync_lane_free(struct afsync_lane *lane)
 {
 	if (!lane)
@@ -86,7 +86,7 @@ void afsync_lane_free(struct afsync_lane *lane)
 	kfree(lane);
 }
 
-/* The lane of a user, who is there, on the domain of @key; with a reference, or NULL. */
+/* The lane of an existing user, on the domain of @key; with a reference, or NULL. */
 struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsync_key *key)
 {
 	struct afsync_pool *pool = afsync_user_pool(user);
@@ -118,14 +118,14 @@ struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsyn
 	return lane;
 }
 
-/* Is it that lane? It stays so as long as the caller has a reference. */
+/* Is it that lane? The answer stays true as long as the caller has a reference. */
 bool afsync_lane_is(const struct afsync_lane *lane, const struct afsync_user *user,
 		    const void *domain)
 {
 	return lane->domain == domain && lane->user == user;
 }
 
-/* Of the lanes of a user that have become idle, the last one is kept. */
+/* Of the idle lanes of a user, the last one is kept. */
 void afsync_lane_put(struct afsync_lane *lane)
 {
 	struct afsync_user *user = lane->user;

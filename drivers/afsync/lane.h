@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The workers of a user, and the filesystems that they work on. Locks and references:
+ * The workers of a user, and the filesystems on which they work. Locks and references:
  * afsync.h.
  */
 #ifndef _AFSYNC_LANE_H
@@ -16,10 +16,10 @@ struct afsync_fs;
 struct afsync_key;
 
 /**
- * struct afsync_worker - what a sync needs to run
+ * struct afsync_worker - a sync needs one to run
  * @work: runs @fileq
- * @pool: whose it is; set once
- * @fileq: the queue to run, while it is not free
+ * @pool: the pool that it belongs to; set once
+ * @fileq: the queue to run, while the worker is not free
  * @next: in pool->free
  */
 struct afsync_worker {
@@ -34,14 +34,14 @@ struct afsync_worker {
  * @lock: protects the fields down to @idle, and the lanes; taken under the lock of a queue's
  *	bucket
  * @lanes: the lanes of the user, by domain
- * @waiting: lanes that have a line
- * @free: workers that run nothing
+ * @waiting: lanes that have waiting queues
+ * @free: workers that run no queue
  * @nr_free: how many
  * @idle: a lane without queues, kept for the next queue of its domain, or NULL
  * @size: number of workers; set once
  * @wq: runs the workers; set once
- * @reap_wq: completes cancelled requests, where stuck syncs are not in the way; set once
- * @workers: all of them
+ * @reap_wq: completes cancelled requests, independent of stuck syncs; set once
+ * @workers: all workers
  */
 struct afsync_pool {
 	spinlock_t lock;	/* down to @idle */
@@ -61,7 +61,7 @@ struct afsync_pool {
  * struct afsync_lane - the syncs of one user on one filesystem
  * @node: in pool->lanes
  * @waiting_link: in pool->waiting while @line has queues
- * @user: whose it is; set once. A reference while there are other references to the lane.
+ * @user: the user; set once. A reference while there are other references to the lane.
  * @pool: the user's; set once
  * @domain: see struct afsync_key; set once
  * @fs: its counters, a reference; set once

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The module: its parameters, its device, and what has to exist before the first
- * open and after the last close. Nothing else is here.
+ * The module: its parameters, its device, and everything that has to exist before the first
+ * open and after the last close.
  */
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -22,8 +22,8 @@ static const struct kernel_param_ops _name##_ops = {				\
 }
 
 /*
- * With more, they wait for each other: each commit of ext4's journal wakes all who wait for
- * one, and beyond about 64 these wake-ups take more time than the commits.
+ * With more, they wait for each other: each commit of ext4's journal wakes all threads that
+ * wait for one, and beyond about 64 these wake-ups take more time than the commits.
  */
 unsigned int afsync_workers_per_fs = 64;
 CREATE_PARAM_OPS(workers_per_fs, 1, 512);	/* what a workqueue takes */
@@ -84,7 +84,7 @@ static int __init afsync_init(void)
 	if (ret)
 		goto exit_req;
 
-	/* The point of no return: from here on programs can come in. */
+	/* The point of no return: from here on programs can open the device. */
 	ret = misc_register(&afsync_miscdev);
 	if (ret)
 		goto exit_fs;
@@ -102,7 +102,7 @@ exit_fileq:
 
 /*
  * Every open of the device holds the module, and so does a ring that ends without its last
- * close: there is no request any more.
+ * close: no request exists any more.
  */
 static void __exit afsync_exit(void)
 {

@@ -34,9 +34,9 @@ static const struct vm_operations_struct ring_vm_ops = {
 };
 
 /*
- * Shared mappings only: in a private one, the program's head would never be seen. The
+ * Shared mappings only: in a private one, the kernel would never see the program's head. The
  * mapping holds the file and so the ring; the pages have references of their own. It cannot
- * grow, and is not in a core dump: it says nothing about the program.
+ * grow, and is not in a core dump, where it would be of no use.
  */
 int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma)
 {

@@ -2,20 +2,20 @@
 /*
  * The pool of a user: which sync runs next, and in which thread.
  *
- * A pool has a fixed number of workers. Nothing of its user runs without one, so however
- * many filesystems the user has, and whatever they do, that is the most kernel threads that
- * the user's syncs hold. No worker and no lane serves two users, so no user waits for the
+ * A pool has a fixed number of workers. No sync of its user runs without one, so this is the
+ * most kernel threads that the user's syncs hold, whatever filesystems the user has and
+ * whatever they do. No worker and no lane serves two users, so no user waits for the
  * syncs of another.
  *
- * A queue that may not run yet waits in the line of its lane. A lane may start a sync while
- * it runs fewer than workers_per_fs, and fewer than there are free workers. So a filesystem
- * that is stuck takes no more than half of the workers, the next one half of what is left,
+ * A queue that may not run yet waits in its lane. A lane may start a sync while
+ * it runs fewer than workers_per_fs, and fewer than there are free workers. So a stuck
+ * filesystem takes no more than half of the workers, the next one half of the rest,
  * and so on: one that answers still finds some.
  *
  * The threads are those of a workqueue. It has no WQ_MEM_RECLAIM: a rescuer is one thread,
  * which would run the syncs one by one, and a filesystem's sync may wait for a workqueue
- * that has none, which the kernel warns of. It is WQ_FREEZABLE: no sync starts while the
- * system suspends, and one that runs is waited for, so that nothing is written behind a
+ * that has none, about which the kernel warns. It is WQ_FREEZABLE: no sync starts while the
+ * system suspends, and the suspend waits for running ones, so that no sync writes behind a
  * hibernation image.
  */
 #include <linux/mm.h>
@@ -32,7 +32,7 @@
 
 static void run_worker(struct work_struct *work);
 
-/* A pool of @size workers, or NULL for want of memory. */
+/* A pool of @size workers, or NULL without memory. */
 struct afsync_pool *afsync_pool_create(unsigned int size)
 {
 	struct afsync_pool *pool;
@@ -42,7 +42,7 @@ struct afsync_pool *afsync_pool_create(unsigned int size)
 	if (!pool)
 		return NULL;
 
-	/* How many run at once, the workers say. */
+	/* The number of workers limits how many run at once. */
 	pool->wq = alloc_workqueue("afsync", WQ_UNBOUND | WQ_FREEZABLE, WQ_MAX_ACTIVE);
 	if (!pool->wq)
 		goto free_pool;
@@ -82,7 +82,7 @@ void afsync_pool_destroy(struct afsync_pool *pool)
 	kvfree(pool);
 }
 
-/* For people who ask why a request waits: how many syncs of the user run, and may run. */
+/* For display, to explain why a request waits: how many syncs of the user run, and may run. */
 void afsync_pool_show(struct seq_file *m, struct afsync_pool *pool)
 {
 	seq_printf(m, "user_syncs:\t%u\n", pool->size - READ_ONCE(pool->nr_free));
@@ -128,8 +128,8 @@ static void leave_line(struct afsync_lane *lane, struct afsync_fileq *fileq)
 }
 
 /*
- * Starts what may run now. The lanes take turns. One that may not start runs something, so no
- * more are passed over than there are workers, however many wait.
+ * Starts the queues that may run now. The lanes take turns. A lane that may not start a sync
+ * runs some, so no more are passed over than there are workers, however many wait.
  */
 static void start_waiting(struct afsync_pool *pool)
 {
@@ -151,7 +151,7 @@ again:
 	}
 }
 
-/* Has a queue run, once, as soon as its user may have one more worker there. */
+/* Gives a queue to a worker, once, as soon as its user may have one more worker there. */
 void afsync_pool_queue(struct afsync_fileq *fileq)
 {
 	struct afsync_lane *lane = fileq->lane;
@@ -165,7 +165,7 @@ void afsync_pool_queue(struct afsync_fileq *fileq)
 	spin_unlock(&pool->lock);
 }
 
-/* Takes a queue out of its line again. Returns false if it is not in there. */
+/* Takes a queue out of its lane's waiting queues. Returns false if it is not among them. */
 bool afsync_pool_unqueue(struct afsync_fileq *fileq)
 {
 	struct afsync_lane *lane = fileq->lane;
@@ -181,8 +181,8 @@ bool afsync_pool_unqueue(struct afsync_fileq *fileq)
 }
 
 /*
- * The worker may be at work again before this function returns, in this thread when it has
- * returned: the workqueue sees to that.
+ * The worker may be reused before this function returns, in this thread when it has
+ * returned: the workqueue guarantees that.
  */
 static void run_worker(struct work_struct *work)
 {

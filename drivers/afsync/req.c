@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One request: all that can fail when it is made, and all that must happen, in which
- * order, when it ends. Completing allocates nothing and cannot fail.
+ * One request: every step that can fail when it is made, and every step, in order, when it
+ * ends. Completing allocates nothing and cannot fail.
  */
 #include <linux/capability.h>
 #include <linux/file.h>
@@ -32,7 +32,7 @@ void afsync_req_exit(void)
 	kmem_cache_destroy(req_cache);
 }
 
-/* What ioprio_set(2) takes without hints; the kernel's check is not exported. */
+/* The priorities that ioprio_set(2) accepts, without hints; the kernel's check is not exported. */
 static int check_ioprio(u32 ioprio)
 {
 	bool is_level = IOPRIO_PRIO_DATA(ioprio) < IOPRIO_NR_LEVELS;
@@ -89,8 +89,8 @@ static int check_sqe(const struct afsync_sqe *sqe, loff_t *end)
 }
 
 /*
- * Direct I/O in flight is counted in the inode by local filesystems, but not for
- * block devices, and not by all others. On tmpfs it is a copy, done when it returns.
+ * Local filesystems count direct I/O in flight in the inode; block devices and other
+ * filesystems do not. On tmpfs direct I/O is a copy, done when it returns.
  */
 static bool can_drain(const struct file *file)
 {
@@ -115,7 +115,7 @@ static int check_file(const struct file *file, u32 flags)
 	return 0;
 }
 
-/* Memory for a request, not set to anything, or NULL. */
+/* Memory for a request, uninitialised, or NULL. */
 struct afsync_req *afsync_req_alloc(void)
 {
 	return kmem_cache_alloc(req_cache, AFSYNC_GFP);
@@ -133,14 +133,14 @@ static void put_identity(struct afsync_req *req)
 }
 
 /**
- * afsync_req_create - make a request of what a program submitted
+ * afsync_req_create - make a request from a struct of the program
  * @slots: of the ring that gets the completion; a slot is used up
  * @sqe: the request, copied from user memory
- * @alike: a new request that was made of the same descriptor and queue, or NULL
+ * @alike: a new request that was made from the same descriptor and queue, or NULL
  *
- * After this nothing can fail any more.
+ * After this no step can fail any more.
  *
- * Return: the request, in state NEW, or an error pointer; then nothing is left of it.
+ * Return: the request, in state NEW, or an error pointer; then the request does not exist.
  */
 struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 				     const struct afsync_sqe *sqe,
@@ -162,7 +162,7 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 	if (ret)
 		goto put_file;
 
-	/* No memory and no room are one thing to a program: try again later. */
+	/* To a program, no memory and no room are the same: try again later. */
 	ret = -EAGAIN;
 	req = afsync_slot_take(slots);
 	if (!req)
@@ -199,7 +199,7 @@ put_file:
 	return ERR_PTR(ret);
 }
 
-/* Lets go of what is left of a request that has ended. The ring goes last. */
+/* Frees an ended request. The reference to the ring goes last. */
 void afsync_req_put(struct afsync_req *req)
 {
 	LIST_HEAD(ended);
@@ -225,18 +225,18 @@ static bool let_go(const struct afsync_req *req, struct file *file)
 }
 
 /**
- * afsync_reqs_let_go - let go of everything that counts
+ * afsync_reqs_let_go - drop the references that others can notice
  * @done: requests in state DONE or CANCELLED
  *
- * Before an entry can be seen: whoever sees it can submit another request at once, and
- * close and unmount. A plain fput() would be carried out later. When it is the last
+ * Before an entry can be seen: a program that sees it can submit another request at once, and
+ * close and unmount. A plain fput() would be carried out later. If this is the last
  * reference, the filesystem's release and the end of an unlinked inode run here, in a
  * worker of their own user or in the caller; the last reference to a lazily
  * unmounted filesystem goes to the kernel's own delayed mntput, or is dropped when the
  * caller returns from the system call, which it does next.
  *
- * Return: true if all files are let go of, in a worker always; false if a worker has to
- *	do it
+ * Return: true if the references to all files were dropped, in a worker always; false if a
+ *	worker has to drop them
  */
 bool afsync_reqs_let_go(struct list_head *done)
 {
@@ -250,7 +250,7 @@ bool afsync_reqs_let_go(struct list_head *done)
 		file = req->file;
 		if (!file)
 			continue;
-		/* First: a cancel of the ring compares it, and its memory may be another's soon. */
+		/* First: a cancel of the ring compares it, and its memory may soon be reused. */
 		WRITE_ONCE(req->file, NULL);
 		if (!let_go(req, file)) {
 			WRITE_ONCE(req->file, file);
@@ -270,8 +270,8 @@ static void complete_aio(struct afsync_req *req)
 }
 
 /*
- * Ends the first of those that were posted, and those behind it that are of the same ring
- * and queue. The ring is notified if one of them stands for it.
+ * Ends the first of the posted requests, and those behind it that are of the same ring
+ * and queue. Notifies the ring if one of them represents it.
  */
 static void end_run(struct list_head *done)
 {
@@ -303,7 +303,7 @@ static void end_run(struct list_head *done)
 }
 
 /**
- * afsync_reqs_post - end requests that were let go of
+ * afsync_reqs_post - end requests whose references were dropped
  * @done: requests in state DONE or CANCELLED with their results, in the order in which
  *	they complete; empty afterwards
  *

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The ring: its memory, its entries and its notification. This is the only
- * file that writes shared memory. Of what the program writes there, only the head is
- * ever read, once at a time, and whatever it says it stays within the ring.
+ * file that writes shared memory. Of the program's writes there, it reads only the head,
+ * once at a time, and stays within the ring whatever the head is.
  */
 #include <linux/err.h>
 #include <linux/eventfd.h>
@@ -30,9 +30,9 @@
 static atomic_t next_id = ATOMIC_INIT(0);
 
 /*
- * The memory is charged to the program's cgroup, which vmalloc_user() does not do. Like that it
- * is aligned for CPUs whose caches tell apart different addresses of the same memory: the
- * program's address is a multiple of SHMLBA as well.
+ * The memory is charged to the program's cgroup, which vmalloc_user() does not do. Like the
+ * memory of vmalloc_user() it is aligned for CPUs whose caches distinguish different addresses
+ * of the same memory: the program's address is a multiple of SHMLBA as well.
  */
 static int ring_alloc_shared(struct afsync_ring *ring)
 {
@@ -55,7 +55,7 @@ static int ring_alloc_shared(struct afsync_ring *ring)
 	return 0;
 }
 
-/* Makes a ring that nobody sees yet, or returns an error pointer. */
+/* Makes a ring that is not visible yet, or returns an error pointer. */
 struct afsync_ring *afsync_ring_create(u32 entries, u32 flags)
 {
 	struct afsync_ring *ring;
@@ -94,7 +94,7 @@ put_owner:
 	return ERR_PTR(ret);
 }
 
-/* Whoever may free a ring that pins the module is waited for by the end of the module. */
+/* The end of the module waits for every thread that may free a ring that pins the module. */
 static void ring_free(struct afsync_ring *ring)
 {
 	bool pins_module = ring->pins_module;
@@ -144,7 +144,7 @@ u32 __afsync_ring_unread(struct afsync_ring *ring)
 	return min(ring->tail - READ_ONCE(ring->shared->head), ring->entries);
 }
 
-/* For pollers and waiters: what the program can read. */
+/* For pollers and waiters: the entries that the program can read. */
 u32 afsync_ring_unread(struct afsync_ring *ring)
 {
 	u32 unread;
@@ -155,7 +155,7 @@ u32 afsync_ring_unread(struct afsync_ring *ring)
 	return unread;
 }
 
-/* Is nothing to be read, and nothing in flight but these? */
+/* Is no entry unread, and no request in flight but these? */
 bool afsync_ring_has_only(struct afsync_ring *ring, u32 count)
 {
 	bool only;
@@ -167,7 +167,7 @@ bool afsync_ring_has_only(struct afsync_ring *ring, u32 count)
 }
 
 /*
- * May the program find so many entries? For those who hold the lock of ring->wait, under
+ * May the program find @count entries? For callers that hold the lock of ring->wait, under
  * which ring->lock must not be taken. Head first, so that at worst entries are counted
  * that were read meanwhile.
  */
@@ -196,10 +196,10 @@ static void count_completion(const struct afsync_req *req)
 }
 
 /*
- * Lets others have the lock, in a walk through ring->requests or ring->held. The place is kept
- * by a mark, a link of an otherwise empty request of the caller's, in front of @next: what
- * is behind the mark afterwards is what comes next then, and for a walk backwards, what is in
- * front of it. The caller takes the mark out.
+ * Lets other threads take the lock, in a walk through ring->requests or ring->held. A mark, a
+ * link of an otherwise empty request of the caller, in front of @next, keeps the place: the
+ * walk continues with the request that is behind the mark afterwards, or, for a walk
+ * backwards, with the one in front of it. The caller takes the mark out.
  */
 void afsync_ring_pause(struct afsync_ring *ring, struct list_head *mark, struct list_head *next)
 {
@@ -211,7 +211,7 @@ void afsync_ring_pause(struct afsync_ring *ring, struct list_head *mark, struct 
 	spin_lock(&ring->lock);
 }
 
-/* The request is complete; what becomes of its slot, the caller knows. */
+/* The request is complete; the caller decides what happens to its slot. */
 static void end_request(struct afsync_req *req)
 {
 	lockdep_assert_held(&req->ring->lock);
@@ -245,7 +245,7 @@ static void write_entry(struct afsync_ring *ring, const struct afsync_req *req)
 /*
  * Writes the entries of a request and of those behind it in @done that are of the same
  * ring; returns the last. Sets notify of the first if the caller has to call
- * afsync_ring_notify() for this ring, once it has posted what it has.
+ * afsync_ring_notify() for this ring, once it has posted all its entries.
  */
 struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *done)
 {
@@ -271,10 +271,10 @@ struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *do
 }
 
 /*
- * Tells everybody that there are entries; a request of the caller's keeps the ring. Of
+ * Notifies all waiters that there are entries; a request of the caller keeps the ring. Of
  * several threads that post to one ring at the same time, the first to post notifies,
- * after its own entries. What another posted before ring->notify is cleared is visible to
- * those who are woken here; who posts after that notifies again.
+ * after its own entries. The waiters that are woken here see entries that another thread
+ * posted before ring->notify is cleared; a thread that posts after that notifies again.
  */
 void afsync_ring_notify(struct afsync_ring *ring)
 {
@@ -285,8 +285,8 @@ void afsync_ring_notify(struct afsync_ring *ring)
 	spin_unlock(&ring->lock);
 
 	/*
-	 * Whoever enters ring->wait takes ring->lock before it sleeps. If it did so before
-	 * the lock was taken here, it is seen; else it saw the entries.
+	 * A thread that enters ring->wait takes ring->lock before it sleeps. If it did so
+	 * before the lock was taken here, it is seen; otherwise it saw the entries.
 	 */
 	if (waitqueue_active(&ring->wait))
 		wake_up_poll(&ring->wait, EPOLLIN | EPOLLRDNORM);
@@ -314,7 +314,7 @@ int afsync_ring_eventfd(struct afsync_ring *ring, int fd)
 		ring->eventfd = new;
 	spin_unlock(&ring->lock);
 
-	/* Whichever is not registered now; nobody signals it any more. */
+	/* The eventfd that is no longer registered, if any; no thread signals it any more. */
 	if (ret)
 		old = new;
 	if (old)

@@ -2,13 +2,13 @@
 /*
  * The slots of a ring: one is taken for each request before it is made, so that there is
  * room for its entry when it ends, and it is counted for the user. A submitter takes them in
- * groups. Beside them, the memory of requests that have ended is kept for the next ones.
+ * groups. Also keeps the memory of ended requests for new ones.
  */
 #include "fileq.h"
 #include "slot.h"
 
 /*
- * Requests whose memory a ring keeps: what a program has in flight again and again. Never
+ * The requests whose memory a ring keeps: as many as a program has in flight repeatedly. Never
  * more than the ring has entries.
  */
 #define SLOT_SPARE	1024
@@ -40,7 +40,7 @@ static void free_stack(struct afsync_req *stack)
 }
 
 /*
- * Takes some of the slots that are wanted, if any are free, and the memory that is there
+ * Takes some of the wanted slots, if any are free, and kept memory
  * for their requests.
  */
 static void take_some(struct afsync_slots *slots)
@@ -50,7 +50,7 @@ static void take_some(struct afsync_slots *slots)
 	u32 used, count, i;
 
 	spin_lock(&ring->lock);
-	/* More than there are, if the program's head is not honest. */
+	/* More than there are, if the program's head is wrong. */
 	used = min(ring->in_flight + __afsync_ring_unread(ring), ring->entries);
 	count = min3(ring->entries - used, slots->wanted, (u32)AFSYNC_RUN);
 	count = afsync_user_charge(ring->user, count);
@@ -91,7 +91,7 @@ void afsync_slot_give_back(struct afsync_slots *slots, struct afsync_req *req)
 	slots->wanted++;
 }
 
-/* Keeps memory for the next requests; what is too much goes to @surplus. */
+/* Keeps memory for the next requests; the rest goes to @surplus. */
 static void keep(struct afsync_ring *ring, struct afsync_req *req, struct afsync_req **surplus)
 {
 	lockdep_assert_held(&ring->lock);
@@ -104,7 +104,7 @@ static void keep(struct afsync_ring *ring, struct afsync_req *req, struct afsync
 	}
 }
 
-/* Gives back @count slots, whose requests are in flight no more or were never made. */
+/* Gives back @count slots, whose requests are no longer in flight or were never made. */
 void afsync_slots_end(struct afsync_ring *ring, u32 count)
 {
 	lockdep_assert_held(&ring->lock);
@@ -114,8 +114,8 @@ void afsync_slots_end(struct afsync_ring *ring, u32 count)
 }
 
 /*
- * From now on the requests in @reqs, by their ring_link, are found in the ring. What no
- * request came for goes back.
+ * From now on the requests in @reqs, by their ring_link, are found in the ring. Slots that
+ * no request used go back.
  */
 void afsync_slots_fill(struct afsync_slots *slots, struct list_head *reqs)
 {
@@ -136,8 +136,8 @@ void afsync_slots_fill(struct afsync_slots *slots, struct list_head *reqs)
 }
 
 /*
- * The end of requests of which only the memory is left. The ring keeps some of that for
- * the next ones, and may go with them.
+ * The end of requests that are only memory now. The ring keeps some of it for
+ * the next ones, and may be freed with them.
  */
 void afsync_slots_release(struct afsync_ring *ring, struct list_head *ended)
 {

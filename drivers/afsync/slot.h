@@ -8,9 +8,9 @@
 #include "afsync.h"
 
 /**
- * struct afsync_slots - slots of a ring that a submitter has taken, for itself alone
+ * struct afsync_slots - slots of a ring that a submitter has taken, private to it
  * @ring: the ring
- * @wanted: requests that are still to be made
+ * @wanted: requests that still have to be made
  * @free: slots that no request has yet, each counted for the user
  * @spare: memory for requests, at most one for each free slot
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The module's counters, one file each in /sys/class/misc/afsync/stats. Counted on each
- * CPU without a lock and added up when read, so what is read while requests come and go
- * may be a few behind; when nothing is in flight it is exact.
+ * CPU without a lock and added up when read, so values that are read while requests come and
+ * go may be a few behind; when nothing is in flight they are exact.
  */
 #include <linux/device.h>
 #include <linux/sysfs.h>
@@ -41,13 +41,13 @@ STAT_ATTR(completed);
 STAT_ATTR(cancelled);
 STAT_ATTR(failed);
 
-/* The completed first: what is submitted in between must not make it negative. */
+/* The completed first: requests submitted in between must not make it negative. */
 static ssize_t in_flight_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	u64 completed, submitted;
 
 	completed = stat_sum(offsetof(struct afsync_stats, completed));
-	/* Whoever counts a completion saw its request counted, through a lock. */
+	/* A thread that counts a completion saw its request counted, through a lock. */
 	smp_rmb();
 	submitted = stat_sum(offsetof(struct afsync_stats, submitted));
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The submit command: takes an array of requests from user memory, queues it whole,
- * starts the workers last, or does the work of one, and waits if asked to. Holds no
+ * starts the workers last, or does the work of one, and waits if requested. Holds no
  * lock.
  */
 #include <linux/err.h>
@@ -14,8 +14,8 @@
 #include "stats.h"
 
 /*
- * The short way for entries of today's size: so little is read faster word by word than by a
- * copy of any length.
+ * The short path for entries of today's size: such a small struct is read faster word by word
+ * than by a copy of any length.
  */
 static int read_sqe(struct afsync_sqe *sqe, const char __user *usqe)
 {
@@ -44,7 +44,7 @@ static int get_sqe(struct afsync_sqe *sqe, const char __user *usqe, size_t size)
 	return copy_struct_from_user(sqe, sizeof(*sqe), usqe, size);
 }
 
-/* What @last was made of, if it is the file and queue of @sqe, too. */
+/* The request @last, if it was made from the file and queue of @sqe, too. */
 static const struct afsync_req *if_alike(const struct afsync_req *last, int last_fd,
 					 const struct afsync_sqe *sqe)
 {
@@ -56,8 +56,8 @@ static const struct afsync_req *if_alike(const struct afsync_req *last, int last
 
 /*
  * Makes requests of the array until one fails or all are made. Returns how many;
- * @error says why it stopped before the end. The ring knows them then, and they are in
- * @hold and @created.
+ * @error is the reason why it stopped before the end. The ring then has them, and they are
+ * in @hold and @created.
  */
 static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 			   struct list_head *hold, struct list_head *created)
@@ -92,8 +92,8 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 }
 
 /*
- * Nothing fails from here on. All requests are in the queues of their files before the
- * first worker starts, so that what is submitted together is synced together.
+ * No step fails from here on. All requests are in the queues of their files before the
+ * first worker starts, so that requests that are submitted together are synced together.
  */
 static void queue_requests(struct list_head *created, struct list_head *kick)
 {
@@ -104,9 +104,9 @@ static void queue_requests(struct list_head *created, struct list_head *kick)
 }
 
 /*
- * May the caller run the sync itself, if it is one? If it would only wait for that: nothing
- * else of its ring can end before, unless another thread submits now; it set no limit to
- * its waiting; and it returns next. For a large array a switch does not count.
+ * May the caller run the sync itself, if it is one? Only if it would wait for nothing else: no
+ * other request of its ring can end before, unless another thread submits now; it set no limit
+ * to its waiting; and it returns next. For a large array a switch does not matter.
  */
 static bool may_run(struct afsync_ring *ring, const struct afsync_submit *args, u32 count,
 		    const struct list_head *kick)
@@ -200,7 +200,7 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 	if (!count)
 		return args->error;
 
-	/* Of a part of what it asked for, the caller might wait too long. */
+	/* The caller might wait too long for a part of its array. */
 	waits = args->flags & AFSYNC_SUBMIT_WAIT && !args->error;
 	queue_requests(&created, &kick);
 	if (waits && may_run(ring, args, count, &kick))

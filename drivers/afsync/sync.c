@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The sync of a batch: what is asked for together, one sync of it, and each open file's
+ * The sync of a batch: the combined operation of its requests, one sync, and each open file's
  * share of errors. The only caller of vfs_fsync_range() and sync_filesystem(). Called by
- * whoever works a queue off, holds no lock, touches no ring.
+ * the thread that runs a queue, holds no lock, touches no ring.
  */
 #include <linux/hash.h>
 #include <linux/ioprio.h>
@@ -19,15 +19,15 @@
 #include "trace.h"
 
 /**
- * struct batch - what all requests of a batch ask for, taken together
+ * struct batch - the combination of all requests of a batch
  * @fs: counters of the filesystem
- * @scope: what they have in common
- * @start: first byte that any of them asks for
- * @end: last byte that any of them asks for
- * @datasync: all of them are content with a datasync
- * @drain: any of them asks to wait for direct I/O
- * @io_flusher: any of them comes from an I/O flusher
- * @ioprio: highest I/O priority, 0 when none is named
+ * @scope: what the requests have in common
+ * @start: first byte of their ranges
+ * @end: last byte of their ranges
+ * @datasync: a datasync is enough for all of them
+ * @drain: one of them waits for direct I/O
+ * @io_flusher: one of them comes from an I/O flusher
+ * @ioprio: highest I/O priority, 0 if none is named
  * @size: number of requests
  */
 struct batch {
@@ -43,8 +43,8 @@ struct batch {
 };
 
 /*
- * The value compared is lower for a higher priority. A request that names none stands
- * for the default and must not be slowed down by one that asked for less.
+ * The compared value is lower for a higher priority. A request that names none counts
+ * as the default, and a request with a lower priority must not slow it down.
  */
 static int higher_ioprio(int a, int b)
 {
@@ -93,8 +93,8 @@ static void drain_direct_io(struct file *file)
 }
 
 /*
- * What an open file has not been told yet. vfs_fsync_range() asks this for the file it
- * is called with; asking again gives 0 unless something new went wrong.
+ * The error that an open file has not reported yet. vfs_fsync_range() does this for the file
+ * it is called with; a second call gives 0 unless there was a new error.
  */
 static int error_of(enum afsync_scope scope, struct file *file)
 {
@@ -104,7 +104,7 @@ static int error_of(enum afsync_scope scope, struct file *file)
 	return file_check_and_advance_wb_err(file);
 }
 
-/* As syncfs(2): the open file is told its errors even if the sync fails. */
+/* As syncfs(2): the open file reports its errors even if the sync fails. */
 static int sync_super(struct file *file)
 {
 	struct super_block *sb = file->f_path.dentry->d_sb;
@@ -151,7 +151,7 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 
 /*
  * The open files of a batch whose share is known, by one request of each: those that had an
- * error, or a sync of their own. They are few unless many open files have an error.
+ * error, or a sync of their own. There are few unless many open files have an error.
  */
 struct owners {
 	struct afsync_req *of_hash[1 << OWNER_HASH_BITS];
@@ -187,10 +187,10 @@ static void add_owner(struct owners *owners, struct afsync_req *req)
  *
  *	after a sync that succeeded	that one served this open file as well, but
  *					there may be an error that only this one has
- *					not been told: it asks for itself
- *	as long as syncs failed		that may have been for an error that was owed
- *					to the other open file alone, or for one that
- *					this one shares: only a sync of its own tells
+ *					not reported: it is checked
+ *	as long as syncs failed		the error may belong to the other open file
+ *					alone, or to this one as well: only a sync of
+ *					its own shows which
  *
  * All requests of an open file have its result.
  */
@@ -215,7 +215,7 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 		req->res = owner ? owner->res : error_of(batch->scope, req->file);
 		if (!owner && req->res)
 			add_owner(&owners, req);
-		/* To look through many owners takes long. */
+		/* The search through many owners takes long. */
 		if (owners.count > 1)
 			cond_resched();
 		else
@@ -230,10 +230,10 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
  * @fileq: their queue
  * @reqs: the requests, oldest first, in state RUNNING; their results are set
  *
- * The strongest that is asked for, of the smallest range that holds all ranges, with the
- * highest priority that any of them names. That is set as the worker's own identity, which
- * may change it, and the worker has none between batches; should there be no memory for
- * it, the sync runs without. In a batch that a program's thread runs none is named.
+ * The strongest operation that any of them needs, of the smallest range that holds all
+ * ranges, with the highest priority that any of them names. The priority is set under the
+ * worker's own credentials, which may set it, and reset after the batch; without memory for
+ * it, the sync runs without. In a batch that a program's thread runs no priority is named.
  */
 void afsync_sync_batch(const struct afsync_fileq *fileq, struct list_head *reqs)
 {

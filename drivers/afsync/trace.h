@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints, in the system "afsync". Integers only. A ring is named by a number that
- * counts up, a file by its device and inode number.
+ * Tracepoints, in the system "afsync". Integers only. A running number identifies a
+ * ring, the device and inode number a file.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM afsync
@@ -89,7 +89,7 @@ TRACE_EVENT(afsync_sync_start,
 		  __entry->datasync, __entry->start, __entry->end)
 );
 
-/* The sync has returned, after so many nanoseconds. */
+/* The sync has returned, after @ns nanoseconds. */
 TRACE_EVENT(afsync_sync_done,
 	TP_PROTO(const struct file *file, unsigned int batch, int result, u64 ns),
 	TP_ARGS(file, batch, result, ns),
@@ -131,13 +131,13 @@ DECLARE_EVENT_CLASS(afsync_result,
 		  __entry->user_data, __entry->result, __entry->flags)
 );
 
-/* The file of a request was let go; its entry is about to be posted. */
+/* The reference to the file of a request was dropped; its entry will be posted next. */
 DEFINE_EVENT(afsync_result, afsync_complete,
 	TP_PROTO(const struct afsync_req *req),
 	TP_ARGS(req)
 );
 
-/* A held or queued request was cancelled; it completes once its file is let go. */
+/* A held or queued request was cancelled; it completes once its file is dropped. */
 DEFINE_EVENT(afsync_result, afsync_cancel,
 	TP_PROTO(const struct afsync_req *req),
 	TP_ARGS(req)

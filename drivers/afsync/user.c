@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Users: who a ring belongs to, how many requests that user has in flight over all rings,
+ * Users: the user of a ring, how many requests that user has in flight over all rings,
  * and the pool of workers that runs their syncs (lane.c). A request counts for the user
- * who set up its ring, even if somebody else submits it.
+ * who set up its ring, even if another process submits it.
  */
 #include <linux/audit.h>
 #include <linux/cred.h>
@@ -17,12 +17,12 @@
 #define USER_HASH_BITS	6
 
 /**
- * struct identity - what tells one user from another
+ * struct identity - identifies a user
  * @uid: the user who logged in, if the process comes from a login; else the real user id. For
- *	a process in a user namespace, the owner of the outermost one: a namespace gives its
- *	owner as many user ids as it likes to map.
+ *	a process in a user namespace, the owner of the outermost one: the owner of a
+ *	namespace can map any number of user ids.
  * @ns: NULL; or that outermost namespace, if root owns it: then it is a container that
- *	shares nothing with root but the owner. Compared, and kept by a reference.
+ *	shares only its owner with root. Compared, and kept by a reference.
  */
 struct identity {
 	kuid_t uid;
@@ -32,7 +32,7 @@ struct identity {
 /**
  * struct afsync_user - one user
  * @node: in the table of users, under user_lock
- * @id: who; set once
+ * @id: its identity; set once
  * @refs: one for each ring and each lane with queues. 0 is reached, and left, under
  *	user_lock; then the user is idle and stays for up to a second, for the next ring.
  * @requests: requests in flight, and slots taken by submitters; atomic, since rings do not
@@ -56,8 +56,8 @@ static void free_idle_users(struct work_struct *work);
 static DECLARE_DELAYED_WORK(idle_work, free_idle_users);
 
 /*
- * A user who has subordinate ids gets at them outside of the namespace, too: by a file there
- * that is theirs and set-user-ID. The login stays the same, whatever is executed. It makes
+ * A user with subordinate ids can use them outside the namespace, too: with a set-user-ID file
+ * there that belongs to them. No program that is executed changes the login. The login makes
  * neither an ordinary user of root nor root of an ordinary user.
  */
 static kuid_t login_of(kuid_t uid)
@@ -98,7 +98,7 @@ static struct afsync_user *find_and_get(const struct identity *id)
 	hash_for_each_possible(users, user, node, __kuid_val(id->uid)) {
 		if (!uid_eq(user->id.uid, id->uid) || user->id.ns != id->ns)
 			continue;
-		/* Nobody else can touch those of an idle user without the lock. */
+		/* No other thread can change those of an idle user without the lock. */
 		if (!refcount_inc_not_zero(&user->refs))
 			refcount_set(&user->refs, 1);
 		return user;
@@ -134,7 +134,7 @@ static void user_free(struct afsync_user *user)
 	kfree(user);
 }
 
-/* The current user, with a reference; NULL for want of memory. */
+/* The current user, with a reference; NULL without memory. */
 struct afsync_user *afsync_user_get(void)
 {
 	struct identity id = current_identity();
@@ -163,7 +163,7 @@ struct afsync_user *afsync_user_get(void)
 	return user;
 }
 
-/* Another reference to a user that is there. */
+/* Another reference to an existing user. */
 struct afsync_user *afsync_user_again(struct afsync_user *user)
 {
 	refcount_inc(&user->refs);
@@ -209,8 +209,8 @@ static void free_idle_users(struct work_struct *work)
 }
 
 /*
- * The end of the module: there is no ring and no request any more. What may be left are
- * workers that are about to drop the last references to their queue, lane and user.
+ * The end of the module: no ring and no request exists any more. Only workers may be left
+ * that are about to drop the last references to their queue, lane and user.
  */
 void afsync_user_exit(void)
 {
@@ -223,7 +223,7 @@ struct afsync_pool *afsync_user_pool(const struct afsync_user *user)
 	return user->pool;
 }
 
-/* Counts more requests in flight, as many of @count as it may have; returns how many. */
+/* Counts more requests in flight, as many of @count as the limit allows; returns how many. */
 u32 afsync_user_charge(struct afsync_user *user, u32 count)
 {
 	int max = READ_ONCE(afsync_max_user_requests);

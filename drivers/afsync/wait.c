@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Waiting for completions in an ioctl: a minimum, a timeout, a signal mask. Only reads
- * the ring. Programs that want none of this poll the ring or its eventfd.
+ * the ring. Other programs poll the ring or its eventfd.
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -11,7 +11,7 @@
 
 #include "afsync.h"
 
-/* One thread that waits for so many unread entries. */
+/* One thread that waits for @min_complete unread entries. */
 struct waiter {
 	struct wait_queue_entry entry;	/* in ring->wait */
 	struct afsync_ring *ring;
@@ -24,8 +24,8 @@ static bool waiter_done(const struct waiter *waiter)
 }
 
 /*
- * Leaves the thread asleep until there may be enough for it; it looks for itself. Called
- * with ring->wait locked, which is not the place to take ring->lock: see afsync.h.
+ * Lets the thread sleep until there may be enough entries; the thread checks again. Called
+ * with ring->wait locked, under which ring->lock must not be taken: see afsync.h.
  */
 static int waiter_wake(struct wait_queue_entry *entry, unsigned int mode, int flags,
 		       void *key)
@@ -75,8 +75,8 @@ static int wait_until(struct waiter *waiter, ktime_t *deadline)
 }
 
 /*
- * The caller's CLOCK_MONOTONIC may be ahead of the machine's, or behind, by what its time
- * namespace says. The kernel's own function for this is not exported.
+ * The time namespace of the caller can shift its CLOCK_MONOTONIC against the machine's, forward
+ * or back. The kernel's own function for this is not exported.
  */
 static ktime_t machine_time(ktime_t time)
 {
@@ -111,7 +111,7 @@ static void wait_set_sigmask(u64 bits)
 	sigprocmask(SIG_SETMASK, &mask, &current->saved_sigmask);
 }
 
-/* Is this a wait that can be carried out? */
+/* Are the arguments of this wait valid? */
 int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *wait)
 {
 	if (wait->flags & ~AFSYNC_WAIT_MASK)
@@ -164,7 +164,7 @@ int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait)
 		wait->timeout_ns = max_t(s64, ktime_sub(deadline, ktime_get()), 0);
 
 	if (masked && ret == -ERESTARTSYS) {
-		/* The handler runs with the mask of the wait, then the old one is back. */
+		/* The handler runs with the mask of the wait, then the old mask is restored. */
 		set_restore_sigmask();
 		ret = -ERESTARTNOHAND;
 	} else if (masked) {

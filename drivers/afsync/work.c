@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How a queue is worked off: all that waits is one batch, which is synced and completed,
- * until nothing waits. A worker of the user's pool does it, or for one batch the thread of
- * the program that submitted it, if that waits for nothing else. The pool has a queue once,
- * and not while a program's thread runs the batch: that is what keeps the requests of a file
+ * How a queue is run: all waiting requests are one batch, which is synced and completed,
+ * until none waits. A worker of the user's pool runs it, or for one batch the program's
+ * thread that submitted it, if that thread waits for nothing else. The pool has a queue once,
+ * and not while a program's thread runs the batch: that keeps the requests of a file
  * in order.
  */
 #include <linux/sched.h>
@@ -13,17 +13,17 @@
 #include "lane.h"
 
 /*
- * Batches of one file in a row before it goes to the end of its lane's line, so that busy
+ * Batches of one file in a row before the queue goes to the end of its lane, so that busy
  * files cannot keep the others out for ever.
  */
 #define WORK_BATCHES	16
 
 /*
  * May a request be in the batch of @first, of the same queue? Where a sync acts on the inode
- * it does not matter who asks, and what syncfs() writes is written by the kernel's own
- * threads. A sync of one open file elsewhere may reach a server that looks at who asks:
- * there a batch has one identity, and the rest waits for the next. What a caller has synced
- * and could not complete is a batch of its own.
+ * the credentials do not matter, and the kernel's own threads write the data of syncfs().
+ * A sync of one open file elsewhere may reach a server that checks the credentials:
+ * there a batch has one identity, and the rest waits for the next. A batch that a caller has
+ * synced and could not complete is a batch of its own.
  */
 static bool fits(enum afsync_scope scope, const struct afsync_req *first,
 		 const struct afsync_req *req)
@@ -35,8 +35,8 @@ static bool fits(enum afsync_scope scope, const struct afsync_req *first,
 }
 
 /*
- * Takes some of what waits, from the front, if it belongs to the batch. Returns whether there
- * may be more of it.
+ * Takes some of the waiting requests, from the front, if they belong to the batch. Returns
+ * whether there may be more of them.
  */
 static bool take_some(struct afsync_fileq *fileq, struct list_head *batch)
 {
@@ -62,9 +62,9 @@ static bool take_some(struct afsync_fileq *fileq, struct list_head *batch)
 }
 
 /*
- * Takes all that waits. A request that comes after this is in the next batch: it may have been
- * queued for data that the sync of this one does not see any more. The lock is dropped in
- * between; how many can come meanwhile, the user's limit of requests says.
+ * Takes all waiting requests. A request that arrives after this is in the next batch: it may
+ * have been queued for data that the sync of this one no longer sees. The lock is dropped in
+ * between; the user's limit of requests bounds how many can arrive meanwhile.
  */
 static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
 {
@@ -79,8 +79,8 @@ static void take_batch(struct afsync_fileq *fileq, struct list_head *batch)
 }
 
 /*
- * From here on nobody may look at the files of the batch: they are about to go. Others may
- * have the lock in between, since nobody takes requests out of a batch.
+ * From here on no one may look at the files of the batch: they will be dropped. Others may
+ * take the lock in between, since no one takes requests out of a batch.
  */
 static void batch_done(struct afsync_fileq *fileq, struct list_head *batch)
 {
@@ -106,7 +106,7 @@ static void give_back(struct afsync_fileq *fileq, struct list_head *batch)
 	spin_unlock(afsync_fileq_lock(fileq));
 }
 
-/* Returns false if somebody else has to complete it. */
+/* Returns false if another thread has to complete it. */
 static bool run_batch(struct afsync_fileq *fileq, struct list_head *batch)
 {
 	if (list_first_entry(batch, struct afsync_req, link)->state == AFSYNC_RUNNING) {
@@ -121,7 +121,7 @@ static bool run_batch(struct afsync_fileq *fileq, struct list_head *batch)
 	return true;
 }
 
-/* With nothing waiting the queue becomes idle, and who ran it drops its reference. */
+/* With no request waiting the queue becomes idle, and its runner drops the reference. */
 static bool __is_idle(struct afsync_fileq *fileq)
 {
 	lockdep_assert_held(afsync_fileq_lock(fileq));
@@ -143,7 +143,7 @@ static bool is_idle(struct afsync_fileq *fileq)
 }
 
 /*
- * A worker runs a queue. Returns true if it has become idle: then the worker still has the
+ * A worker runs a queue. Returns true if the queue has become idle: then the worker still has the
  * reference of an active queue. Otherwise the queue has to be run again.
  */
 bool afsync_fileq_work(struct afsync_fileq *fileq)
@@ -165,7 +165,7 @@ bool afsync_fileq_work(struct afsync_fileq *fileq)
 
 /*
  * Gives a queue to the pool, once; not if all its requests were cancelled meanwhile. The
- * caller has a reference beside that of an active queue.
+ * caller has a reference in addition to that of an active queue.
  */
 void afsync_fileq_start(struct afsync_fileq *fileq)
 {
@@ -209,7 +209,7 @@ static void start_some(struct list_head *kick)
 
 /*
  * Starts the queues in a submitter's list, which is empty afterwards. No worker gets this
- * CPU before the others are started, too: they would come one by one, each with a switch
+ * CPU before the others are started, too: the workers would run one by one, each with a switch
  * to it and back. On PREEMPT_RT they may, since there spinlocks sleep.
  */
 void afsync_fileq_kick(struct list_head *kick)
@@ -225,9 +225,9 @@ void afsync_fileq_kick(struct list_head *kick)
 }
 
 /*
- * Is all that waits what the caller has just queued, @count requests, and may it sync
- * them? As long as the queue is in its list, whoever else adds to it starts it. To wait for
- * direct I/O is nothing for a caller: it may be the one that it would have to end.
+ * Are the waiting requests exactly the @count that the caller has just queued, and may it sync
+ * them? As long as the queue is in its list, any other thread that adds to it starts it. A
+ * caller must not wait for direct I/O: it may be the thread that has to end it.
  */
 static bool caller_may_run(const struct afsync_fileq *fileq, unsigned int count)
 {
