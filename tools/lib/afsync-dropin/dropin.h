@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * What the drop-in libraries libafsync-posix and libafsync-libaio share. It is no
+ * The code that the drop-in libraries libafsync-posix and libafsync-libaio share. It is not a
  * library of its own: both compile these files in, and libafsync-posix parts of libafsync.
  *
- * ring.c keeps descriptors out of the program's way, and opens, maps and closes a ring for
- * libafsync-libaio. report.c says on standard error what a library does, if
- * AFSYNC_VERBOSE asks for it, and counts what programs asked for in a page that
+ * ring.c gives descriptors high numbers, which programs do not use, and opens, maps and closes
+ * a ring for libafsync-libaio. report.c reports on standard error what a library does, if
+ * AFSYNC_VERBOSE is set, and counts the requests of programs in a page that
  * `afsync exec --stats` makes and reads.
  *
  * Nothing here changes errno.
@@ -34,7 +34,7 @@
 /* ring.c */
 
 /*
- * Moves a descriptor out of the way of those that the program opens, close-on-exec. Returns
+ * Moves a descriptor above those that the program opens, close-on-exec. Returns
  * the new number, or the old one where the limit of the process is too low.
  */
 int dropin_fd_move(int fd);
@@ -55,8 +55,8 @@ struct dropin_ring {
 int dropin_ring_open(struct dropin_ring *ring, __u32 entries);
 
 /*
- * Is the descriptor still that of the ring? The program may have closed it, or given the
- * number to a file of its own, to a ring even.
+ * Is the descriptor still that of the ring? The program may have closed it, or reused the
+ * number for a file of its own, even for a ring.
  */
 bool dropin_ring_is_ours(const struct dropin_ring *ring);
 
@@ -66,15 +66,15 @@ void dropin_ring_close(struct dropin_ring *ring);
 /* report.c */
 
 /*
- * If AFSYNC_VERBOSE is set, and not to nothing or 0, writes one line:
+ * If AFSYNC_VERBOSE is set, and neither empty nor 0, writes one line:
  *	@error 0:	"LIBRARY: TEXT"
  *	else		"LIBRARY: no /dev/afsync (ERROR): TEXT"; @error may be negative
  */
 void dropin_say(const char *library, const char *text, int error);
 
-/* What a program asked for. A new one goes before DROPIN_NR. */
+/* The counters of a program's requests. A new one goes before DROPIN_NR. */
 enum dropin_counter {
-	/* aio_fsync() with O_SYNC and O_DSYNC, and what became of them on the device */
+	/* aio_fsync() with O_SYNC and O_DSYNC, and how they ended on the device */
 	DROPIN_POSIX_FSYNC,
 	DROPIN_POSIX_FDATASYNC,
 	DROPIN_POSIX_READ,
@@ -87,7 +87,7 @@ enum dropin_counter {
 	DROPIN_LIBAIO_FDSYNC,
 	DROPIN_LIBAIO_OTHER,
 	DROPIN_LIBAIO_CANCELLED,
-	/* syncs that went to glibc or to kernel AIO for want of the device */
+	/* syncs that went to glibc or to kernel AIO because the device could not be used */
 	DROPIN_ELSEWHERE,
 	/* processes that loaded another libaio while they ran */
 	DROPIN_LIBAIO_PAST,
@@ -95,13 +95,13 @@ enum dropin_counter {
 };
 
 void dropin_count(enum dropin_counter counter, __u64 n);
-/* Does anybody want to see it? For what takes work to count. */
+/* Are the counts wanted? For those that are expensive to count. */
 bool dropin_counts(void);
 
 /*
- * The file that AFSYNC_STATS names. It belongs to the one who made it; processes add
+ * The file that AFSYNC_STATS names. It belongs to the process that made it; processes add
  * to the counters with atomic operations, and never initialise or remove it. Shared
- * memory, so that what a killed process counted is there, too.
+ * memory, so that the counts of a killed process are included, too.
  */
 #define DROPIN_STATS_MAGIC	0x73746174736661ULL
 

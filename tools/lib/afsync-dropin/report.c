@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * What a drop-in library tells about itself. The environment is read once, when the
+ * The report of a drop-in library about itself. The environment is read once, when the
  * library is loaded: later another thread may be changing it. A program that runs with
- * more rights than its caller does not take the caller's word for it.
+ * more rights than its caller ignores the environment.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -17,7 +17,7 @@
 
 #include "dropin.h"
 
-/* What counts as long as nobody wants to see it. */
+/* The counters as long as no one reads them. */
 static struct dropin_stats nobodys;
 static struct dropin_stats *stats = &nobodys;
 static bool verbose;
@@ -36,7 +36,7 @@ static struct dropin_stats *stats_map(const char *name)
 	close(fd);
 	if (map == MAP_FAILED)
 		return NULL;
-	/* Somebody's file that is no page of counters stays as it is. */
+	/* A file that is not a page of counters is not changed. */
 	if (map->magic == DROPIN_STATS_MAGIC)
 		return map;
 	munmap(map, sizeof(*map));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The ring of a drop-in library: open, map, close. It lives inside a program that
- * does not know of it, so its descriptor keeps out of the way, and may be gone when
+ * The ring of a drop-in library: open, map, close. The program does not expect it, so its
+ * descriptor gets a high number, and may be gone when
  * it is to be closed: programs close descriptors that they did not open.
  */
 #include <errno.h>
@@ -12,10 +12,10 @@
 
 #include "dropin.h"
 
-/* The version of the interface from which on a wait can name its ring. */
+/* Since this version of the interface a wait can name its ring. */
 #define SINCE_WAIT_RING	4
 
-/* Above what programs expect to get, and can be seen by select(). */
+/* Above the numbers that programs expect to get, and within the range of select(). */
 #define FIRST_FD	512
 
 int dropin_fd_move(int fd)
@@ -86,7 +86,7 @@ out:
 
 bool dropin_ring_is_ours(const struct dropin_ring *ring)
 {
-	/* Queues nothing and waits for nothing; another ring says ESTALE. */
+	/* Queues nothing and waits for nothing; fails with ESTALE on another ring. */
 	struct afsync_submit nothing = { 0 };
 	int saved = errno;
 	bool ours;

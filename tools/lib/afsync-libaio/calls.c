@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * libafsync-libaio: what programs of libaio call, under the names and versions of
- * libaio.so.1. Preloaded, it answers for that library; it does not need it, and everything
- * but syncs goes to the kernel by the same system calls.
+ * libafsync-libaio: the functions that programs of libaio call, under the names and versions
+ * of libaio.so.1. Preloaded, it replaces that library; it does not need it, and everything
+ * except syncs goes to the kernel by the same system calls.
  *
  * Where it differs from libaio and the kernel's own AIO:
  *
  *	- A sync ends after all requests that were submitted before it, in its context and
  *	  for its descriptor. Kernel AIO starts it at once.
- *	- io_cancel() takes back a sync that has not begun: it returns -EINPROGRESS, and the
- *	  event says -ECANCELED. Of one that runs it returns -EAGAIN. With kernel AIO both
+ *	- io_cancel() cancels a sync that has not begun: it returns -EINPROGRESS, and the
+ *	  event has -ECANCELED. For a running one it returns -EAGAIN. With kernel AIO both
  *	  are -EINVAL.
  *	- When 8192 syncs of the process are outstanding, or as many as the device allows,
  *	  io_submit() returns -EAGAIN, or if nothing of the context is outstanding leaves
  *	  the sync to kernel AIO.
  *	- An iocb of a sync is changed while io_submit() runs, and changed back. Two threads
  *	  must not submit the same one at the same time.
- *	- The calls are no system calls any more. They may be used in signal handlers all the
- *	  same, but not by a process made with vfork().
- *	- A thread may be started, to look after syncs that wait for other requests.
+ *	- The calls are no longer system calls. They may still be used in signal handlers, but
+ *	  not by a process made with vfork().
+ *	- A thread may be started, which starts syncs that wait for other requests.
  *	- If the program closes our descriptor, syncs that wait for other requests at that
  *	  time end with -ECANCELED.
  *
@@ -94,9 +94,9 @@ int aio_submit(struct io_context *id, long nr, struct iocb **iocbs)
 }
 
 /*
- * The kernel knows how to cancel what is attached to its AIO. Under the lock, because an
- * iocb that is just being submitted is not yet again what it was, and the event that the
- * cancelling brings lets the program use it for something else.
+ * The kernel can cancel a request that is attached to its AIO. Under the lock, because an
+ * iocb that is just being submitted has not been restored yet, and the event of the
+ * cancellation allows the program to reuse it.
  */
 int aio_do_cancel(struct io_context *id, struct iocb *iocb, struct io_event *event)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * libafsync-libaio: the functions of calls.c under the names and versions that programs of
- * libaio know. Only for calls.c. libaio.h cannot be used there: its struct iocb is not the
+ * libaio use. Only for calls.c. libaio.h cannot be used there: its struct iocb is not the
  * kernel's.
  */
 #ifndef _AFSYNC_LIBAIO_CALLS_H
@@ -13,7 +13,7 @@
 
 #include "../afsync-dropin/dropin.h"
 
-/* Nobody defines it: a pointer to it is libaio's io_context_t. */
+/* Never defined: a pointer to it is libaio's io_context_t. */
 struct io_context;
 
 typedef void (*aio_callback)(struct io_context *ctx, struct iocb *iocb, long res, long res2);

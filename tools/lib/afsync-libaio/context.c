@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The contexts that io_setup() made, by their address. A context that is not here, because
- * the program made it by a system call of its own or there is no device, is none of our
- * business.
+ * The contexts that io_setup() made, by their address. The library leaves other contexts
+ * alone: those that the program made with a system call, and all if there is no device.
  *
  * Every call looks one up, in signal handlers too, so that takes no lock: sequence is odd
  * while the table changes, and a reader that saw a change waits for its end and begins
- * anew. What it follows meanwhile is at any rate a struct context, since those are never
+ * again. Meanwhile it follows only pointers to a struct context, and those are never
  * unmapped.
  *
  * Destroying: the context leaves the table and is marked dead under its lock, so that from
- * then on nobody looks at the kernel's ring, which io_destroy(2) unmaps. Only then may the
+ * then on no thread looks at the kernel's ring, which io_destroy(2) unmaps. Only then may the
  * kernel destroy it; it cancels the syncs itself, held ones too. The address can be used
  * by the next io_setup() as soon as it is out of the table.
  *
@@ -36,7 +35,7 @@ static struct context *unused;			/* table lock: without references */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* The last one of each bucket that the kernel has mapped. Atomic. */
 static aio_context_t mapped[TABLE_SIZE];
-/* Whose table it is, 0 for nobody's. A process made by a bare clone(2) runs no handler. */
+/* The process of the table, or 0. A process made by a bare clone(2) runs no handler. */
 static pid_t owner;
 
 static size_t bucket(aio_context_t id)
@@ -233,7 +232,7 @@ static struct context *make(aio_context_t id, void *order)
 	return ctx;
 }
 
-/* The kernel is about to destroy it, or has done so behind our back. */
+/* The kernel is about to destroy it, or has done so without this library. */
 static void bury(struct context *ctx)
 {
 	struct lock_mask mask;

@@ -2,12 +2,12 @@
 /*
  * The ring of the device that all contexts of the process share. The completions of
  * syncs go to kernel AIO; the only entries that this ring ever gets are those of requests
- * that were taken back before anything was attached to them, and nobody wants those.
+ * that were cancelled before an AIO was attached to them, and those are ignored.
  *
- * The program does not know of the descriptor, and may close it or put another file
- * there. So every command names the ring that it means, and when the descriptor turns out
- * to be something else a new ring is made. Syncs held by the old one cannot be started any
- * more; gate.c cancels them when it finds that out.
+ * The program does not expect the descriptor, and may close it or reuse the number.
+ * So every command names its ring, and if the descriptor turns out
+ * to be another file, a new ring is made. Syncs held by the old one can no longer be
+ * started; gate.c cancels them when it finds that out.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -30,7 +30,7 @@ static struct dropin_ring ring = { .fd = -1 };
 static enum device_state state;
 static __u32 ring_id;
 static bool litter;	/* requests taken back may have left entries */
-static bool said;	/* what AFSYNC_VERBOSE asks for */
+static bool said;	/* the report for AFSYNC_VERBOSE was made */
 static __u64 begin;	/* user data of this ring's requests is greater */
 
 static __u64 last_user_data;	/* atomic */
@@ -58,7 +58,7 @@ static void open_ring(void)
 	said = true;
 	litter = false;
 	begin = __atomic_load_n(&last_user_data, __ATOMIC_RELAXED);
-	/* Release: whoever sees READY sees the rest. */
+	/* Release: a thread that sees READY sees the rest. */
 	__atomic_store_n(&state, now, __ATOMIC_RELEASE);
 }
 
@@ -142,7 +142,7 @@ long device_hold(struct afsync_sqe *sqes, unsigned int nr, struct device_ring *w
 		number(sqes, nr);
 		submit.ring = which->id;
 		ret = sys_ioctl(which->fd, AFSYNC_IOC_SUBMIT, &submit);
-		/* Is it a file of the program that is bad, or our ring? */
+		/* Is a file of the program bad, or our ring? */
 	} while (ret < 0 && ret != -EAGAIN && device_lost(which));
 	return ret;
 }
@@ -166,7 +166,7 @@ long device_start(__u64 user_data)
 	long ret;
 
 	ret = sys_ioctl(which.fd, AFSYNC_IOC_START, &start);
-	/* What other files answer is not -ENOENT, which is the ring's own. */
+	/* Other files fail with other errors: -ENOENT is from the ring. */
 	return ret < 0 && ret != -ENOENT ? -EBADF : ret;
 }
 

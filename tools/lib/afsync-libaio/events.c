@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Looking at the ring of events that the kernel maps for a context, and only looking:
- * whoever takes the events, by io_getevents(2) or by itself, finds them all.
+ * Reads the ring of events that the kernel maps for a context, and takes none of them:
+ * a program that takes the events, by io_getevents(2) or by itself, finds them all.
  *
- * No event is missed, whoever takes it and when. The kernel writes a slot again when it
- * has gone round the ring. There are never more than nr - 1 requests outstanding that we
- * know of, and none is submitted through us without a look before it; so between two looks
- * there are at most nr - 1 events, each is still there, and tail says how many they are.
+ * No event is missed, whenever the program takes it. The kernel overwrites a slot when it
+ * has gone round the ring. Never are more than nr - 1 requests of this library outstanding,
+ * and it looks before it submits one; so between two looks
+ * there are at most nr - 1 events, each is still there, and tail gives their number.
  */
 #include "internal.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Which sync waits for what. Everything is done under the lock of the context, and
+ * Which sync waits for which requests. Everything is done under the lock of the context, and
  * allocates nothing.
  *
  * The requests of a descriptor that are not syncs count in its newest gate. A sync closes
@@ -65,7 +65,7 @@ struct gate *gate_to_join(struct order *o, int fd)
 
 static void count_held(struct context *ctx, unsigned int n)
 {
-	/* Others may see it stale: the watcher and who waits for events look again. */
+	/* Others may see it stale: the watcher and threads that wait for events look again. */
 	__atomic_store_n(&ctx->held, ctx->held + n, __ATOMIC_RELAXED);
 	watch_count(n);
 }
@@ -106,8 +106,8 @@ void gate_start(struct context *ctx, const struct entry *sync)
 	if (device_start(sync->user_data) != -EBADF)
 		return;
 	/*
-	 * The ring is gone, because the program closed its descriptor. An event that says
-	 * that nothing was synced is the best that is left.
+	 * The ring is gone, because the program closed its descriptor. An event which reports
+	 * that nothing was synced is the best that remains.
 	 */
 	sys_io_cancel(ctx->id, (struct iocb *)(unsigned long)sync->obj, &ignored);
 }
@@ -118,7 +118,7 @@ static void gate_free(struct order *o, struct gate *gate)
 	o->free_gates = gate;
 }
 
-/* Nobody waits at it, and nothing counts: whoever is behind it waits at the older one. */
+/* No sync waits at it, and no request counts: syncs behind it wait at the older one. */
 static void take_out(struct order *o, struct gate *gate)
 {
 	struct gate *older = gate->older, *newer = gate->newer, **bucket;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * libafsync-libaio: what its files share.
+ * libafsync-libaio: the shared declarations of its files.
  *
- * A context of libaio stays a context of kernel AIO. What is not a sync goes to the kernel
- * as it is. A sync is queued on /dev/afsync, held, and an AIO write in the same context
+ * A context of libaio stays a context of kernel AIO. Other requests than syncs go to the kernel
+ * unchanged. A sync is queued on /dev/afsync, held, and an AIO write in the same context
  * takes over its completion (struct afsync_attach), so that its event comes where the
  * program looks for all its events: in io_getevents(), in the ring that the kernel maps,
  * or on an eventfd. It is started when the requests that were submitted before it, in that
- * context and for that descriptor, have ended. That is learnt from the kernel's ring,
- * whose events can still be read when somebody has taken them.
+ * context and for that descriptor, have ended. The library sees that in the kernel's ring,
+ * whose events can still be read when the program has taken them.
  *
  * Locks, outer first:
  *
@@ -41,7 +41,7 @@
 struct aio_ring {
 	__u32 id;
 	__u32 nr;		/* events; constant */
-	__u32 head;		/* whoever takes events writes it */
+	__u32 head;		/* written by the thread that takes events */
 	__u32 tail;		/* the kernel writes it, after the event */
 	__u32 magic;
 	__u32 compat_features;
@@ -78,7 +78,7 @@ struct context {
 	__u32 pos;		/* first event of the ring not looked at */
 };
 
-/* How the thread was before it took a lock. */
+/* The state of the thread before it took a lock. */
 struct lock_mask {
 	sigset_t signals;
 	int cancel_state;
@@ -112,7 +112,7 @@ void masked_lock(pthread_mutex_t *mutex, struct lock_mask *mask);
 void masked_unlock(pthread_mutex_t *mutex, const struct lock_mask *mask);
 
 /*
- * Copies between our memory and what the program calls its memory, element by element,
+ * Copies between our memory and the memory that the program names, element by element,
  * and returns how many could be copied: like the kernel, this must not be killed by a bad
  * pointer.
  */
@@ -122,9 +122,9 @@ long memory_write(void *const *to, const void *from, size_t size, long nr);
 
 /* context.c */
 
-/* Is this what io_setup() made, and did nobody destroy it? False is no answer. */
+/* Is this a context of io_setup() that has not been destroyed? False proves nothing. */
 bool context_mapped(aio_context_t id);
-/* Sets up what the kernel made; without memory for it, or the device, it stays unknown. */
+/* Adds a context that the kernel made; not without memory for it, or without the device. */
 void context_add(aio_context_t id);
 /* A reference, or NULL for a context that is not ours. Waits at most for a change's end. */
 struct context *context_get(aio_context_t id);
@@ -154,7 +154,7 @@ struct device_ring {
 	__u32 id;
 };
 
-/* Opens the ring; false if there is none to be had. */
+/* Opens the ring; false if it cannot be opened. */
 bool device_ready(void);
 /*
  * Queues syncs held, with user data of its own: how many, or -errno for the first; -ENODEV
@@ -166,7 +166,7 @@ long device_hold(struct afsync_sqe *sqes, unsigned int nr, struct device_ring *w
 bool device_lost(const struct device_ring *which);
 /* Fails with -EBADF when the ring is gone. */
 long device_start(__u64 user_data);
-/* Takes back one that nothing is attached to. */
+/* Cancels one without an attached AIO. */
 void device_cancel(__u64 user_data);
 void device_forget(void);
 
@@ -195,7 +195,7 @@ void order_event(struct context *ctx, const struct io_event *event);
 
 /* events.c */
 
-/* Did nobody destroy the context behind our back? */
+/* Does the context still exist? The program may have destroyed it with a system call. */
 bool ring_there(const struct context *ctx);
 /* Looks at the events since the last look, and starts the syncs that can be. Locked. */
 void events_look(struct context *ctx);
@@ -217,7 +217,7 @@ long events_pget(aio_context_t id, long min_nr, long nr, struct io_event *events
 /* watch.c */
 
 /*
- * Makes sure that somebody looks after syncs that are held from now on: 0 or -errno. Each
+ * Makes sure that the watcher starts syncs that are held from now on: 0 or -errno. Each
  * call needs a watch_started() when they can be seen in context.held.
  */
 int watch_start(void);

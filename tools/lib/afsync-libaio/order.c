@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The requests that are outstanding in a context. What waits for them, and for which,
- * is in gate.c. Everything is done under the lock of the context, and allocates nothing.
+ * The requests that are outstanding in a context. gate.c has the syncs that wait for them.
+ * Everything is done under the lock of the context, and allocates nothing.
  *
  * An event is matched to its request by the address of the iocb and its data. A program may
  * use an iocb again while its request is outstanding. Where that leaves open which request
@@ -51,8 +51,9 @@ struct order *order_make(void *memory, __u32 nr)
 }
 
 /*
- * Never more than nr - 1 in all, as in the kernel; so events.c can tell what is new. And
- * less if the program uses its iocbs so that memory is short for what may have ended.
+ * Never more than nr - 1 in all, as in the kernel; so events.c finds the new ones. And
+ * less if the program reuses iocbs so often that memory is short for requests that may have
+ * ended.
  */
 __u32 order_room(const struct context *ctx)
 {
@@ -164,7 +165,7 @@ static void one_ended(struct context *ctx, __u64 obj, __u64 data, bool cancelled
 		twin_ended(ctx, other);
 }
 
-/* What the other files call */
+/* The functions that other files call */
 
 void order_add(struct context *ctx, const struct iocb *iocb, const struct iocb *name)
 {

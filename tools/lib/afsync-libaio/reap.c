@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * io_getevents() and io_pgetevents(). The wait is one system call with the arguments of the
- * program, whatever is held meanwhile: only the kernel can tell a signal that comes together
- * with an event from one that does not, and has the timeout and the mask in one step. What
- * is held is looked at before and after it; during the wait that is the watcher's work.
+ * program, whatever is held meanwhile: only the kernel can distinguish a signal that comes
+ * together with an event from one that does not, and applies the timeout and the mask in one
+ * step. Held syncs are checked before and after it; during the wait the watcher does that.
  *
  * No reference to a context is kept during the wait: a handler may leave it by longjmp().
  */
@@ -45,7 +45,7 @@ static bool is_zero(const void *timeout, enum time_kind kind)
 }
 
 /*
- * The ring is empty, and nobody wants to wait: no system call is needed to say so. libaio
+ * The ring is empty, and the call must not wait: that needs no system call. libaio
  * has the same shortcut, before anything else of the call is looked at.
  */
 static bool nothing_there(aio_context_t id, const void *timeout, enum time_kind kind)

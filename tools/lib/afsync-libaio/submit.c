@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * io_submit(). The iocbs are taken as the kernel takes them: one after the other, up to
- * the first that is refused. What is not a sync goes to the kernel as it is, in runs, with
- * no lock held, because the kernel may do the I/O there and then. A run of syncs is queued
+ * the first that is refused. Other requests than syncs go to the kernel unchanged, in runs, with
+ * no lock held, because the kernel may do the I/O at once. A run of syncs is queued
  * held on the device, its iocbs become writes that take the completions over, and when the
- * kernel has taken those, the iocbs become again what they were.
+ * kernel has taken those, the iocbs are restored.
  *
- * A sync is started only after that. So nobody sees its event, and uses its iocb again,
- * while that is not yet what it was. And as the lock is held all the time, nobody else
+ * A sync is started only after that. So no thread sees its event, and reuses its iocb,
+ * before that is restored. And as the lock is held all the time, no other thread
  * starts a sync whose completion is not taken over yet. The kernel neither runs I/O nor
  * waits meanwhile. The program's other threads must leave an iocb alone that is being
  * submitted; kernel AIO would only read it.
@@ -26,7 +26,7 @@ struct batch {
 	unsigned int nr;
 };
 
-/* What kernel AIO refuses it shall refuse itself, with its own error. */
+/* Kernel AIO refuses these itself, with its own error. */
 static bool is_sync(const struct iocb *iocb)
 {
 	if (iocb->aio_lio_opcode != IOCB_CMD_FSYNC &&
@@ -199,7 +199,7 @@ static long queue_syncs(struct context *ctx, struct batch *b, unsigned int first
 	return ret;
 }
 
-/* Under context.lock. As queue_syncs(), with somebody to look after those that wait. */
+/* Under context.lock. As queue_syncs(), with a watcher for those that wait. */
 static long queue_watched(struct context *ctx, struct batch *b, unsigned int first,
 			  unsigned int nr)
 {

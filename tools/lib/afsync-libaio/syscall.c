@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * System calls in libaio's manner: they return -errno and leave errno alone. And access
+ * System calls as in libaio: they return -errno and do not change errno. And access
  * to the program's memory that a bad pointer does not kill.
  */
 #ifndef _GNU_SOURCE
@@ -122,8 +122,8 @@ void masked_unlock(pthread_mutex_t *mutex, const struct lock_mask *mask)
 }
 
 /*
- * The kernel reads the mask before it finds that there is no such way to use it. So this
- * changes nothing, and tells whether it could. It takes less time than copying by
+ * The kernel reads the mask before it refuses the invalid operation. So this
+ * changes nothing, and shows whether the mask can be read. It takes less time than copying by
  * process_vm_readv(), which the path of every read and write would feel.
  */
 static bool page_readable(unsigned long page)
@@ -140,7 +140,7 @@ static bool page_readable(unsigned long page)
 
 long memory_read(void *to, void *const *from, size_t size, long nr)
 {
-	/* This stack is where programs have most of what they hand over. */
+	/* Programs have most of their arguments on this stack. */
 	unsigned long stack = (unsigned long)&stack & -PAGE, known = stack, page, last;
 	long i;
 
@@ -159,7 +159,7 @@ long memory_read(void *to, void *const *from, size_t size, long nr)
 	return nr;
 }
 
-/* The kernel writes there what it does not need to be asked for. */
+/* The kernel writes there without further permission. */
 static bool word_writable(void *at)
 {
 	int saved = errno;

@@ -2,10 +2,10 @@
 /*
  * The watcher: a thread that looks after the contexts with held syncs, for programs that
  * do not call us when a write ends, because they take events from the kernel's ring
- * themselves, wait on an eventfd, or for more events at once than there are. Nothing tells
- * us of an event without taking it, so it looks again and again, with naps that get longer
- * while nothing is to be done: a nap is a fifth of the time that the sync has been held, so
- * what the sync begins late is little beside what it waited for. The watcher ends when there
+ * themselves, wait on an eventfd, or for more events at once than there are. The kernel
+ * reports no event without removing it, so the watcher polls, with naps that get longer
+ * while it has no work: a nap is a fifth of the time that the sync has been held, so
+ * the delay is small compared with the wait. The watcher ends when there
  * has been no held sync for a while, and the next one starts it again.
  */
 #ifndef _GNU_SOURCE
@@ -39,9 +39,9 @@ bool watch_any(void)
 }
 
 /*
- * Whoever is about to hold a sync counts as starting until it is in held. The lock orders
- * that: who is not seen here as starting any more is seen in held; and who comes later
- * sees that nobody runs.
+ * A thread that is about to hold a sync counts as starting until the sync is in held. The lock
+ * orders that: a thread that is no longer seen here as starting is seen in held; and a later
+ * one sees that no watcher runs.
  */
 static bool may_end(void)
 {
@@ -87,7 +87,7 @@ static int create(void)
 		return -ret;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	/* Not the caller's: a thread that must not sleep would be asked to share its CPU. */
+	/* Not the caller's: a real-time thread would have to share its CPU with it. */
 	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
 	ret = pthread_create(&thread, &attr, watch, NULL);
 	if (ret) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Bells: what a thread of the team makes readable for the program.
+ * Bells: descriptors that a thread of the team makes readable for the program.
  *
  * An eventfd of the program, which may close it at any time: the team keeps it. Or a pipe,
  * whose reading end is the program's, for descriptors that are polled. It is a pipe
  * because a program that closes descriptors it does not know may have another file there:
- * a pipe can be told from others before a byte is taken from it.
+ * a pipe can be identified before a byte is read from it.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -80,7 +80,7 @@ static int pipe_open(struct bell *bell, int *write_end)
 	return 0;
 }
 
-/* Is the end that is written to still that? In the program's table it may be anything. */
+/* Is the writing end still that of the pipe? In the program's table it may be any file. */
 static bool can_ring(const struct bell *bell)
 {
 	if (bell->team)
@@ -89,13 +89,13 @@ static bool can_ring(const struct bell *bell)
 				  afsync_check_is(bell->parcel.fd, S_IFIFO, bell->inode);
 }
 
-/* The team gets the end that it is to write to. 0, or a negative errno. */
+/* Sends the writing end to the team. 0, or a negative errno. */
 static int give_away(struct bell *bell, int fd)
 {
 	struct parcel *parcel = &bell->parcel;
 	int ret;
 
-	/* Who syncs in the calling thread rings in the program's table. */
+	/* A sync in the calling thread rings in the program's table. */
 	if (!bell->team) {
 		bell->parcel.fd = bell->is_eventfd ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
 		bell->arrived = true;
@@ -175,14 +175,14 @@ void afsync_bell_drop(struct afsync_ring *ring, struct bell **bellp)
 	afsync_team_wake(bell->team);
 }
 
-/* In the child of a fork, which has inherited the reading end and nothing else. */
+/* In the child of a fork, which has inherited only the reading end. */
 void afsync_bell_forget(const struct bell *bell)
 {
 	if (bell && afsync_bell_fd(bell) >= 0)
 		close(bell->fd);
 }
 
-/* Adds 1, unless that would have to wait: the program reads it then at any rate. */
+/* Adds 1, unless that would have to wait: then it is readable already. */
 static void eventfd_add(int fd)
 {
 	static const uint64_t one = 1;
@@ -220,7 +220,7 @@ void afsync_bell_clear(struct bell *bell)
 {
 	char byte;
 
-	/* Nor is it rung later for what has been seen now. */
+	/* Nor is it rung later for completions that have been seen now. */
 	if (bell->arrived)
 		link_del(&bell->parcel.sent);
 	if (!bell->rung)

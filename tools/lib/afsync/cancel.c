@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Taking requests back. What matches gets its completion from a thread of the team, which
- * lets go of the file first.
+ * Cancels requests. Matching requests get their completion from a thread of the team, which
+ * drops the file first.
  *
- * Which requests are for the open file of a descriptor can only be told where the files
- * are: the descriptor is sent there, as a question.
+ * Only the team, which has the files, can find the requests for the open file of a
+ * descriptor: the descriptor is sent there, as a question.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * What the threads' backend refuses when a request is submitted: the same as the module, as
- * far as a program can tell.
+ * The requests that the threads' backend refuses at submit: the same as the module, as
+ * far as a program can see.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -21,7 +21,7 @@
 
 #define SQE_FLAGS	(AFSYNC_SQE_WRITABLE | AFSYNC_SQE_DRAIN | AFSYNC_SQE_HOLD)
 #define LEVELS		8
-/* Tells the number of a disk from that of a filesystem. */
+/* Distinguishes the number of a disk from that of a filesystem. */
 #define IS_DISK		(1ULL << 63)
 
 static bool may_use_realtime(void)
@@ -34,7 +34,7 @@ static bool may_use_realtime(void)
 	return data[0].effective & (1U << CAP_SYS_NICE | 1U << CAP_SYS_ADMIN);
 }
 
-/* What ioprio_set(2) takes without hints. */
+/* The priorities that ioprio_set(2) accepts, without hints. */
 static int check_ioprio(uint32_t ioprio)
 {
 	uint32_t level = ioprio & ((1U << IOPRIO_CLASS_SHIFT) - 1);
@@ -66,7 +66,7 @@ static int check_range(const struct afsync_sqe *sqe)
 	return 0;
 }
 
-/* Where a filter of system calls does not know statx(2). */
+/* For filters of system calls that refuse statx(2). */
 static bool stat_asked(int fd, struct statx *st)
 {
 	struct stat old;
@@ -85,8 +85,8 @@ static bool stat_asked(int fd, struct statx *st)
 }
 
 /*
- * As fstat(2), of what the kernel knows already: a server that does not answer must not
- * hold the caller up. False if it is no descriptor.
+ * As fstat(2), from cached attributes: a server that does not answer must not
+ * block the caller. False if it is no descriptor.
  */
 static bool stat_known(int fd, struct statx *st)
 {
@@ -103,7 +103,7 @@ bool afsync_check_is(int fd, mode_t type, ino_t inode)
 	       st.stx_ino == inode;
 }
 
-/* What can be told of the file of a descriptor; 0, -EBADF, or -EINVAL for a pipe or socket. */
+/* The identity of a descriptor's file; 0, -EBADF, or -EINVAL for a pipe or socket. */
 int afsync_check_fd(int fd, unsigned int flags, struct file_id *id)
 {
 	int mode = fcntl(fd, F_GETFL);
@@ -135,7 +135,7 @@ int afsync_check_eventfd(int fd)
 		return -EBADF;
 	if (st.stx_mode & S_IFMT)
 		return -EINVAL;
-	/* Without /proc that has to do. */
+	/* Without /proc that check has to be enough. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	size = readlink(path, name, sizeof(name));
 	if (size >= 0 && (size != sizeof(eventfd) - 1 || memcmp(name, eventfd, size)))

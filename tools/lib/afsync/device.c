@@ -77,12 +77,12 @@ AFSYNC_API int afsync_queue_attach(int fd, struct afsync_ring **ringp)
 
 	*ringp = NULL;
 
-	/* First, for -ENOTTY: what another device maps must not be taken for a ring. */
+	/* First, for -ENOTTY: the mapping of another device must not be used as a ring. */
 	ret = afsync_sys_ioctl(fd, AFSYNC_IOC_INFO, &info);
 	if (ret < 0)
 		return ret;
 
-	/* The first page says how much there is to map. */
+	/* The first page has the size of the mapping. */
 	ret = afsync_sys_map(fd, page, &map);
 	if (ret)
 		return ret;
@@ -93,7 +93,7 @@ AFSYNC_API int afsync_queue_attach(int fd, struct afsync_ring **ringp)
 	ret = ring_map(fd, (need + page - 1) & ~(page - 1), info.version, &ring);
 	if (ret)
 		return ret;
-	/* With an id that somebody wrote there, all would be said to be another ring's. */
+	/* With an overwritten id, each command would be refused as another ring's. */
 	if (!afsync_ring_reachable(ring) || (!ring->id && info.version >= SINCE_RING_ID)) {
 		afsync_sys_unmap(ring->hdr, ring->map_size);
 		afsync_ring_free(ring);

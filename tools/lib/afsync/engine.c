@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Which engine: a ring is made on the device or with threads of the library. And what
- * needs no ring.
+ * Which engine: a ring is made on the device or with threads of the library. And the
+ * functions that need no ring.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -33,14 +33,14 @@ static unsigned int engine_wanted(unsigned int flags)
 	return flags & ENGINE_FLAGS;
 }
 
-/* Errors that say that the device is not to be had, rather than that something is amiss. */
+/* Errors which mean that there is no device for us, rather than that a call failed. */
 static bool no_device(int error)
 {
 	return error == -ENOENT || error == -ENODEV || error == -ENXIO ||
 	       error == -EACCES || error == -EPERM || error == -ENOTTY;
 }
 
-/* Only where the user asks for it: a library has no business on stderr. */
+/* Only on request: a library must not print to stderr. */
 static void say_engine(int error)
 {
 	int saved = errno;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Queues of requests: one for each open file, in the order of the submits, which one thread
- * at a time serves. The queues of a filesystem that are ready stand in its lane, and
- * the lane has a limit, so that a filesystem that hangs takes no more threads than that.
+ * at a time serves. The ready queues of a filesystem are in its lane, and
+ * the lane has a limit, so that a hung filesystem takes no more threads than that.
  *
- * Where neither fcntl(2) nor kcmp(2) says whether two descriptors are the same open file,
+ * Where neither fcntl(2) nor kcmp(2) can compare two open files,
  * they are not merged, and the files of one inode are served one after the other,
- * which keeps the order all the same.
+ * which still keeps the order.
  */
 #include "threads.h"
 
@@ -104,13 +104,13 @@ static void merge(struct file *old, struct file *file)
 	afsync_file_ready(old);
 }
 
-/* Is anything going on, or waiting to, in the queue? What is held is not. */
+/* Does the queue have running or waiting requests? Held ones do not count. */
 static bool busy(const struct file *file)
 {
 	return file->running || file->closing || !link_empty(&file->waiting);
 }
 
-/* 1: the same open file, 0: another one, -1: it cannot be told. */
+/* 1: the same open file, 0: another one, -1: unknown. */
 static int compare(const struct file *old, const struct file *file)
 {
 	if (old->closing || old->parcel.fd < 0 || file->parcel.fd < 0)
@@ -151,8 +151,8 @@ static void arrived(struct parcel *parcel)
 }
 
 /*
- * The queue that the open file of a descriptor of the program has already, or NULL: then the
- * descriptor is sent. Not while others are under way, which come first.
+ * The existing queue of the open file of a program's descriptor, or NULL: then the
+ * descriptor is sent. NULL also while others are being sent, which come first.
  */
 struct file *afsync_file_find(struct team *team, const struct file_id *id, bool syncfs, int fd)
 {
@@ -171,8 +171,8 @@ struct file *afsync_file_find(struct team *team, const struct file_id *id, bool 
 }
 
 /*
- * May a filesystem have one more file in the table, which has room for so many? No more than it
- * leaves to others, so that one that hangs does not stop them.
+ * May a filesystem have one more file in the table, which has room for @room? It gets no more
+ * than it leaves to others, so that a hung one does not stop them.
  */
 bool afsync_file_has_room(const struct file *file, unsigned int room)
 {

@@ -2,7 +2,7 @@
 /*
  * Syncs in the thread that submits: for AFSYNC_INIT_INLINE, and where there can be no team,
  * because the kernel (before Linux 5.9) or a filter of system calls lets no thread have a
- * table of its own. That is as right as the team, and takes the time of the caller.
+ * table of its own. That is as correct as the team, and takes the time of the caller.
  */
 #include <errno.h>
 
@@ -13,7 +13,7 @@ static const struct afsync_sqe *sqe_at(const struct afsync_submit *arg, unsigned
 	return (const struct afsync_sqe *)(uintptr_t)arg->sqes + i;
 }
 
-/* Is nothing of the ring, and nothing of any other, with the team? Under the lock. */
+/* Has the team no request of this ring or of any other? Under the lock. */
 static bool quiet(const struct afsync_ring *ring)
 {
 	const struct afsync_threads *threads = ring->threads;
@@ -22,7 +22,7 @@ static bool quiet(const struct afsync_ring *ring)
 	       !afsync_team_busy();
 }
 
-/* May the thread do itself what it is about to wait for? See AFSYNC_SETUP_INLINE. */
+/* May the thread run the sync that it is about to wait for? See AFSYNC_SETUP_INLINE. */
 bool afsync_here_wanted(const struct afsync_ring *ring, const struct afsync_submit *arg)
 {
 	const struct afsync_sqe *first, *sqe;
@@ -50,7 +50,7 @@ static bool serves(uint32_t op, uint32_t wanted)
 	return op == wanted || (op == AFSYNC_OP_FSYNC && wanted == AFSYNC_OP_FDATASYNC);
 }
 
-/* The strongest operation that the first request and those of the same file behind it ask. */
+/* The strongest operation of the first request and those of the same file behind it. */
 static uint32_t strongest(const struct afsync_submit *arg, unsigned int i, unsigned int nr)
 {
 	const struct afsync_sqe *first = sqe_at(arg, i), *sqe;
@@ -66,8 +66,8 @@ static uint32_t strongest(const struct afsync_submit *arg, unsigned int i, unsig
 }
 
 /*
- * How many can be taken; *errorp is that of the next one. -EBUSY if @alone, and something else
- * is going on.
+ * How many can be taken; *errorp is that of the next one. -EBUSY if @alone, and another
+ * request is in flight.
  */
 static unsigned int check(struct afsync_ring *ring, const struct afsync_submit *arg,
 			  bool alone, int *errorp)
@@ -86,7 +86,7 @@ static unsigned int check(struct afsync_ring *ring, const struct afsync_submit *
 	/* Taken until they are in the ring, so that no other thread takes the slots. */
 	for (i = 0; i < arg->nr; i++) {
 		*errorp = afsync_check_sqe(sqe_at(arg, i), &id);
-		/* To keep the file is what cannot be done. */
+		/* It cannot keep the file. */
 		if (!*errorp && sqe_at(arg, i)->flags & AFSYNC_SQE_HOLD)
 			*errorp = -EOPNOTSUPP;
 		if (!*errorp && i + ring->threads->in_flight >= room)

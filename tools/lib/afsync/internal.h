@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * What the files of the library share. Nothing here is exported; functions with
+ * Shared declarations of the library's files. Nothing here is exported; functions with
  * external linkage still carry the prefix, for users of the static library.
  */
 #ifndef AFSYNC_INTERNAL_H
@@ -13,14 +13,14 @@
 
 #define AFSYNC_DEVICE	"/dev/afsync"
 
-/* Marks what the shared library exports; the rest is hidden. */
+/* Marks the exports of the shared library; the rest is hidden. */
 #define AFSYNC_API	__attribute__((visibility("default")))
 
 struct afsync_ring;
 
 /*
- * Who does the work of a ring: the device, or threads of the library. The arguments are
- * those of the ioctls, checked as far as a program can see them wrong; the results are
+ * The backend of a ring: the device, or threads of the library. The arguments are
+ * those of the ioctls, checked for all errors that a program can see; the results are
  * theirs as well.
  */
 struct afsync_backend {
@@ -32,23 +32,23 @@ struct afsync_backend {
 	int (*eventfd)(struct afsync_ring *ring, struct afsync_eventfd *arg);
 	/* The descriptor that is readable while completions are unread. */
 	int (*fd)(struct afsync_ring *ring);
-	/* The reader has given entries back. NULL: that is nothing to it. */
+	/* The reader has given entries back. NULL: the backend ignores that. */
 	void (*advanced)(struct afsync_ring *ring);
-	/* Ends the work and frees the memory, but for the handle. */
+	/* Ends the work and frees the memory, except for the handle. */
 	void (*exit)(struct afsync_ring *ring);
 };
 
 /*
  * A ring. Everything down to cqes is set once before the caller sees the ring; sqes and what
- * follows belong to the submitter. The reader and who does the work share what hdr and cqes
- * point to.
+ * follows belong to the submitter. The reader and the backend share the memory that hdr and
+ * cqes point to.
  *
  * entries, mask and the ids are copies: the header of a ring that came from another
  * process may be overwritten at any time, and must not lead us out of the mapping or to
  * another ring.
  *
  * A program may close fd, which it has not opened, and the number may become another
- * ring's. So every command says which ring it means.
+ * ring's. So every command names its ring.
  */
 struct afsync_ring {
 	const struct afsync_backend *backend;
@@ -81,7 +81,7 @@ int afsync_device_open(unsigned int entries, unsigned int flags,
 		       struct afsync_ring **ringp);
 int afsync_device_info(struct afsync_info *info);
 
-/* Beside the flags of the program: if there can be no threads, a submit is -ENOSYS. */
+/* An internal flag: if there can be no threads, a submit is -ENOSYS. */
 #define AFSYNC_THREADS_ALONE	(1U << 31)
 
 /* threads.c */

@@ -126,7 +126,7 @@ extern "C" {
  * AFSYNC_INIT_CLAMP	if @entries is more than the module allows, the ring gets as many as
  *			the module allows; see afsync_ring_entries(). Since 1.3.
  * AFSYNC_INIT_DEVICE	use only the device: without it afsync_queue_init() fails. Since 1.4.
- * AFSYNC_INIT_THREADS	use only threads of the library: do not look for the device. Since 1.4.
+ * AFSYNC_INIT_THREADS	use only threads of the library, not the device. Since 1.4.
  */
 #define AFSYNC_INIT_NO_CLOEXEC	(1U << 0)
 #define AFSYNC_INIT_INLINE	(1U << 1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Lists that are linked both ways, of elements that have the links in them.
+ * Doubly linked lists of elements that contain the links.
  */
 #ifndef AFSYNC_LIST_H
 #define AFSYNC_LIST_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The lock of the threads' backend, and what fork() does to it.
+ * The lock of the threads' backend, and its handling over fork().
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -10,7 +10,7 @@
 #include "threads.h"
 #include "ring.h"
 
-/* Threads end when they have had nothing to do for so long. */
+/* Threads end when they have been idle for this long. */
 #define IDLE_SECONDS	1
 
 uint32_t afsync_generation;
@@ -83,7 +83,7 @@ void afsync_unlock(const struct unlocked *saved)
 	pthread_sigmask(SIG_SETMASK, &saved->signals, NULL);
 }
 
-/* For a call that may wait: lets go of the lock, with signals blocked as before. */
+/* For a call that may wait: drops the lock, with signals blocked as before. */
 void afsync_let_go(void)
 {
 	pthread_mutex_unlock(&mutex);
@@ -100,7 +100,7 @@ void afsync_wait_for(pthread_cond_t *cond)
 	pthread_cond_wait(cond, &mutex);
 }
 
-/* False if nobody signalled for a while. The clock of the condition is CLOCK_MONOTONIC. */
+/* False if there was no signal for a while. The clock of the condition is CLOCK_MONOTONIC. */
 bool afsync_wait_idle(pthread_cond_t *cond)
 {
 	struct timespec until;

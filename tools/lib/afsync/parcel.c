@@ -20,16 +20,16 @@
 
 #include "threads.h"
 
-/* What one message can carry. */
+/* The most descriptors in one message. */
 #define MAX_PARCELS	253
-/* Descriptors of the team's table that are not kept for anybody. */
+/* Descriptors of the team's table that belong to no request or bell. */
 #define SPARE_FDS	8
-/* Above what programs expect to get, and can be seen by select(). */
+/* Above the numbers that programs expect to get, and within the range of select(). */
 #define FIRST_FD	512
 /* At least not the number of a standard stream that the program has closed. */
 #define LEAST_FD	3
 
-/* What a message says; the descriptors are beside it. */
+/* The data of a message; the descriptors are beside it. */
 struct letter {
 	struct parcel *first;
 	unsigned int nr;
@@ -47,7 +47,7 @@ bool afsync_team_reachable(const struct team *team)
 	return afsync_check_is(team->send, S_IFSOCK, team->inode);
 }
 
-/* The program's end keeps out of its way, as far as its limit allows. */
+/* The program's end gets a high number, as far as the limit allows. */
 static int move_away(int fd)
 {
 	int moved = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
@@ -113,7 +113,7 @@ int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fd
 	};
 	unsigned int i;
 
-	/* All of it, with what is between the fields: valgrind looks at what is sent. */
+	/* All of it, with the padding: valgrind checks the data that is sent. */
 	memset(&letter, 0, sizeof(letter));
 	memset(&control, 0, sizeof(control));
 	letter.first = parcels[0];
@@ -127,7 +127,7 @@ int afsync_parcel_send(struct team *team, struct parcel **parcels, const int *fd
 	control.header.cmsg_type = SCM_RIGHTS;
 	memcpy(CMSG_DATA(&control.header), fds, nr * sizeof(int));
 	if (sendmsg(team->send, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		/* Too many are under way, or there is no memory. */
+		/* Too many are in the socket, or there is no memory. */
 		return errno == EBADF ? -EBADF : -ENOBUFS;
 	for (i = 0; i < nr; i++) {
 		parcels[i]->fd = -1;
@@ -147,7 +147,7 @@ static void arrive(struct team *team, int fd)
 	afsync_queue_started(team, parcel);
 }
 
-/* Takes one message. What the program wrote into the socket by mistake is passed over. */
+/* Takes one message. Data that the program wrote into the socket by mistake is ignored. */
 static void receive_one(struct team *team)
 {
 	union {
@@ -181,12 +181,12 @@ static void receive_one(struct team *team)
 	/* Fewer than were sent: the limit of open files was lowered meanwhile. */
 	for (i = 0; i < letter.nr; i++)
 		arrive(team, i < nr ? fds[i] : -1);
-	/* The socket has nothing: what was sent is lost, with the file of each. */
+	/* The socket is empty: the messages are lost, with the file of each. */
 	while (ret <= 0 && !link_empty(&team->sent))
 		arrive(team, -1);
 }
 
-/* Takes all that was sent. */
+/* Takes all messages. */
 void afsync_parcel_receive(struct team *team)
 {
 	if (link_empty(&team->sent))

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Queueing what a ring submits. The requests join the queue of their open file. If there is
- * none, or that cannot be told, the descriptor is sent to the team with a queue of its own,
+ * Queues the requests that a ring submits. They join the queue of their open file. If there is
+ * none, or that is unknown, the descriptor is sent to the team with a queue of its own,
  * which becomes that of the open file when it arrives, or a part of it (file.c).
  */
 #include <errno.h>
 
 #include "threads.h"
 
-/* Requests that are looked at, and sent, in one go. */
+/* Requests that are checked, and sent, at a time. */
 #define CHUNK		64
 
 /* Some requests of one submit, and the queues that they go to. */
@@ -73,7 +73,7 @@ static struct file *chunk_add(struct chunk *chunk, unsigned int i, struct team *
 	return file;
 }
 
-/* A queue for each request. What there is no room for is cut off. */
+/* A queue for each request. Requests without room are cut off. */
 static void chunk_find_files(struct chunk *chunk, struct team *team)
 {
 	const struct afsync_sqe *sqes = chunk->sqes;
@@ -167,9 +167,9 @@ static int requests_alloc(struct afsync_ring *ring)
 }
 
 /*
- * After @error of chunk_queue(): may the same succeed now? If descriptors that are under way
- * fill the socket, waits until the team has received them. One of its threads is about to,
- * unless there is one only.
+ * After @error of chunk_queue(): may the same succeed now? If descriptors fill the socket,
+ * waits until the team has received them. One of its threads is about to do so,
+ * unless there is only one.
  */
 static bool await_room(struct afsync_ring *ring, struct team *team, int error)
 {
@@ -196,7 +196,7 @@ int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg)
 	struct unlocked saved;
 	int ret = 0, refused = 0;
 
-	/* In one step, so that one sync serves what is for one file. */
+	/* In one step, so that one sync serves all requests for one file. */
 	afsync_lock(&saved);
 	while (done < arg->nr && !refused && ret >= 0) {
 		refused = chunk_check(&chunk, sqes + done, arg->nr - done);
@@ -250,7 +250,7 @@ int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data)
 			wait_from_now_on(req);
 			continue;
 		}
-		/* Not before the requests for its file whose descriptors are under way. */
+		/* Not before the requests for its file whose descriptors are being sent. */
 		req->after = element(team->sent.prev, struct parcel, sent);
 		link_add(&team->started, &req->link);
 	}

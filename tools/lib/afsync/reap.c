@@ -3,7 +3,7 @@
  * The reader's side: looking at completions, waiting for them, giving them
  * back. The only file that reads or writes the shared words (see ring.h).
  * Looking and giving back are plain memory accesses; only waiting is a system
- * call, and only if the completions are not there yet.
+ * call, and only if the completions have not arrived yet.
  */
 #include <errno.h>
 #include <signal.h>
@@ -104,7 +104,7 @@ static uint64_t sigmask_to_bits(const sigset_t *sigmask)
 	return bits;
 }
 
-/* What does not fit is longer than any machine runs. */
+/* A time that does not fit is longer than any machine runs. */
 static uint64_t timespec_to_ns(const struct __kernel_timespec *ts)
 {
 	if (ts->tv_sec >= INT64_MAX / NSEC_PER_SEC)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The handle of a ring, whoever does the work, and its array of prepared requests. Never
+ * The handle of a ring, with either engine, and its array of prepared requests. Never
  * touches an entry. engine.c makes rings.
  */
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include "internal.h"
 
 /*
- * Check what the header of a mapped ring says before we rely on it: that of a ring
- * from another process may hold anything. @size is what of the ring is mapped or,
+ * Check the header of a mapped ring before we rely on it: that of a ring
+ * from another process may hold anything. @size is the mapped size of the ring or,
  * if 0, not known yet. Returns the bytes that the ring needs, 0 if the header is
  * impossible.
  */
@@ -38,8 +38,8 @@ size_t afsync_header_extent(const struct afsync_ring_header *hdr, uint32_t *entr
 
 /*
  * Make the handle of a mapped ring. Takes over @fd and @hdr on success only. A map_size
- * of 0 says that the memory is the caller's (tests) and reaches as far as the header
- * says.
+ * of 0 means that the memory belongs to the caller (tests) and has the size that the
+ * header gives.
  */
 int afsync_ring_alloc(int fd, struct afsync_ring_header *hdr, size_t map_size,
 		      struct afsync_ring **ringp)
@@ -88,8 +88,8 @@ void afsync_ring_free(struct afsync_ring *ring)
 }
 
 /*
- * Fills a struct of the caller's, whose size may be that of another version: what it has
- * no room for is left out, what we do not know of it is zero.
+ * Fills a struct of the caller, whose size may be that of another version: fields that it
+ * does not have are left out, fields that the library does not have are zeroed.
  */
 void afsync_copy_out(void *to, size_t to_size, const void *from, size_t from_size)
 {

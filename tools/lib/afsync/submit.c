@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * The submitter's side: the array of prepared requests, submitting it,
- * cancelling, and starting what is held. Never touches the completions.
+ * cancelling, and starting held requests. Never touches the completions.
  *
  * The first nr_sqes elements of the array are prepared. A submit queues from the
- * front; what is left is moved to the front. So the kernel gets one plain array,
- * and the order of afsync_get_sqe() is kept whatever is refused.
+ * front; the rest is moved to the front. So the kernel gets one plain array,
+ * and the order of afsync_get_sqe() is kept even if requests are refused.
  */
 #include <errno.h>
 #include <string.h>
@@ -106,8 +106,8 @@ AFSYNC_API int afsync_sq_drop(struct afsync_ring *ring, struct afsync_sqe *sqe,
 }
 
 /*
- * How the wait ended is not returned: the requests are queued, and that is what the
- * caller has to know first.
+ * How the wait ended is not returned: the caller first has to know that the requests
+ * are queued.
  */
 static int submit(struct afsync_ring *ring, const struct afsync_wait *wait)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * The work of a thread of the team: one sync for all requests that wait for an open file,
- * then it lets go of the file if nothing else wants it, and only then do the completions
+ * then it closes the file if no other request needs it, and only then do the completions
  * appear.
  */
 #ifndef _GNU_SOURCE
@@ -105,7 +105,7 @@ struct sum {
 	unsigned int nr;
 };
 
-/* A lower value is a higher priority; none stands for the usual one. */
+/* A lower value is a higher priority; no priority counts as the default. */
 static uint32_t higher_ioprio(uint32_t a, uint32_t b)
 {
 	uint32_t first = a ? a : NORMAL_IOPRIO, second = b ? b : NORMAL_IOPRIO;
@@ -115,7 +115,7 @@ static uint32_t higher_ioprio(uint32_t a, uint32_t b)
 	return first < second ? first : second;
 }
 
-/* All that wait for the file are the batch. */
+/* All requests that wait for the file are the batch. */
 static struct sum take_batch(struct file *file, struct link *batch)
 {
 	struct request *req = element(file->waiting.next, struct request, link);
@@ -143,7 +143,7 @@ static int sync_file(const struct sum *sum, int fd)
 {
 	int res;
 
-	/* It could not be had: the limit of open files was lowered. */
+	/* It could not be received: the limit of open files was lowered. */
 	if (fd < 0)
 		return -EMFILE;
 	if (sum->ioprio)
@@ -154,7 +154,7 @@ static int sync_file(const struct sum *sum, int fd)
 	return res;
 }
 
-/* Without the lock: to close a file can wait for its filesystem. */
+/* Without the lock: closing a file can wait for its filesystem. */
 static void close_extras(const struct link *extras)
 {
 	struct link *l;
@@ -176,8 +176,8 @@ static void free_extras(struct team *team, struct link *extras)
 }
 
 /*
- * The descriptor goes if nothing but the @nr requests that end now wants it. What comes for
- * the same open file while it is being closed has to wait: it is behind this one.
+ * The descriptor is closed if only the @nr requests that end now need it. A request for
+ * the same open file that arrives while it is being closed has to wait: it is behind this one.
  */
 static void let_go_of(struct file *file, unsigned int nr)
 {
@@ -217,7 +217,7 @@ void afsync_sync_file(struct file *file)
 	afsync_file_done(file);
 }
 
-/* Is nothing but this request left of the queue, so that its file has to be closed? */
+/* Is this the only request left in the queue, so that its file has to be closed? */
 static bool is_last(const struct request *req)
 {
 	return !req->file->running && req->file->refs == 1;
@@ -243,7 +243,7 @@ static void end_cancelled(struct request *req)
 }
 
 /*
- * Not one whose descriptor is still under way, which has to be let go of, too; and no more
+ * Not one whose descriptor is still being sent, which has to be closed, too; and no more
  * closes of one filesystem at once than syncs.
  */
 static struct request *next_cancelled(const struct team *team)
@@ -260,7 +260,7 @@ static struct request *next_cancelled(const struct team *team)
 	return NULL;
 }
 
-/* The completions of what was cancelled. False: there was nothing to do. */
+/* Posts the completions of cancelled requests. False: there were none. */
 bool afsync_sync_cancelled(struct team *team)
 {
 	struct request *req;

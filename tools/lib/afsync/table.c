@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The table of descriptors that the threads of a team have for themselves.
+ * The descriptor table that belongs to the threads of a team alone.
  *
  * close_range(2), which makes it, copies the low descriptors of the program. The copies are
  * closed before anything else happens; but those on the filesystem of a server (FUSE,
- * NFS) by a thread that nobody waits for, since to close such a file can take its time.
+ * NFS) by a thread that no other waits for, since closing such a file can take long.
  *
  * ThreadSanitizer and valgrind watch the functions of the C library, and take the
  * numbers of this table for those of the program. So they are used by system calls.
@@ -40,8 +40,8 @@ void afsync_table_close(int fd)
 }
 
 /*
- * Is one of the descriptors below @end a POSIX message queue? To close a copy, in the same
- * process, would remove the notification that the program has asked for by mq_notify(3).
+ * Is one of the descriptors below @end a POSIX message queue? Closing a copy, in the same
+ * process, would remove the notification that the program has set with mq_notify(3).
  */
 static bool has_message_queue(int end)
 {
@@ -112,7 +112,7 @@ static bool may_wait(const struct file_id *id)
 	return ret;
 }
 
-/* Closes what can be closed at once, and notes the rest. */
+/* Closes the copies that can be closed at once, and records the rest. */
 static void close_first(int receive, struct copies *copies)
 {
 	struct file_id id = { 0 }, last = { 0 };
@@ -176,7 +176,7 @@ bool afsync_table_same_as(pid_t tid, int fd, int ours)
 
 /*
  * Are both the same open file? In a thread of the team. -1: the kernel, or a filter of
- * system calls, does not say.
+ * system calls, does not allow the comparison.
  */
 int afsync_table_same(int a, int b)
 {

@@ -4,14 +4,14 @@
  * program sends them descriptors.
  *
  * The first request makes a team of two threads. A thread that is about to wait for
- * storage first sees to it that another one is there to receive and to start what else
- * there is; so one thread is always idle or about to be, and however many syncs hang, a
+ * storage first makes sure that another one can receive descriptors and start other syncs;
+ * so one thread is always idle or about to be, and however many syncs hang, a
  * request for another filesystem is served. Threads end when they have been idle for a
  * while; two stay as long as requests or bells of the program are in their table.
  *
  * A program may close our end of the socket, with all descriptors that it does not know.
- * The team is lost then to the rings that have something there: they end with what they
- * have. Other rings get another team.
+ * The rings with requests or bells in the team then lose the team: they end with those.
+ * Other rings get another team.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -31,7 +31,7 @@ static int old_send = -1;
 static ino_t old_inode;
 static unsigned int rings;
 
-/* Does a team do, or hold, anything? */
+/* Does a team have work, or hold anything? */
 bool afsync_team_busy(void)
 {
 	return current && current->pins;
@@ -127,8 +127,8 @@ static void *further_thread(void *arg)
 }
 
 /*
- * Before a thread waits for storage: another one has to be there. False if that cannot be. May
- * let go of the lock, in which time the new thread may find work of its own.
+ * Before a thread waits for storage: another one has to exist. False if there can be none. May
+ * drop the lock; meanwhile the new thread may find work of its own.
  */
 bool afsync_team_call(struct team *team)
 {
@@ -149,7 +149,7 @@ bool afsync_team_call(struct team *team)
 	return !ret;
 }
 
-/* Who makes the team goes on. After an error it is not there any more. */
+/* The thread that makes the team continues. After an error the team is gone. */
 static void *team_ready(struct team *team, int error)
 {
 	afsync_relock();
@@ -253,7 +253,7 @@ static struct team *team_make(void)
 }
 
 /*
- * The team of the process. NULL: there can be none. Lets go of the lock while it makes one.
+ * The team of the process. NULL: there can be none. Drops the lock while it makes one.
  */
 struct team *afsync_team_get(void)
 {
@@ -311,8 +311,8 @@ void afsync_team_forget(void)
 }
 
 /*
- * The team for what a ring needs, or NULL where there can be none. -ENOMEM if that is so for
- * now only. May let go of the lock.
+ * The team for the requests and bells of a ring, or NULL where there can be none. -ENOMEM if
+ * there can be none for now. May drop the lock.
  */
 int afsync_team_of(const struct afsync_ring *ring, struct team **teamp)
 {

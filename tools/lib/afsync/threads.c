@@ -12,7 +12,7 @@
 #include "threads.h"
 #include "ring.h"
 
-/* Any thread; the reader may go on meanwhile. */
+/* Any thread; the reader may read on meanwhile. */
 unsigned int afsync_threads_unread(const struct afsync_ring *ring)
 {
 	uint32_t head = load_acquire(&ring->hdr->head);
@@ -22,7 +22,7 @@ unsigned int afsync_threads_unread(const struct afsync_ring *ring)
 	return nr < ring->entries ? nr : ring->entries;
 }
 
-/* The ring of a parent process: what it needs is not in this one. */
+/* The ring of a parent process: its threads are not in this one. */
 static bool of_parent(const struct afsync_ring *ring)
 {
 	return ring->threads->generation != load_relaxed(&afsync_generation);
@@ -39,7 +39,7 @@ static int submit_wait(struct afsync_ring *ring, const struct afsync_submit *arg
 
 	if (afsync_threads_unread(ring) >= wait.min_complete)
 		return 0;
-	/* As for the module: the call has queued something, and is not begun again. */
+	/* As for the module: the call has queued requests, and is not restarted. */
 	return afsync_threads_wait(ring, &wait, false);
 }
 
@@ -115,7 +115,7 @@ static int threads_start(struct afsync_ring *ring, struct afsync_start *arg)
 	return ret;
 }
 
-/* Under the lock, which afsync_team_of() may let go of: only then look for a bell. */
+/* Under the lock, which afsync_team_of() may drop: only after that look for a bell. */
 static int eventfd_register(struct afsync_ring *ring, int fd)
 {
 	struct team *team;
@@ -199,7 +199,7 @@ static void threads_advanced(struct afsync_ring *ring)
 	int errno_was = errno;
 	struct unlocked saved;
 
-	/* Either we see the bell, or who makes it sees that the ring is empty. */
+	/* Either we see the bell, or the thread that makes it sees that the ring is empty. */
 	full_fence();
 	if (!load_relaxed(&threads->polled) || of_parent(ring) ||
 	    afsync_threads_unread(ring))
@@ -222,7 +222,7 @@ static void ring_free(struct afsync_ring *ring)
 	free(ring->hdr);
 }
 
-/* What waits is cancelled, what runs is waited for. */
+/* Cancels the waiting requests, and waits for the running ones. */
 static void threads_exit(struct afsync_ring *ring)
 {
 	struct afsync_cancel all = { .match = AFSYNC_CANCEL_ALL };

@@ -2,15 +2,15 @@
 /*
  * The backend of a ring without the device: threads of the library sync.
  *
- *	threads.c	what the functions of the library ask for
+ *	threads.c	the functions of the backend
  *	check.c		may this request be queued, and of what file is it?
- *	queue.c		queues what a ring submits
+ *	queue.c		queues the requests that a ring submits
  *	parcel.c	sends descriptors to the threads
  *	team.c		the threads
  *	table.c		the threads' table of descriptors
  *	file.c		queues of requests, one per open file, and the limit of a filesystem
- *	sync.c		one sync for all that wait, and the completions
- *	cancel.c	taking requests back
+ *	sync.c		one sync for all waiting requests, and the completions
+ *	cancel.c	cancels requests
  *	wait.c, bell.c	waiting, eventfds, and the descriptor that can be polled
  *	here.c		where there can be no such threads, or a thread is not needed
  *	lock.c		the lock, and fork
@@ -18,7 +18,7 @@
  *
  * A request keeps its file, not a number: the program may close the descriptor, or use it
  * for something else, when afsync_submit() returns. A duplicate in the program's table
- * would do for that, but closing any descriptor of a file drops the POSIX record locks
+ * would be enough for that, but closing any descriptor of a file drops the POSIX record locks
  * that the program has on it. Those belong to a table of descriptors. So the threads
  * have a table of their own, and the descriptor is sent to them over a socket.
  *
@@ -30,7 +30,7 @@
  *						  let go of the file, fill the ring, wake
  *
  * All is under one lock, with signals blocked, for functions that are called in signal
- * handlers; a thread lets go of it for each call that may wait for storage. A function is
+ * handlers; a thread drops it for each call that may wait for storage. A function is
  * called under the lock unless it says otherwise below.
  *
  * Memory is not malloc()'s (object.c).
@@ -50,7 +50,7 @@
 /* Syncs of one filesystem that run at once: as the module's workers_per_fs. */
 #define THREADS_PER_FS	64
 
-/* What afsync_lock() changed in the calling thread. */
+/* The state of the calling thread that afsync_lock() changed. */
 struct unlocked {
 	sigset_t signals;
 	int cancel;
@@ -58,7 +58,7 @@ struct unlocked {
 
 /*
  * A descriptor on its way to the team, and its owner there: a file, a bell, or a question
- * (cancel.c). fd is -1 until it has arrived, and if it cannot be had.
+ * (cancel.c). fd is -1 until it has arrived, and if it cannot be received.
  */
 struct parcel {
 	struct link sent;
@@ -67,7 +67,7 @@ struct parcel {
 	void (*arrived)(struct parcel *parcel);
 };
 
-/* What tells files apart as far as fstat(2) can, and the filesystem, or disk, it is on. */
+/* The identity of a file as far as fstat(2) gives it, and the filesystem, or disk, it is on. */
 struct file_id {
 	uint64_t dev;
 	uint64_t inode;
@@ -98,7 +98,7 @@ struct team {
 	ino_t inode;
 	int receive;		/* in the team's table */
 	ino_t receive_inode;
-	pid_t tid;		/* of a thread, 0 if none has said so */
+	pid_t tid;		/* of a thread, 0 if none has set it */
 	struct link sent;	/* parcels in the socket, in order */
 	struct link started;	/* requests that come after one of those */
 	struct link files[FILE_BUCKETS];	/* that have arrived, by their id */
@@ -133,7 +133,7 @@ struct lane {
 /*
  * The queue of one open file, or of the syncfs(2) of its filesystem. It exists while it has
  * requests. Requests that arrived for it with a descriptor of their own came in a file
- * of their own, which is an extra of this one until it is let go of.
+ * of their own, which is an extra of this one until it is closed.
  */
 struct file {
 	struct parcel parcel;	/* the descriptor */
@@ -173,7 +173,7 @@ struct request {
 	enum request_state state;
 };
 
-/* What wakes somebody: an eventfd of the program, or a pipe whose reading end it has. */
+/* Wakes the program: an eventfd of the program, or a pipe whose reading end it has. */
 struct bell {
 	struct parcel parcel;	/* the end that the team writes to */
 	struct team *team;
@@ -188,7 +188,7 @@ struct bell {
 /* A thread that waits, or has waited; one that a handler left by longjmp() comes back. */
 struct waiter {
 	struct link link;
-	pid_t tid;		/* 0: nobody */
+	pid_t tid;		/* 0: no thread */
 	unsigned int min;
 	uint32_t woken;		/* atomic; a futex */
 	struct bell *bell;	/* for waits with a signal mask */

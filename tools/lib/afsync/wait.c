@@ -7,7 +7,7 @@
  * poll(2) take a mask for the time of the wait. A handler may leave either by longjmp():
  * nothing of the waiter is on the stack, and the next wait of the thread takes it again.
  *
- * futex_waitv(2), of Linux 5.16, goes on after a handler that was installed with
+ * futex_waitv(2), of Linux 5.16, continues after a handler that was installed with
  * SA_RESTART, as the module does. The older call, with a timeout, always ends.
  */
 #ifndef _GNU_SOURCE
@@ -39,7 +39,7 @@
 #define SYS_futex_waitv	449
 #endif
 
-/* struct futex_waitv, which is in newer headers than the ones that we ask for. */
+/* struct futex_waitv, which is in newer headers than the ones that we require. */
 struct futex_word {
 	uint64_t value;
 	uint64_t address;
@@ -48,7 +48,7 @@ struct futex_word {
 };
 
 #define WORD_FLAGS	(2 | FUTEX_PRIVATE_FLAG)	/* 32 bits */
-/* What the kernel takes for a signal set. */
+/* The kernel's size of a signal set. */
 #define SIGSET_SIZE	8
 
 static uint32_t no_waitv;	/* atomic */
@@ -97,7 +97,7 @@ static long futex_wait_until(uint32_t *word, int64_t until, bool restart)
 			return ret;
 		store_release(&no_waitv, 1);
 	}
-	/* With a timeout, even one of ages, no handler lets it go on. */
+	/* With a timeout, however long, every handler ends it. */
 	return syscall(NR_FUTEX, word, FUTEX_WAIT_BITSET_PRIVATE, 0, &ts, NULL,
 		       FUTEX_BITSET_MATCH_ANY);
 }
@@ -181,7 +181,7 @@ static void wake(struct waiter *w, bool in_team)
 		afsync_bell_ring(w->bell, in_team);
 }
 
-/* New completions are in the ring. @in_team: a thread of the team says so. */
+/* New completions are in the ring. @in_team: the caller is a thread of the team. */
 void afsync_notify(struct afsync_ring *ring, bool in_team)
 {
 	struct afsync_threads *threads = ring->threads;
@@ -253,7 +253,7 @@ int afsync_threads_wait(struct afsync_ring *ring, const struct afsync_wait *arg,
 			ret = arm(ring, w, arg);
 		if (ret)
 			break;
-		/* A bell that was just made has missed what came meanwhile. */
+		/* A bell that was just made has missed completions that arrived meanwhile. */
 		if (load_relaxed(&w->woken))
 			continue;
 		afsync_unlock(&saved);
