@@ -15,7 +15,7 @@
  *	process.c	the child of a fork starts anew; exit
  *	signals.c	no handler of the program runs in the middle of a call
  *
- * The functions have all names of glibc's and no version, so they stand for every
+ * The functions have all of glibc's names and no version, so they replace every
  * version that a program may have been linked with. They may be preloaded or linked.
  *
  * Differences from what the manuals and glibc have; libafsync-posix(7) has the reasons:
@@ -87,7 +87,7 @@ struct call {
 	int saved;
 };
 
-/* Begins a call that we serve, with signals blocked. False if it is glibc's. */
+/* Begins a call that this library serves, with signals blocked. False if glibc serves it. */
 static bool call_begin(struct call *call)
 {
 	call->saved = errno;
@@ -225,7 +225,7 @@ int public_cancel(int fd, struct aiocb *block)
 	struct call call = { .saved = errno };
 	int answer, ret;
 
-	/* Decides nothing: where nothing was queued, there is nothing to cancel. */
+	/* Does not choose the engine: if nothing was queued, there is nothing to cancel. */
 	if (engine_is_glibc())
 		return glibc.cancel(fd, block);
 	signals_block(&call.mask);
@@ -258,7 +258,7 @@ int public_suspend64(const struct aiocb *const list[], int count,
 }
 
 #ifdef DROPIN_TIME64
-/* What <aio.h> makes of both where time_t was chosen to have 64 bits. */
+/* The name that <aio.h> gives both where the program chose a 64-bit time_t. */
 int public_suspend_time64(const struct aiocb *const list[], int count,
 			  const struct __kernel_timespec *timeout)
 {
@@ -268,7 +268,7 @@ int public_suspend_time64(const struct aiocb *const list[], int count,
 	if (engine_is_glibc())
 		return glibc.suspend_time64 ? glibc.suspend_time64(list, count, timeout) :
 					      result(ENOSYS, 0);
-	/* Half of tv_nsec is padding that nobody sets. */
+	/* Half of tv_nsec is padding that may hold anything. */
 	if (timeout)
 		time = (struct __kernel_timespec){ timeout->tv_sec,
 						   (int32_t)timeout->tv_nsec };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * aio_cancel. What has not begun can be taken back; what runs goes on. A request that
- * was cancelled has the status ECANCELED when the call returns.
+ * aio_cancel. Requests that have not begun can be cancelled; running ones continue. A cancelled
+ * request has the status ECANCELED when the call returns.
  *
  * All requests of a descriptor are cancelled in one step: no request begins that was
- * queued behind a cancelled one. Requests that no ring has are taken back
+ * queued behind a cancelled one. Requests that no ring has are cancelled
  * under one lock, and ended afterwards. Until they end they count as in flight, so that
  * the syncs behind them are not started either. Syncs that a ring has are cancelled one
  * by one, the youngest first: a sync that begins meanwhile is older than all cancelled
@@ -17,7 +17,7 @@
 
 #include "posix.h"
 
-/* What became of one request, in the order in which they make the answer for all. */
+/* How one request ended; of several, the last in this order is the answer for all. */
 enum fate { DONE, CANCELLED, RUNS };
 
 static int answer_of(enum fate fate)
@@ -28,8 +28,8 @@ static int answer_of(enum fate fate)
 }
 
 /*
- * Takes an op back if it has not begun and no ring has it. Returns what is
- * left to do without the lock.
+ * Cancels an op if it has not begun and no ring has it. Returns the step that
+ * remains to be done without the lock.
  */
 static enum step __take_back(struct op *op)
 {
@@ -54,7 +54,7 @@ static enum step __take_back(struct op *op)
 	case OP_ENDING:
 		return STEP_AWAIT;
 	default:
-		/* A call that is still going on has promised nothing yet. */
+		/* A call that has not returned has promised nothing yet. */
 		return STEP_RUNS;
 	}
 	op->state = OP_ENDING;
@@ -63,7 +63,7 @@ static enum step __take_back(struct op *op)
 
 /*
  * Asks the ring to cancel a sync; @fd is -1, or a descriptor whose open file must match.
- * Returns what is left to do.
+ * Returns the step that remains to be done.
  */
 static enum step ask(struct op *op, int fd)
 {
@@ -162,7 +162,7 @@ int cancel_block(int fd, struct aiocb *block, int *answer)
 	return 0;
 }
 
-/* Whether a request of this descriptor number is for the file that the number has now. */
+/* Is a request of this descriptor number for the file that has the number now? */
 static bool is_for(const struct op *op, const struct identity *id)
 {
 	if (!op->id.mode)
@@ -170,7 +170,7 @@ static bool is_for(const struct op *op, const struct identity *id)
 	return op->id.dev == id->dev && op->id.ino == id->ino;
 }
 
-/* Takes back all requests for file @id in one step; NULL if there is no memory. */
+/* Cancels all requests for file @id in one step; NULL if there is no memory. */
 static struct victim *take_back_all(int fd, const struct identity *id, size_t *nr)
 {
 	struct victim *victims = NULL, *more;
@@ -208,7 +208,7 @@ int cancel_fd(int fd, int *answer)
 	if (fcntl(fd, F_GETFL) < 0 || identity_of(fd, &id))
 		return EBADF;
 	victims = take_back_all(fd, &id, &nr);
-	/* Without memory: not one has been cancelled, which is an answer there is. */
+	/* Without memory: none has been cancelled, which the answer can express. */
 	*answer = victims ? cancel(victims, nr, fd) : AIO_NOTCANCELED;
 	free(victims);
 	return 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Who serves this process: we, or glibc as if we were not there. Decided by the first call
- * that queues something, and never changed: a request in flight belongs to who queued it.
+ * Chooses the engine of this process: this library, or glibc as if the library were not there.
+ * The first call that queues a request decides, for good: a request in flight belongs to the
+ * engine that queued it.
  *
  * A program that links the library asked for what its manual says, and gets it with the
  * device and without. One that has it preloaded was written for glibc: without the device
@@ -21,12 +22,12 @@ enum engine { ENGINE_UNDECIDED, ENGINE_OURS, ENGINE_GLIBC };
 struct glibc_calls glibc;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-/* Written once, after the calls were looked up; atomic for those who do not decide. */
+/* Written once, after the calls were looked up; atomic for threads that do not decide. */
 static enum engine engine;
 /* Set at load. */
 static bool linked;
 
-/* The functions behind ours. Those that look at no offset have one for both names. */
+/* glibc's functions. Those that read no offset have one for both names. */
 static bool glibc_found(void)
 {
 	const struct {
@@ -57,7 +58,7 @@ static bool glibc_found(void)
 	return true;
 }
 
-/* Does this object name us among the libraries that it needs? */
+/* Does this object need this library? */
 static int needs_us(struct dl_phdr_info *object, size_t size, void *unused)
 {
 	const ElfW(Dyn) * dynamic = NULL, *d;
@@ -85,7 +86,7 @@ static int needs_us(struct dl_phdr_info *object, size_t size, void *unused)
 }
 
 /*
- * At load: to look at the objects takes a lock of the linker, which stays locked in the
+ * At load: reading the objects takes a lock of the linker, which stays locked in the
  * child if another thread forks meanwhile.
  */
 static void __attribute__((constructor(101))) look_at_the_program(void)
@@ -124,7 +125,7 @@ static void decide(void)
 	__atomic_store_n(&engine, choice, __ATOMIC_RELEASE);
 }
 
-/* For calls that queue something: decides if nobody has. */
+/* For calls that queue a request: decides if that has not been done. */
 bool engine_is_ours(void)
 {
 	int saved = errno;

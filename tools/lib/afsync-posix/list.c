@@ -38,12 +38,12 @@ void group_get(struct group *group)
 	__atomic_add_fetch(&group->pending, 1, __ATOMIC_RELAXED);
 }
 
-/* One has ended, or was not queued after all. The last tells who is to know. */
+/* One has ended, or was not queued after all. The last one notifies. */
 void group_end(struct group *group, bool failed)
 {
 	if (failed)
 		__atomic_store_n(&group->failed, true, __ATOMIC_RELAXED);
-	/* Orders what each did before what the last one does. */
+	/* Orders the work of each before that of the last one. */
 	if (!__atomic_sub_fetch(&group->pending, 1, __ATOMIC_ACQ_REL)) {
 		if (!group->waits)
 			notice_send(&group->notice);
@@ -120,7 +120,7 @@ static int group_wait(struct group *group, const struct mask *mask)
 
 	signals_restore(mask);
 	while (!__atomic_load_n(&group->done, __ATOMIC_ACQUIRE)) {
-		/* The elements go on; the program can wait for each by itself. */
+		/* The elements continue; the program can wait for each by itself. */
 		if (futex_wait(&group->done, 0, NULL) == EINTR &&
 		    !__atomic_load_n(&group->done, __ATOMIC_ACQUIRE)) {
 			ret = EINTR;

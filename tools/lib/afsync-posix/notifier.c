@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Notifications by thread. The threads are created by one that does nothing else, the
- * notifier: where one cannot be had, or not at once, that holds up no request; and what a
- * new thread has of the thread that creates it is what the program has. The notifier is
+ * notifier: if one cannot be created, or not at once, that delays no request; and a new thread
+ * inherits from the notifier only what the program has. The notifier is
  * created by the call that asks for such a notification, and ends when none has been
  * outstanding for a while.
  */
@@ -13,12 +13,12 @@
 
 #include "posix.h"
 
-/* How long to go on asking for a thread when the program has as many as it may have. */
+/* How long to keep trying to create a thread when the program has reached its limit. */
 #define THREAD_TRIES	3000
 #define THREAD_NAP_NS	10000000
 #define IDLE_SECONDS	1
 
-/* What the thread begins with; from its creation on it owns it. */
+/* The argument of the thread, which owns it from its creation on. */
 struct notice_start {
 	void (*function)(union sigval value);
 	union sigval value;
@@ -36,9 +36,9 @@ struct notice_thread {
 };
 
 static struct {
-	struct link list;		/* what was handed over, oldest first */
+	struct link list;		/* notices that were handed over, oldest first */
 	unsigned int outstanding;	/* atomic; of those in the list, and to come */
-	uint32_t event;			/* atomic, futex; counts what may end a wait */
+	uint32_t event;			/* atomic, futex; counts possible ends of a wait */
 	bool runs;
 } notifier = { .list = LINK_INIT(notifier.list) };
 
@@ -78,7 +78,7 @@ static int copy_stack(pthread_attr_t *to, const pthread_attr_t *from)
 		ret = pthread_attr_getstack(from, &stack, &size);
 	if (ret)
 		return ret;
-	/* Without an address, what is told is the end of a stack at no place. */
+	/* Without an address, the attribute is the end of a stack at no place. */
 	if (stack && (uintptr_t)stack + size)
 		return pthread_attr_setstack(to, stack, size);
 	ret = pthread_attr_getstacksize(from, &size);
@@ -106,7 +106,7 @@ static int attr_init(pthread_attr_t *attr)
 	ret = pthread_attr_init(attr);
 	if (ret)
 		return ret;
-	/* Nobody knows the thread, so nobody can join it. */
+	/* No other thread has its ID, so it cannot be joined. */
 	ret = pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
 	/* Our own threads block all signals; this one is the program's. */
 	sigemptyset(&none);
@@ -205,16 +205,16 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Whether another try, without some attributes, may succeed where this one has not. */
+/* May another try, without some attributes, succeed where this one has not? */
 static bool refused(int error)
 {
 	return error && error != EAGAIN;
 }
 
 /*
- * A program hears of the end of its request even if the thread cannot be as it wanted:
- * first it does without the scheduling and the CPUs, which it may not have (EPERM), or
- * which there are none of, then without all but the signal mask. EAGAIN: may succeed
+ * A program is notified of the end of its request even if the thread cannot have its attributes:
+ * first the thread is created without the scheduling and the CPUs, which it may not have (EPERM)
+ * or which do not exist, then without all attributes except the signal mask. EAGAIN: may succeed
  * later.
  */
 static int thread_create(struct notice_thread *thread)
@@ -243,8 +243,8 @@ static int thread_create(struct notice_thread *thread)
 }
 
 /*
- * Tries each of the list once, so that one which waits holds up the others no longer than
- * a nap. Lets go of the lock for a while.
+ * Tries each of the list once, so that a waiting one delays the others no longer than
+ * a nap. Drops the lock for a while.
  */
 static void __notifier_round(void)
 {
@@ -277,7 +277,7 @@ static void __notifier_round(void)
 	}
 }
 
-/* Waits for work. False when there was none for so long that the thread should end. */
+/* Waits for work. False if there was none for so long that the thread should end. */
 static bool __notifier_wait(void)
 {
 	const struct __kernel_timespec idle = { .tv_sec = IDLE_SECONDS };
@@ -328,7 +328,7 @@ void notice_thread_send(struct notice_thread *thread)
 	notifier_wake();
 }
 
-/* Nothing is to be told after all. */
+/* No notification is needed after all. */
 void notice_thread_drop(struct notice_thread *thread)
 {
 	thread_free(thread);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * What a program asked to be told by. It is copied at the call, thread attributes
+ * The notification of a request. It is copied at the call, thread attributes
  * included: the control block may be gone when the request ends, and so may the
  * attributes. A signal is sent by the thread that ends the request; notifier.c creates
  * the threads.
@@ -12,8 +12,8 @@
 #include "posix.h"
 
 /*
- * Copies what @event asks for; NULL asks for nothing. EINVAL if that is nothing that can
- * be done. Signal 0, that of a cleared control block, is accepted, and none is sent. Called
+ * Copies the notification of @event; NULL is none. EINVAL if it is impossible.
+ * Signal 0, that of a cleared control block, is accepted, and none is sent. Called
  * without the lock.
  */
 int notice_copy(const struct sigevent *event, struct notice *notice)
@@ -47,7 +47,7 @@ int notice_copy(const struct sigevent *event, struct notice *notice)
 	return 0;
 }
 
-/* With its value; without, if the program has as many signals waiting as it may have. */
+/* With its value; without, if the program has reached its limit of pending signals. */
 static void signal_send(const struct notice *notice)
 {
 	siginfo_t info = {
@@ -74,7 +74,7 @@ static void signal_send(const struct notice *notice)
 	}
 }
 
-/* Tells the program, once. May be called by any thread, without the lock. */
+/* Notifies the program, once. May be called by any thread, without the lock. */
 void notice_send(struct notice *notice)
 {
 	if (notice->kind == SIGEV_THREAD) {
@@ -85,7 +85,7 @@ void notice_send(struct notice *notice)
 	}
 }
 
-/* Frees what a notice owns that was not sent, or could not be. */
+/* Frees the resources of a notice that was not sent, or could not be. */
 void notice_drop(struct notice *notice)
 {
 	if (notice->thread)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * A request's life: its allocation, the table of what is in flight, its end. The only
+ * A request's life: its allocation, the table of requests in flight, its end. The only
  * writer of the program's control blocks.
  *
  * The status is in the members that glibc's <aio.h> keeps for itself: __error_code,
  * __return_value, and in __policy a mark whether aio_return() has still to be called.
  * At the end the value is written first and the error code last, with release order,
- * and the block is not touched any more: whoever sees another status than EINPROGRESS
+ * and the block is not touched any more: a thread that sees another status than EINPROGRESS
  * may free it. Before that the op has left the table, so that the block may also be
  * queued again at once.
  */
@@ -39,7 +39,7 @@ static struct link *bucket_of(const struct aiocb *block)
 	return bucket;
 }
 
-/* Allocates an op with what all kinds have; it has one reference. */
+/* Allocates an op with the fields that all kinds have; it has one reference. */
 int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp)
 {
 	struct op *op;
@@ -68,7 +68,7 @@ int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp)
 
 void op_put(struct op *op)
 {
-	/* Acquire: what the others did with it happened before it is freed. */
+	/* Acquire: all accesses of other threads happened before it is freed. */
 	if (__atomic_sub_fetch(&op->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	notice_drop(&op->notice);
@@ -156,7 +156,7 @@ static void __block_end(struct op *op, int error, ssize_t value)
 
 	link_del(&op->hash);
 	block->__return_value = error ? -1 : value;
-	/* Pairs with block_status(): who sees it sees the value, and may free the block. */
+	/* Pairs with block_status(): its readers see the value, and may free the block. */
 	__atomic_store_n(&block->__error_code, error, __ATOMIC_RELEASE);
 }
 
@@ -225,8 +225,8 @@ static void op_end_one(struct op *op, int error, ssize_t value, struct link *ref
 }
 
 /*
- * Ends a request: its status, the streams, those who wait, the notification. @error is
- * 0 with a @value, or what failed. A sync that succeeded takes the error of a request
+ * Ends a request: its status, the streams, the waiters, the notification. @error is
+ * 0 with a @value, or the error. A sync that succeeded takes the error of a request
  * that it waited for. Called without the lock, once for each op, by the thread that moved
  * it out of reach of all others; takes over the reference of being in flight.
  */
@@ -287,10 +287,10 @@ int block_result(struct aiocb *block, ssize_t *value)
 	return 0;
 }
 
-/* For lio_listio(), which has no other way to say what became of an element. */
+/* For lio_listio(), which can report the error of an element only like this. */
 void __block_refused(struct aiocb *block, int error)
 {
-	/* Unless what is in flight is an earlier request with the same block. */
+	/* Unless an earlier request with the same block is in flight. */
 	if (__op_find(block))
 		return;
 	block->__return_value = -1;

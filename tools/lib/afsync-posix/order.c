@@ -24,7 +24,7 @@
 
 #include "posix.h"
 
-/* Whether the later of two transfers of a file has to wait for the earlier one. */
+/* Does the later of two transfers of a file have to wait for the earlier one? */
 static bool conflict(const struct op *a, const struct op *b)
 {
 	if (a->placed)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The threads that read and write, and sync what no ring can take. There are two pools:
- * one for files and disks, of limited size, and one for what may wait for somebody else
- * for ever (pipes, sockets, terminals), where each file and direction that has requests
+ * The threads that read and write, and run the syncs that no ring can take. There are two pools:
+ * one for files and disks, of limited size, and one for files whose requests may wait for
+ * ever (pipes, sockets, terminals), where each file and direction that has requests
  * gets a thread of its own.
  *
  * A queue is ordered by aio_reqprio, and by age among equals. Threads are made when there
  * is work that no idle one can take, and end when there was none for a while. They block
- * all signals: what is sent to the program is for the program's threads.
+ * all signals: signals to the program are for the program's threads.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,7 +16,7 @@
 
 #include "posix.h"
 
-/* What glibc allows, and how long it keeps an idle thread. */
+/* glibc's limit of threads, and how long it keeps an idle one. */
 #define DISK_THREADS	20
 #define IDLE_SECONDS	1
 /* More than a program has pipes, as a rule; the rest waits for those. */
@@ -44,7 +44,7 @@ static struct op *take(struct pool *pool)
 	return NULL;
 }
 
-/* Waits for work. False when there was none for so long that the thread should end. */
+/* Waits for work. False if there was none for so long that the thread should end. */
 static bool await_work(struct pool *pool)
 {
 	const struct __kernel_timespec idle = { .tv_sec = idle_seconds };
@@ -154,7 +154,7 @@ void __pool_forget_all(void)
 
 /*
  * Starts a detached thread that blocks all signals, except those that the C library needs
- * for itself and does not let anybody block. As in glibc, it is scheduled as its maker.
+ * for itself and does not allow to be blocked. As in glibc, it is scheduled as its maker.
  */
 int thread_start(void *(*function)(void *arg), void *arg)
 {

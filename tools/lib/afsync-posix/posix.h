@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * What the files of libafsync-posix share. calls.c has the overview.
+ * Shared declarations of the files of libafsync-posix. calls.c has the overview.
  *
- * Locking: there is one lock, posix_lock. It protects the table of what is in flight
+ * Locking: there is one lock, posix_lock. It protects the table of requests in flight
  * (op.c), the files, their epochs and order (stream.c, order.c), the queues and threads of
  * the pools (pool.c), which ring is in use (rings.c), and the notifier (notifier.c). A
  * field without a word about it below is under that lock; "fixed" means set before the op
- * can be found. Under it nothing waits: no command of a ring but the look whether it can
+ * can be found. Under it nothing waits: no command of a ring except the check whether it can
  * still be reached, no read, write or sync, no notification. Threads are created under
- * it, except those of notifications. It is held across fork(), so that the child can trust
- * what it finds (process.c).
+ * it, except those of notifications. It is held across fork(), so that the child finds a
+ * consistent state (process.c).
  *
  * aio_error(), aio_return(), aio_suspend() and fork(2) may be called in a signal handler,
- * and what they wait for must not be the thread that the handler interrupts. So no handler
+ * and must not wait for the thread that the handler interrupts. So no handler
  * runs in a thread that has the lock, or is about to move a request on: our own threads
  * block all signals, the program's do during their calls of the library (signals.c),
  * except where these wait for the end of a request.
@@ -37,7 +37,7 @@
 
 #define LIBRARY		"libafsync-posix"
 
-/* Marks what the library exports; the rest is hidden. */
+/* Marks the exports of the library; the rest is hidden. */
 #define EXPORT		__attribute__((visibility("default")))
 
 /* As in <limits.h>, where it is named only for some standards. */
@@ -53,7 +53,7 @@ struct identity {
 	uint32_t born_nsec;
 };
 
-/* Threads, and what they are to do; see pool.c. */
+/* Threads, and their queue; see pool.c. */
 struct pool {
 	struct link queue[PRIO_DELTA_MAX + 1];	/* ops, QUEUED */
 	unsigned int queued;
@@ -63,7 +63,7 @@ struct pool {
 	pthread_cond_t work;
 };
 
-/* What to do at the end; copied from the program's sigevent at the call. */
+/* The notification at the end; copied from the program's sigevent at the call. */
 struct notice {
 	int kind;			/* sigev_notify */
 	int signo;
@@ -85,8 +85,8 @@ enum op_kind { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC };
  *	OP_STARTED	a sync, with its ring		the reaper (reaper.c)
  *	OP_ENDING	nowhere				the thread that set this state
  *
- * aio_cancel() takes back what is WAITING or QUEUED itself, and asks the ring for
- * what is HELD or STARTED. op_end() ends an op in any state.
+ * aio_cancel() cancels WAITING or QUEUED ops itself, and lets the ring cancel
+ * HELD or STARTED ones. op_end() ends an op in any state.
  */
 enum op_state {
 	OP_NEW, OP_WAITING, OP_QUEUED, OP_RUNNING, OP_HELD, OP_STARTED, OP_ENDING,
@@ -96,7 +96,7 @@ enum op_state {
  * A request, from the call to the end of its notification.
  *
  * References: one for being in flight, dropped at the end of op_end(); one of a caller
- * that goes on using it after others may end it: sync_queue(), aio_cancel(), whoever
+ * that still uses it after others may end it: sync_queue(), aio_cancel(), the thread that
  * starts the syncs of an epoch.
  */
 struct op {
@@ -188,7 +188,7 @@ static inline void unlock(void)
  * their comment says otherwise. __name: the caller holds the lock.
  */
 
-/* glibc.c: who serves this process, and what it has to expect */
+/* glibc.c: the engine of this process, and what it has to expect */
 struct glibc_calls {
 	int (*fsync)(int operation, struct aiocb *block);
 	int (*read)(struct aiocb *block);
@@ -237,7 +237,7 @@ int block_error(const struct aiocb *block);
 int block_result(struct aiocb *block, ssize_t *value);
 void __block_refused(struct aiocb *block, int error);
 
-/* transfer.c: reads and writes; what a thread of a pool does */
+/* transfer.c: reads and writes; the work of a thread of a pool */
 int identity_of(int fd, struct identity *id);
 int same_file(const struct op *op);
 off64_t block_offset(const struct aiocb *block, bool wide);

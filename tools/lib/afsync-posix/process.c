@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * What happens to the process: fork and exit.
+ * Changes of the process: fork and exit.
  *
- * fork(2): what the parent has in flight stays with the parent. The child has its memory,
+ * fork(2): the parent's requests in flight stay with the parent. The child has its memory,
  * but none of its threads; so it forgets everything, closes the ring, which it shares
- * with the parent, and starts anew with its first request. The lock is held across the
+ * with the parent, and starts afresh with its first request. The lock is held across the
  * fork, so that the child finds nothing half done, with signals blocked.
  *
- * exit(3): nothing waits for what is in flight. But main() may have returned, and its
- * control blocks with it, while requests end in our threads: what was the block is then
- * the stack of exit(). So from the beginning of exit() on nothing is written into a block
+ * exit(3): nothing waits for requests in flight. But main() may have returned, and its
+ * control blocks may be gone, while requests end in our threads: the memory of the block is
+ * then the stack of exit(). So from the beginning of exit() on no thread writes into a block
  * by itself; its status is kept until the program asks for it, which shows that the block
  * is still there (op.c).
  */
@@ -17,7 +17,7 @@
 
 #include "posix.h"
 
-/* Set once, under the lock; read without it by those who may not take it. */
+/* Set once, under the lock; read without it by callers that may not take it. */
 bool leaving;
 
 static void leave(void)
@@ -91,7 +91,7 @@ int process_prepare(void)
 
 	handle_forks();
 	/*
-	 * What is registered last is called first: as soon as main() has returned. Under the
+	 * The function registered last is called first: as soon as main() has returned. Under the
 	 * lock, for which a fork waits: the one that atexit() takes is not made free in the
 	 * child, where the first request would wait for it for ever.
 	 */

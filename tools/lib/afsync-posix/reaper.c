@@ -2,8 +2,8 @@
 /*
  * The reaper: a thread that waits for the completions of a ring and ends their ops. It
  * alone reads the ring. It ends when nothing has been in flight for a while, and is made
- * again with the next sync. When the ring is lost (rings.c) it stays until all that was
- * queued there has been done, and then clears up. To wait for the device it needs the
+ * again with the next sync. When the ring is lost (rings.c) it stays until all requests
+ * queued there have ended, and then frees the ring. To wait for the device it needs the
  * descriptor, so it naps when that is lost; to wait for threads it needs none.
  */
 #include <errno.h>
@@ -13,12 +13,12 @@
 #include "../afsync/ring.h"
 
 #define IDLE_NS		1000000000ULL
-/* How soon it is seen that the descriptor is gone, while that strands somebody. */
+/* How soon a lost descriptor is noticed, while requests are stranded by it. */
 #define LOOK_NS		100000000ULL
 #define NAP_MIN_NS	1000000
 #define NAP_MAX_NS	64000000
 
-/* Ends what has completed. Returns false if there was nothing. */
+/* Ends the completed ops. Returns false if there were none. */
 static bool drain(struct ring *ring)
 {
 	struct afsync_ring *handle = ring->handle;
@@ -29,7 +29,7 @@ static bool drain(struct ring *ring)
 	while (!afsync_peek_cqe(handle, &entry)) {
 		any = true;
 		cqe = *entry;
-		/* Before the end of the op, so that who sees it finds the slot free. */
+		/* Before the end of the op, so that a thread that sees it finds the slot free. */
 		afsync_cqe_seen(handle, entry);
 		op = (struct op *)(uintptr_t)cqe.user_data;
 		if (cqe.flags & AFSYNC_CQE_MERGED && !ring->threads)
@@ -57,8 +57,8 @@ void reaper_await(struct ring *ring)
 }
 
 /*
- * The end of a lost ring, of which only the reaper still knows. With a mapping the
- * kernel gives up what it held; that is started again without a ring.
+ * The end of a lost ring, which only the reaper still uses. With the mapping the
+ * kernel drops the held requests; these are started again without a ring.
  */
 static void ring_end(struct ring *ring, struct link *stranded)
 {
@@ -73,7 +73,7 @@ static void ring_end(struct ring *ring, struct link *stranded)
 	}
 }
 
-/* Takes the stranded ops off their ring, so that nobody finds the ring by them. */
+/* Takes the stranded ops off their ring, so that no thread finds the ring by them. */
 static void __take_stranded(struct ring *ring, struct link *list)
 {
 	struct op *op;

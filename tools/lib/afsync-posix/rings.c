@@ -2,15 +2,15 @@
 /*
  * Which ring: opening and losing them. submit.c writes to them, reaper.c reads them.
  *
- * A ring is one of the device or, where that cannot be had, of threads of libafsync, which
+ * A ring is one of the device or, where that cannot be opened, of threads of libafsync, which
  * is compiled in (see its threads.h). Both take the same commands (struct afsync_backend).
  *
- * A program may close the descriptor of a ring, not knowing that it is ours; the next sync
- * opens a new ring then. What the lost one has is done all the same, and seen by the
- * reaper; but what was held on the device can no longer be started: it is stranded. When
- * nothing else is in flight, that ring is unmapped, with which the kernel lets go of the
- * files of the stranded, and they go the way of requests for which there is no ring
- * (sync.c). Threads need their descriptor only to be sent files: what they have is started.
+ * A program may close the descriptor of a ring by mistake; the next sync
+ * opens a new ring then. The requests of the lost one still run, and the reaper
+ * sees them; but those held on the device can no longer be started: they are stranded. When
+ * no other request is in flight, that ring is unmapped, so that the kernel drops the
+ * files of the stranded ones, which are then treated like requests for which there is no ring
+ * (sync.c). Threads need their descriptor only to receive files: requests that they have start.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,9 +20,9 @@
 #define ENTRIES		8192
 
 static struct ring *current;
-/* The same for ring_wants_identity(), which may not look at it: atomic. */
+/* The same for ring_wants_identity(), which may not read it: atomic. */
 static bool current_has_threads;
-/* There was no device when the process decided who serves it (glibc.c). */
+/* There was no device when the process chose its engine (glibc.c). */
 static bool missing;
 
 void ring_free(struct ring *ring)
@@ -99,7 +99,7 @@ static int ring_ensure(bool threads)
 	return 0;
 }
 
-/* Whether this process can have a ring of the device; if not, @reason says why. */
+/* Can this process have a ring of the device? If not, @reason is the error. */
 bool device_available(int *reason)
 {
 	*reason = ring_ensure(false);
@@ -108,9 +108,9 @@ bool device_available(int *reason)
 }
 
 /*
- * Is it worth while to find out the file of a sync beforehand? For aio_cancel() of a
- * descriptor: the device tells which syncs are for it, and at once; threads would have to be
- * sent the descriptor, and cannot tell everywhere.
+ * Should the file of a sync be identified beforehand? For aio_cancel() of a
+ * descriptor: the device finds its syncs at once; the descriptor would have to be
+ * sent to threads, which cannot find them everywhere.
  */
 bool ring_wants_identity(void)
 {
@@ -125,7 +125,7 @@ void __ring_lose(struct ring *ring)
 		__ring_use(NULL);
 }
 
-/* Reserves for an op what it needs beyond the submit: the ring, and its reaper. */
+/* Reserves the resources that an op needs beyond the submit: the ring, and its reaper. */
 int ring_get(struct op *op, struct ring **ringp)
 {
 	bool device;

@@ -10,17 +10,17 @@
 
 /*
  * A ring. Holders: the one variable below, until it is lost; its reaper; each op with a
- * slot in it (in_flight). The reaper, or who loses a ring that has none, frees it.
+ * slot in it (in_flight). The reaper, or the thread that loses a ring without one, frees it.
  */
 struct ring {
 	struct afsync_ring *handle;	/* fixed */
 	bool threads;			/* fixed; of libafsync's, else of the device */
-	unsigned int in_flight;		/* ops, and who uses the ring for one */
+	unsigned int in_flight;		/* ops, and threads that use the ring for one */
 	unsigned int held;		/* of them not started yet */
 	unsigned int stranded;		/* of them in the list; of the device only */
 	struct link strand;		/* ops, STARTED, a reference on each */
 	uint32_t seen;			/* atomic, futex; entries whose ops have ended */
-	unsigned int watchers;		/* atomic; who waits for that */
+	unsigned int watchers;		/* atomic; threads that wait for that */
 	bool reaped;			/* there is a reaper */
 	bool lost;			/* the descriptor is no longer ours */
 };

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * The order: a sync is started when all reads and writes of its file that were queued
- * before it have ended. What is queued after it does not hold it up.
+ * before it have ended. Requests that are queued after it do not delay it.
  *
  * A file with requests in flight has a list of epochs, oldest first. An epoch counts the
  * reads and writes in flight that were queued in it, and ends with the syncs that were
- * queued after them: what comes after a sync is in the next epoch. When the first
+ * queued after them: a request after a sync is in the next epoch. When the first
  * epoch has nothing in flight, its syncs are started and it is dropped. So queueing and
- * ending take the same time however much there is in flight.
+ * ending take the same time however many requests are in flight.
  *
  *	epochs:	[ 2 in flight | syncs A B ]  [ 0 in flight | sync C ]  [ 1 in flight ]
  *		  write, read   then A, B     nothing, then C         a later write
@@ -97,8 +97,8 @@ static void file_drop_if_idle(struct file *file)
 }
 
 /*
- * Whether any read or write is in flight. No more than a glance: what this thread, or
- * one that it has heard from, queued before is seen, and only that counts as queued at
+ * Is any read or write in flight? Without the lock: it sees the requests that this thread, or
+ * one that it has synchronised with, queued before, and only those count as queued at
  * the time of a call.
  */
 bool stream_any(void)
@@ -124,7 +124,7 @@ static struct epoch *epoch_open(struct file *file, bool sync)
 	return epoch;
 }
 
-/* Puts a sync behind what its file has in flight; then it is HELD. */
+/* Puts a sync behind the requests in flight of its file; then it is HELD. */
 int __stream_hold(struct op *op)
 {
 	struct file *file = file_find(&op->id);
@@ -143,7 +143,7 @@ int __stream_hold(struct op *op)
 }
 
 /*
- * Takes a sync that is HELD out again. Its epoch, or one before that, has something in
+ * Takes a sync that is HELD out again. Its epoch, or one before that, has requests in
  * flight or is being started, so there is nothing to start now.
  */
 void __stream_unhold(struct op *op)
@@ -156,7 +156,7 @@ void __stream_unhold(struct op *op)
 
 /*
  * A read or write failed: the syncs that were called while it was in flight have to
- * tell. Those are the ones of its epoch and of all later ones. A request that the program
+ * report that: those of its epoch and of all later ones. A request that the program
  * has cancelled has not failed; one that was cancelled as it ran, because its descriptor
  * had been closed, has.
  */
@@ -213,7 +213,7 @@ static void epoch_start(struct epoch *epoch)
 	lock();
 }
 
-/* Starts and drops what is done. Lets go of the lock for a while; @file may be gone. */
+/* Starts and drops finished epochs. Drops the lock for a while; @file may be gone. */
 static void advance(struct file *file)
 {
 	struct epoch *epoch;
@@ -234,7 +234,7 @@ static void advance(struct file *file)
 	file_drop_if_idle(file);
 }
 
-/* A read or write does not count any more. Lets go of the lock for a while. */
+/* A read or write does not count any more. Drops the lock for a while. */
 static void stream_leave(struct op *op)
 {
 	struct file *file = op->file;
@@ -264,12 +264,12 @@ int __stream_add(struct op *op)
 	op->epoch->pending++;
 	ret = __order_add(&file->order, op);
 	if (ret)
-		/* Starts nothing: the transfer did not hold up any sync. */
+		/* Starts nothing: the transfer did not delay any sync. */
 		stream_leave(op);
 	return ret;
 }
 
-/* A read or write has ended; see __order_del(). Then lets go of the lock for a while. */
+/* A read or write has ended; see __order_del(). Then drops the lock for a while. */
 void __stream_leave(struct op *op, struct link *refused)
 {
 	__order_del(&op->file->order, op, refused);

@@ -87,8 +87,8 @@ static bool is_lost(const struct op *op, const struct ring *ring, int error)
 }
 
 /*
- * Submits an op. ENODEV if there is no ring to be had that can take it; else what is wrong
- * with the request. Called without the lock; the caller has a reference of its own.
+ * Submits an op. ENODEV if there is no ring that can take it; otherwise the error of the
+ * request. Called without the lock; the caller has a reference of its own.
  */
 int ring_submit(struct op *op, unsigned int ioprio, bool held)
 {
@@ -159,21 +159,21 @@ void ring_start(struct op *op)
 	ring_unpin(ring);
 }
 
-/* What an error other than EALREADY means to ring_cancel(). */
+/* The meaning of an error other than EALREADY for ring_cancel(). */
 static int why_not_cancelled(struct ring *ring, int error)
 {
 	if (!ring->threads && !afsync_ring_reachable(ring->handle))
 		return ENODEV;
 	if (error != ENOENT)
 		return EALREADY;
-	/* What is done has its entry, as a rule, but its end may not be seen yet. */
+	/* A completed op usually has its entry, but its end may not be seen yet. */
 	reaper_await(ring);
 	return ENOENT;
 }
 
 /*
- * Takes a submitted op back, if it is for the open file of @fd; -1 takes any. Returns 0:
- * it will end, with ECANCELED if it could be had; EALREADY: it runs; ENOENT: it has ended, or
+ * Cancels a submitted op, if it is for the open file of @fd; -1 allows any. Returns 0:
+ * it will end, with ECANCELED if it was cancelled; EALREADY: it runs; ENOENT: it has ended, or
  * is for another file; ENODEV: the ring is lost.
  */
 int ring_cancel(struct op *op, int fd)
@@ -185,7 +185,7 @@ int ring_cancel(struct op *op, int fd)
 	struct ring *ring = ring_pin(op);
 	int ret;
 
-	/* It has ended, or its ring was lost and it goes on without. */
+	/* It has ended, or its ring was lost and it continues without one. */
 	if (!ring)
 		return __atomic_load_n(&op->done, __ATOMIC_ACQUIRE) ? ENOENT : EALREADY;
 	args.ring = ring->handle->id;

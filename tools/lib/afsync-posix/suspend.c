@@ -4,10 +4,10 @@
  * a signal handler, and a thread that waits is a point where it can be cancelled.
  *
  * There is an event word for each hash of a block's address, and one for all blocks.
- * Each end of a request counts both up, after the status is out, and wakes whoever waits
- * for them. A list with one block waits for its word, a longer one for the common word:
- * then it looks at its list more often than it has to, but it registers nowhere, so
- * that nothing of it is left when the thread goes.
+ * Each end of a request counts both up, after the status is out, and wakes the threads that
+ * wait for them. A list with one block waits for its word, a longer one for the common word:
+ * then it checks its list more often than it has to, but it registers nowhere, so
+ * that it leaves nothing behind when the thread ends.
  *
  *	aio_suspend()				op_end()
  *	  waiters++ (seq_cst)			  status (release)
@@ -86,7 +86,7 @@ void suspend_wake(const struct aiocb *block)
 	event_fire(&all_blocks);
 }
 
-/* What to wait for; NULL if one of the list has ended, or there is none in it. */
+/* The word to wait for; NULL if one of the list has ended, or the list is empty. */
 static struct event *event_of_list(const struct aiocb *const list[], int count)
 {
 	const struct aiocb *one = NULL;
@@ -107,8 +107,8 @@ static struct event *event_of_list(const struct aiocb *const list[], int count)
 }
 
 /*
- * The clock of a deadline is that of the kernel, as futex_wait() is: a program may have
- * been given a clock_gettime() with a time of its own.
+ * The clock of a deadline is that of the kernel, as in futex_wait(): another clock_gettime()
+ * may replace the program's own.
  */
 int deadline_after(const struct __kernel_timespec *timeout,
 		   struct __kernel_timespec *deadline)
@@ -135,7 +135,7 @@ int deadline_after(const struct __kernel_timespec *timeout,
 /*
  * One wait, in which the thread can be cancelled, or be left by longjmp() from a handler.
  * Then it counts as a waiter for ever, which costs a needless system call at each end.
- * To clean up would take a place on the stack that a longjmp() leaves behind.
+ * Cleaning up would need a place on the stack, which a longjmp() leaves behind.
  */
 static int wait_once(struct event *event, const struct aiocb *const list[], int count,
 		     const struct __kernel_timespec *deadline)

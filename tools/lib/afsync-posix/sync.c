@@ -4,7 +4,7 @@
  * call and all errors are those of the call. Behind reads and writes in flight the
  * ring holds the sync until stream.c has it started.
  *
- * The ring is one of the device or, where that cannot be had, of libafsync's threads
+ * The ring is one of the device or, where that cannot be opened, of libafsync's threads
  * (rings.c). Where there can be no such threads, or not now, a thread of a pool syncs, as
  * long as the descriptor is still that of the file. No sync is refused for a reason that
  * fsync(2) does not have.
@@ -30,7 +30,7 @@
 /*
  * The priority of the calling thread, lowered by @delta levels as far as there are any; 0
  * if it has none to be lowered. A delta outside the limits is ignored, as are all members
- * that a sync has no use for.
+ * that a sync does not use.
  */
 static unsigned int ioprio_lowered(int delta)
 {
@@ -56,9 +56,9 @@ static unsigned int ioprio_lowered(int delta)
 }
 
 /*
- * The manuals want a descriptor that is open for writing. glibc takes any, and so does this
+ * The manuals require a descriptor that is open for writing. glibc accepts any, and so does this
  * library where it is preloaded. A directory, which cannot be opened for writing, is
- * always accepted: to sync it is what makes a rename durable.
+ * always accepted: syncing it makes a rename durable.
  */
 static bool wants_writable(int fd)
 {
@@ -77,7 +77,7 @@ bool sync_acceptable(const struct op *op)
 	return !op->writable || (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Makes ready for a pool what no ring can take; the checks of the call. */
+/* Prepares a request that no ring can take for a pool; the checks of the call. */
 static int sync_divert(struct op *op)
 {
 	struct identity id = op->id;
@@ -113,7 +113,7 @@ static void sync_pool(struct op *op)
 
 /*
  * Starts a sync that its ring holds or that has been waiting for a pool. Called without
- * the lock, by who took it out of its epoch; has a reference.
+ * the lock, by the thread that took it out of its epoch; has a reference.
  */
 void sync_start(struct op *op)
 {
@@ -124,7 +124,7 @@ void sync_start(struct op *op)
 }
 
 /*
- * The same for one whose ring was lost before it could be started. The device has let go of
+ * The same for one whose ring was lost before it could be started. The device has dropped
  * its file, which has to be found again by the descriptor.
  */
 void sync_restart(struct op *op)
@@ -145,12 +145,12 @@ static int sync_submit(struct op *op, unsigned int ioprio, bool held)
 	int ret;
 
 	ret = ring_submit(op, ioprio, held);
-	/* Only who may use that class may name it; the sync is wanted all the same. */
+	/* Only a privileged caller may name that class; the sync must still run. */
 	if (ret == EPERM)
 		ret = ring_submit(op, 0, held);
 	if (ret == ENODEV)
 		ret = sync_divert(op);
-	/* Of two things that are wrong, the one that the manuals name first. */
+	/* Of two errors, the one that the manuals name first. */
 	if (ret == EINVAL && !sync_acceptable(op))
 		ret = EBADF;
 	return ret;
@@ -181,7 +181,7 @@ int sync_queue(int operation, struct aiocb *block)
 
 	if (operation != O_SYNC && operation != O_DSYNC)
 		return EINVAL;
-	/* There is nobody to tell, and no descriptor that says what to sync. */
+	/* Nothing to notify, and no descriptor that names a file to sync. */
 	if (!block)
 		return 0;
 	ret = op_alloc(block, operation == O_SYNC ? OP_FSYNC : OP_FDATASYNC, &op);
@@ -189,7 +189,7 @@ int sync_queue(int operation, struct aiocb *block)
 		return ret;
 	op->writable = wants_writable(op->fd);
 	ioprio = ioprio_lowered(op->prio);
-	/* A bad descriptor is in no stream; the ring says what is wrong with it. */
+	/* A bad descriptor is in no stream; the ring reports its error. */
 	if (stream_any() || ring_wants_identity()) {
 		ret = identity_of(op->fd, &op->id);
 		if (ret && ret != EBADF)

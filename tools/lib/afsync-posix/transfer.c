@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Reads and writes, and what a thread of a pool does with an op.
+ * Reads and writes, and the work of a thread of a pool on an op.
  *
  * They run on the descriptor number of the program: a duplicate would, when closed, take
  * the program's POSIX record locks along. In another table of descriptors, as the engine
  * of threads has for syncs, it would not, but each close there has the filesystem flush
  * the file, which on NFS and CIFS makes every write synchronous. So that a number which was
  * closed and given to another file meanwhile does no harm, the file is compared before it
- * is used, and the request is cancelled. A program that closes and opens between that look
- * and the read or write itself, a few instructions, is not caught.
+ * is used, and the request is cancelled. A close and an open between that check
+ * and the read or write itself, a few instructions, are not noticed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 #include "posix.h"
 
-/* EBADF if the descriptor is not open. Asks no server: what is cached will do. */
+/* EBADF if the descriptor is not open. Asks no server: cached attributes are enough. */
 int identity_of(int fd, struct identity *id)
 {
 	struct statx stx;
@@ -50,7 +50,7 @@ int same_file(const struct op *op)
 		return ret == EBADF ? ECANCELED : ret;
 	if (now.dev != op->id.dev || now.ino != op->id.ino)
 		return ECANCELED;
-	/* Where the filesystem knows it both times. */
+	/* Where the filesystem gives it both times. */
 	if (now.born_sec && op->id.born_sec &&
 	    (now.born_sec != op->id.born_sec || now.born_nsec != op->id.born_nsec))
 		return ECANCELED;
@@ -80,7 +80,7 @@ static ssize_t transfer(const struct op *op)
 
 	if (op->kind == OP_READ) {
 		ret = pread64(op->fd, op->buffer, op->size, op->offset);
-		/* What has no place is read as it comes; aio_offset is ignored. */
+		/* Non-seekable files are read as data arrives; aio_offset is ignored. */
 		if (ret < 0 && errno == ESPIPE)
 			ret = read(op->fd, op->buffer, op->size);
 	} else {
@@ -91,7 +91,7 @@ static ssize_t transfer(const struct op *op)
 	return ret;
 }
 
-/* Of what no ring can take (sync.c). */
+/* For requests that no ring can take (sync.c). */
 static int sync_run(const struct op *op)
 {
 	return op->kind == OP_FSYNC ? fsync(op->fd) : fdatasync(op->fd);
@@ -111,7 +111,7 @@ void op_run(struct op *op)
 		} while (value < 0 && errno == EINTR);
 		if (value < 0)
 			error = errno;
-		/* Closed since that look; else it is not open for this. */
+		/* Closed since that check; otherwise it is not open for this. */
 		if (error == EBADF && same_file(op))
 			error = ECANCELED;
 	}
