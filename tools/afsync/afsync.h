@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Private header of the afsync command: what its files share.
+ * Private header of the afsync command: shared declarations of its files.
  *
  * A session has a source of names (names.c, over files0.c and walk.c), an engine
- * that makes them durable (ring.c) and a count
- * of what happened (stats.c), which progress.c shows. The loop that joins them is
- * in engine.c. SIGINT and SIGTERM are blocked but in waits (interrupt.c), so nothing
+ * that makes them durable (ring.c) and counts
+ * of the results (stats.c), which progress.c shows. The loop that joins them is
+ * in engine.c. SIGINT and SIGTERM are blocked except in waits (interrupt.c), so no code
  * here has to expect a signal anywhere else. A second thread (ticker.c) works only
  * while the first one waits for the next name.
  *
  * `afsync info` (info.c), `afsync exec` (exec.c, served.c, elf.c, exec_stats.c) and
- * `afsync top` (top.h) stand beside that.
+ * `afsync top` (top.h) are separate.
  */
 #ifndef AFSYNC_COMMAND_H
 #define AFSYNC_COMMAND_H
@@ -31,7 +31,7 @@
 
 /*
  * Exit status; documented in afsync(1). An interrupted run adds the signal. Those of
- * `afsync exec` keep out of the way of its program's, as those of env(1) do.
+ * `afsync exec` differ from those of its program, as those of env(1) do.
  */
 enum exit_status {
 	STATUS_OK		= 0,
@@ -115,7 +115,7 @@ int interrupt_signal(void);
 const sigset_t *interrupt_mask(void);
 
 /* report.c */
-/* In the place of a name, where escape_name() has no memory. */
+/* Printed instead of a name if escape_name() has no memory. */
 #define NO_NAME		"(no memory for the name)"
 
 char *escape_name(const char *name);
@@ -139,7 +139,7 @@ enum names_result {
 	NAMES_END,
 	NAMES_LATER,		/* nothing to read yet; poll names_fd() */
 	NAMES_BAD,		/* failed: @name->shown and *error for the message */
-	NAMES_EMPTY,		/* no name at the place that @name->shown tells */
+	NAMES_EMPTY,		/* no name at the position in @name->shown */
 };
 
 struct names *names_open(const struct options *opt);
@@ -177,7 +177,7 @@ struct session {
 };
 
 /*
- * A way to sync. add() takes over @fd and reports @shown when its sync ends, at
+ * A method to sync. add() takes over @fd and reports @shown when its sync ends, at
  * once or in a later call; all of them may complain about names.
  */
 struct engine {
@@ -236,7 +236,7 @@ bool elf_read(int fd, struct elf_facts *facts);
 
 enum served {
 	SERVED,
-	SERVED_CHILDREN,	/* not itself, but what it starts can be */
+	SERVED_CHILDREN,	/* not itself, but the programs that it starts can be */
 	SERVED_NOT,		/* and must not see LD_PRELOAD */
 };
 

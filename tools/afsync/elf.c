@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads of an ELF program what tells whether libraries can be loaded into it: for which
- * machine it is, its interpreter (the dynamic linker), and a sanitizer that it was built
- * with. Files are read as they are, and anything can be in them: every size and offset
- * is bounded, and what cannot be read counts as not there.
+ * Reads from an ELF program whether libraries can be loaded into it: its
+ * machine, its interpreter (the dynamic linker), and the sanitizer that it was built
+ * with. Files are untrusted: every size and offset
+ * is bounded, and parts that cannot be read count as missing.
  */
 #include <elf.h>
 #include <endian.h>
@@ -156,7 +156,7 @@ out:
 	free(buf);
 }
 
-/* Returns false if that is no ELF program, or one that cannot be read. */
+/* Returns false if it is no ELF program, or cannot be read. */
 bool elf_read(int fd, struct elf_facts *facts)
 {
 	struct elf elf = { .fd = fd };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The run: takes names, opens them and hands them to the engine (ring.c),
- * which tells session_complete() how each ended. Decides the exit status.
+ * which reports each result to session_complete(). Decides the exit status.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +31,8 @@ static int sync_once(enum afsync_op op, int fd)
 }
 
 /*
- * *@unsupported: the file system cannot sync that file. It says EINVAL then, each time;
- * an error of a write, which can be any number, is told once.
+ * *@unsupported: the file system cannot sync that file. It then fails with EINVAL each time;
+ * an error of a write, which can be any number, is reported once.
  */
 int sync_plainly(enum afsync_op op, int fd, bool *unsupported)
 {
@@ -72,8 +72,8 @@ void session_complain(struct session *s, const char *name, int error)
 }
 
 /*
- * A file that a walk found is passed over if it is gone by now, if a symbolic link took
- * its place, or if its file system cannot sync it. For one that was named that is an error.
+ * A file that a walk found is skipped if it is gone by now, if a symbolic link took
+ * its place, or if its file system cannot sync it. For an operand that is an error.
  */
 bool session_pass_over(struct session *s, bool below, int error)
 {
@@ -118,7 +118,7 @@ static void take(struct session *s, struct engine *engine, const struct name *na
 	fd = open_name(name);
 	error = errno;
 	ticker_off();
-	/* Out of descriptors: those that wait to be submitted can go now. */
+	/* Out of descriptors: submitting frees those of the batch. */
 	if (fd == -1 && (error == EMFILE || error == ENFILE)) {
 		engine->flush(engine);
 		fd = open_name(name);

@@ -34,8 +34,8 @@ static int usage(void)
 }
 
 /*
- * Where libraries may be: the build tree that this command is in, the installation
- * that it is in, the installation that it was built for. The first two are below
+ * Where libraries may be: the build tree or the installation that contains this command,
+ * or the installation that it was built for. The first two are below
  * @exe_dir.
  */
 static const char * const places[] = {
@@ -45,7 +45,7 @@ static const char * const places[] = {
 };
 
 /*
- * What a library is called there. The first is that of libaio under its own name: a program
+ * The file names of a library there. The first is that of libaio under its own name: a program
  * that opens libaio.so.1 by dlopen() then gets ours.
  */
 static const char * const files[] = {
@@ -101,7 +101,7 @@ static int find_library(char *path, const char *name)
 	return -1;
 }
 
-/* Says so if @program cannot be run under the libraries, and whether to try. */
+/* Reports if @program cannot be run under the libraries; returns whether to try. */
 static bool wants_preload(const char *program, const char *library)
 {
 	char path[PATH_MAX], why[WHY_SIZE], *message;
@@ -148,7 +148,7 @@ static int set_preload(const char *program)
 	return ret;
 }
 
-/* The status for a program that could not be run, as env(1) and a shell have it. */
+/* The status for a program that could not be run, as in env(1) and a shell. */
 int exec_failed(const char *program, int error)
 {
 	complain_name(program, strerror(error));

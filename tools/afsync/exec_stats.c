@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * afsync exec --stats: the page in which the drop-in libraries count, a child that
- * runs the program, and what is printed when it has ended.
+ * runs the program, and the report when it has ended.
  *
  * The page is a file in memory that processes find by the descriptor of this one. So
  * it counts those that exec, leave by _exit() or are killed, and nothing is left
@@ -43,7 +43,7 @@ static const char * const device_counters[] = {
 	"submitted", "syncs", "merged", "completed",
 };
 
-/* What the whole machine asked of the device; ok is false where there is none. */
+/* The counters of the device, of the whole machine; ok is false without a device. */
 struct device_counts {
 	bool ok;
 	uint64_t values[ARRAY_SIZE(device_counters)];
@@ -59,7 +59,7 @@ static struct device_counts device_counts(void)
 	return counts;
 }
 
-/* NULL, after a complaint, if it cannot be had. */
+/* NULL, after a message, if it cannot be made. */
 static struct dropin_stats *make_page(void)
 {
 	struct dropin_stats *page;
@@ -107,8 +107,8 @@ static void print(FILE *out, const struct dropin_stats *page,
 }
 
 /*
- * Signals that somebody sends to this process are meant for the program. What the
- * terminal sends goes to both, and is not passed on a second time.
+ * Signals that are sent to this process are meant for the program. Those that the
+ * terminal sends reach both, and are not passed on a second time.
  */
 static const int passed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
 
@@ -132,7 +132,7 @@ static void take_signals(struct signal_state *state)
 	sigaction(SIGCHLD, &act, &state->child);
 }
 
-/* In the child. @report tells the parent why it failed; it closes with the exec. */
+/* In the child. @report sends the parent the error; it closes with the exec. */
 static void __attribute__((noreturn))
 run_program(char **argv, const struct signal_state *state, int report)
 {
@@ -163,7 +163,7 @@ static int wait_for(pid_t pid, const struct signal_state *state)
 	return status;
 }
 
-/* Runs it to its end. Returns the status to exit with; *@ran tells if it ran at all. */
+/* Runs it to its end. Returns the status to exit with; *@ran is true if it ran at all. */
 static int run(char **argv, bool *ran)
 {
 	struct signal_state state;

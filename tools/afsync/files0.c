@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reads names that end with a NUL byte from a file, a pipe or a terminal. Never
- * blocks: says NAMES_LATER when the other end has not written the next name yet,
+ * blocks: returns NAMES_LATER when the other end has not written the next name yet,
  * so that the names before it need not wait.
  */
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * afsync info: who syncs, its features and limits, and the versions of module and library; of
- * the module the counters as well. Asks the library and reads the counters from sysfs; makes
+ * afsync info: the engine, its features and limits, the versions of module and library, and
+ * the counters of the module. Asks the library and reads the counters from sysfs; makes
  * no ring.
  */
 #include <errno.h>
@@ -82,7 +82,7 @@ static void print_number(struct style *style, const char *key, uint64_t value)
 	printf("%" PRIu64 "%s", value, style->json ? "" : "\n");
 }
 
-/* Bits that a newer module has and this program has no name for: as a number. */
+/* Bits of a newer module that are unknown to this program: as a number. */
 static void print_bits(struct style *style, const char *key, uint32_t bits,
 		       const struct bit_name *names)
 {
@@ -114,7 +114,7 @@ static void print_text(struct style *style, const char *key, const char *text)
 
 #define VERSION_MAX	64
 
-/* That of the package, as modinfo(8) shows it. False where the kernel keeps none. */
+/* The version of the package, as modinfo(8) shows it. False where the kernel keeps none. */
 static bool read_module_version(char text[VERSION_MAX])
 {
 	FILE *file = fopen(MODULE "/version", "re");
@@ -127,13 +127,13 @@ static bool read_module_version(char text[VERSION_MAX])
 	return found;
 }
 
-/* Without the module threads of the library do the work, and there is no version. */
+/* Without the module threads of the library sync, and there is no version. */
 static bool is_device(const struct afsync_info *info)
 {
 	return info->version;
 }
 
-/* The device does not tell its flags of AFSYNC_IOC_SETUP, but its version does. */
+/* The device does not report its flags of AFSYNC_IOC_SETUP, but its version implies them. */
 static uint32_t setup_flags_of(const struct afsync_info *info)
 {
 	return info->version >= 3 || !is_device(info) ? AFSYNC_SETUP_INLINE : 0;
@@ -222,7 +222,7 @@ static int usage(void)
 	return STATUS_USAGE;
 }
 
-/* What to do where the device cannot be asked. */
+/* Advice if the device cannot be used. */
 static const char *advice(int error)
 {
 	switch (error) {
@@ -230,7 +230,7 @@ static const char *advice(int error)
 	case ENXIO:
 	case ENODEV:
 		if (!access(MODULE, F_OK))
-			return "the module is loaded, but " DEVICE " is missing: check what creates\n"
+			return "the module is loaded, but " DEVICE " is missing: check what makes\n"
 			       "  the files in /dev (devtmpfs, udev)";
 		return "load the module, as root: 'modprobe afsync'; if it is not found,\n"
 		       "  install it for the running kernel: the package afsync-dkms, or\n"
@@ -259,7 +259,7 @@ static int no_device(int error)
 	return STATUS_FAILED;
 }
 
-/* Why there is no device; 0 if there is, and threads are used at the user's wish. */
+/* Why there is no device; 0 if there is one, and the user has chosen threads. */
 static int device_error(void)
 {
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC), error = fd == -1 ? errno : 0;

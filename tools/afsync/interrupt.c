@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SIGINT and SIGTERM. They are blocked all the time but inside the waits, which
- * take interrupt_mask(); so a signal is never lost between a look and a wait.
+ * SIGINT and SIGTERM. They are blocked except inside the waits, which
+ * take interrupt_mask(); so a signal is never lost between a check and a wait.
  */
 #include <string.h>
 
@@ -42,7 +42,7 @@ const sigset_t *interrupt_mask(void)
 	return &original_mask;
 }
 
-/* The signal that asks to stop, 0 for none. */
+/* The signal that arrived, 0 for none. */
 int interrupt_signal(void)
 {
 	sigset_t pending;

@@ -3,7 +3,7 @@
  * afsync - make many files durable at once
  *
  * main() chooses between syncing, `afsync exec`, `afsync info` and `afsync top`, and turns
- * what happened into an exit status.
+ * the result into an exit status.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "afsync.h"
 #include "top.h"
 
-/* What was printed is worth nothing if it did not arrive. */
+/* Output that could not be written is a failure. */
 static int end_output(int status, int status_failed)
 {
 	if (close_stdout(PROGRAM) && status == STATUS_OK)

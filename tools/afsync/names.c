@@ -13,7 +13,7 @@ struct names {
 	const struct options *opt;
 	struct files0 *list;	/* with --files0-from */
 	size_t next;		/* operand */
-	struct walk *walk;	/* the tree that is walked just now */
+	struct walk *walk;	/* the tree of the current walk */
 };
 
 /* NULL after a message. */

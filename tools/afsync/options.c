@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The command line. Complains about what it cannot take; the caller ends the
+ * The command line. Complains about errors in it; the caller ends the
  * program. afsync(1) describes every option.
  */
 #include <getopt.h>
@@ -70,7 +70,7 @@ static void print_version(void)
 	printf("afsync %s (interface %u)\n", afsync_version(), AFSYNC_VERSION);
 }
 
-/* What getopt cannot see. Returns 0 or -1. */
+/* The checks that getopt cannot make. Returns 0 or -1. */
 static int check(const struct options *opt, bool data, bool file_system)
 {
 	if (data && file_system)
@@ -88,7 +88,7 @@ static int check(const struct options *opt, bool data, bool file_system)
 	return -1;
 }
 
-/* Returns -1 to go on, or the status to exit with. */
+/* Returns -1 to continue, or the status to exit with. */
 int options_parse(struct options *opt, int argc, char **argv)
 {
 	bool data = false, file_system = false;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Does the filesystem sync files of this kind at all? The device says no when a request is
- * submitted. Threads of the library find out by trying, when the descriptor is closed, and
+ * Does the filesystem sync files of this kind at all? The device refuses such a request at
+ * submit. Threads of the library find out by trying, when the descriptor is closed, and
  * an EINVAL can be the error of a write as well. So the first file of each filesystem and
  * type that a walk finds is synced at once, and those of a kind that cannot be synced are
- * passed over.
+ * skipped.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static struct kind *kind_of(const struct stat *st)
 }
 
 /*
- * True if @fd is done with: its kind cannot be synced, or this was the first one, whose result
+ * True if @fd is finished: its kind cannot be synced, or this was the first one, whose result
  * is in *res. *unsupported is as in sync_plainly().
  */
 bool probe_done(enum afsync_op op, int fd, int *res, bool *unsupported)

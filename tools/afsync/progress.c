@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The progress bar on stderr. On a terminal it is one line that is drawn again
- * ten times a second, from the first second on. With --progress it starts at
- * once, stays when the run ends, and goes as lines of text, one a second, where
- * stderr is no terminal. Without --progress nothing but a terminal sees it.
+ * The progress bar on stderr. On a terminal it is one line that is redrawn
+ * ten times a second, after the first second. With --progress it starts at
+ * once, stays when the run ends, and is printed as lines of text, one a second, if
+ * stderr is no terminal. Without --progress it appears only on a terminal.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -47,7 +47,7 @@ static unsigned int columns(void)
 	return size.ws_col < MAX_COLUMNS ? size.ws_col : MAX_COLUMNS;
 }
 
-/* What stands behind the bar, in three pieces of which the last are left out first. */
+/* The text behind the bar, in three pieces of which the last are left out first. */
 struct pieces {
 	char text[3][48];
 };

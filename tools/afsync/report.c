@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages on stderr. A file name can hold anything, so what would move the cursor or
- * start a new line is shown as an octal escape, and a backslash as two: the name can be
- * told from what is printed. Names are taken as UTF-8, whatever the locale.
+ * Messages on stderr. A file name can hold anything, so characters that would move the cursor
+ * or start a new line are shown as octal escapes, and a backslash as two: the output
+ * determines the name. Names are taken as UTF-8, whatever the locale.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 /*
  * The bytes of the character that @name begins with, 0 if that is no UTF-8: overlong
- * forms, surrogates and what is beyond U+10FFFF are none. Reads no further than the NUL.
+ * forms, surrogates and values beyond U+10FFFF are none. Reads no further than the NUL.
  */
 static size_t utf8_length(const unsigned char *name)
 {

@@ -57,7 +57,7 @@ static void drop_request(struct ring_engine *r, unsigned int i)
 	r->free = i;
 }
 
-/* Takes what is in the ring. No system call. */
+/* Takes the completions that are in the ring. No system call. */
 static void reap(struct ring_engine *r)
 {
 	struct afsync_cqe *cqe;
@@ -79,7 +79,7 @@ static void reap(struct ring_engine *r)
 	} while (!afsync_peek_cqe(r->ring, &cqe));
 }
 
-/* What is queued comes back with -ECANCELED, what runs is waited for. */
+/* Queued requests complete with -ECANCELED; running ones are waited for. */
 static void cancel_once(struct ring_engine *r)
 {
 	if (r->cancelled || !interrupt_signal())
@@ -89,8 +89,8 @@ static void cancel_once(struct ring_engine *r)
 }
 
 /*
- * Waits for at most @nr completions, less if it is time for the progress bar or a
- * signal came. Who wants latencies wants to see each as it comes.
+ * Waits for at most @nr completions, fewer if it is time for the progress bar or a
+ * signal arrived. For latencies it returns after each completion.
  */
 static void wait_some(struct ring_engine *r, unsigned int nr)
 {
@@ -107,7 +107,7 @@ static void wait_some(struct ring_engine *r, unsigned int nr)
 	session_progress(s);
 }
 
-/* Takes the request in front out, which is number @at of the batch. */
+/* Removes the first prepared request, which is number @at of the batch. */
 static void forget(struct ring_engine *r, unsigned int at)
 {
 	afsync_sq_drop(r->ring, NULL, 0);
@@ -115,7 +115,7 @@ static void forget(struct ring_engine *r, unsigned int at)
 	drop_request(r, r->batch[at]);
 }
 
-/* A file that is synced here and now, and counted. */
+/* Syncs a file with a system call, and counts it. */
 static void count_here(struct ring_engine *r, const char *shown, bool below, int res,
 		       bool unsupported, uint64_t start)
 {
@@ -128,9 +128,9 @@ static void count_here(struct ring_engine *r, const char *shown, bool below, int
 }
 
 /*
- * The request in front was refused. Without room it is tried again when
- * something of ours has ended; where nothing of ours is in flight, others have
- * used up the limit, and this file is synced here and now. So is one that a walk found
+ * The first prepared request was refused. Without room it is tried again when
+ * one of our requests has ended; if none of ours is in flight, others have
+ * used up the limit, and this file is synced with a system call. So is one that a walk found
  * and that cannot be synced, to be sure of that.
  */
 static void refused(struct ring_engine *r, unsigned int *at, int error)
@@ -185,7 +185,7 @@ static void ring_flush(struct engine *engine)
 	reap(r);
 }
 
-/* True if nothing is left to do for the file; see probe.c. */
+/* True if the file is finished; see probe.c. */
 static bool probed(struct ring_engine *r, int fd, const char *shown, bool below)
 {
 	uint64_t start = clock_ns();
@@ -282,7 +282,7 @@ static void ring_destroy(struct engine *engine)
 	free(r);
 }
 
-/* How many descriptors can be open at once without being in anybody's way. */
+/* How many descriptors can be open at once and leave enough for other uses. */
 static unsigned int batch_size(unsigned int entries)
 {
 	unsigned int max = entries < BATCH ? entries : BATCH;
@@ -299,7 +299,7 @@ static unsigned int batch_size(unsigned int entries)
 	return limit.rlim_cur - used < max ? (unsigned int)(limit.rlim_cur - used) : max;
 }
 
-/* NULL with *error if there is no memory, say. */
+/* NULL with *error, for example if there is no memory. */
 struct engine *ring_engine(struct session *s, int *error)
 {
 	struct ring_engine *r = calloc(1, sizeof(*r));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whether the drop-in libraries can be loaded into a program, as far as its file tells:
- * that of the program as execvp(3) finds it, or that of a script's interpreter. When in
- * doubt they can; then the program runs as it did before anybody asked.
+ * Can the drop-in libraries be loaded into a program, as far as its file shows?
+ * That is the program as execvp(3) finds it, or a script's interpreter. When in
+ * doubt they can; then the program runs as it did without this check.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 #include "afsync.h"
 
-#define HEAD_SIZE	256	/* what the kernel reads of a script */
+#define HEAD_SIZE	256	/* the kernel reads as much of a script */
 #define MAX_SCRIPTS	5
 
 static bool is_program(const char *path)
@@ -95,7 +95,7 @@ static bool same_file(const char *a, const char *b)
 	       of_a.st_ino == of_b.st_ino;
 }
 
-/* As opposed to the dynamic linker that this command was itself started by. */
+/* It has another dynamic linker than this command. */
 static enum served judge_interpreter(const char *path, const struct elf_facts *program,
 				     char *why)
 {
@@ -145,8 +145,8 @@ static enum served judge(const char *path, const char *library, char *why)
 }
 
 /*
- * @library is one of the drop-ins. If not SERVED, @why says why not, and @path what is
- * meant: @program as it was given, or the interpreter of a script. @path has room for
+ * @library is one of the drop-ins. If not SERVED, @why is the reason, and @path the file:
+ * @program as it was given, or the interpreter of a script. @path has room for
  * PATH_MAX bytes, @why for WHY_SIZE.
  */
 enum served program_served(const char *program, const char *library, char *path, char *why)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Counts what became of the requests and keeps their latencies. Owns no clock but
- * clock_ns(), which everybody uses: CLOCK_MONOTONIC.
+ * Counts the results of the requests and keeps their latencies. All files use its clock,
+ * clock_ns(): CLOCK_MONOTONIC.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ void stats_free(struct stats *st)
 	st->latency = NULL;
 }
 
-/* Out of memory is no reason to stop syncing: the percentiles go, the run stays. */
+/* Out of memory is no reason to stop syncing: only the percentiles are lost. */
 static void keep_latency(struct stats *st, uint64_t ns)
 {
 	if (st->nr_latency == st->max_latency) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lets the session go on while its source of names takes its time: a walk may hang in a
- * directory of a network file system for minutes, in one call. A thread submits what
- * waits, takes completions and draws the progress, each TICK_MS. All other work is done
- * under the lock that it takes for that; only the source is asked without it.
+ * Lets the session continue while its source of names is slow: a walk may hang in a
+ * directory of a network file system for minutes, in one call. A thread submits waiting
+ * requests, takes completions and draws the progress, each TICK_MS. All other work is done
+ * under the lock that it takes for that; only the source is read without it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,8 +53,8 @@ static void *tick(void *arg)
 }
 
 /*
- * To enlarge the table of descriptors of a process with two threads, the kernel waits for
- * an RCU grace period: 10 to 30 ms. So it gets its size while there is one.
+ * When the kernel enlarges the descriptor table of a process with two threads, it waits for
+ * an RCU grace period: 10 to 30 ms. So the table gets its size while there is one thread.
  */
 static void enlarge_descriptor_table(void)
 {
@@ -64,7 +64,7 @@ static void enlarge_descriptor_table(void)
 		close(fd);
 }
 
-/* Without the thread all is done as well, but not as early. Takes the lock. */
+/* Without the thread the same work is done later. Takes the lock. */
 void ticker_start(struct engine *engine)
 {
 	pthread_condattr_t attr;
@@ -78,7 +78,7 @@ void ticker_start(struct engine *engine)
 	pthread_mutex_lock(&lock);
 }
 
-/* Around everything that may block for the sake of a name. */
+/* Around every call that may block while it gets a name. */
 void ticker_on(void)
 {
 	pthread_mutex_unlock(&lock);

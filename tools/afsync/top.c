@@ -70,7 +70,7 @@ static int parse_count(struct top_options *opt, const char *text)
 	return 0;
 }
 
-/* Returns -1 to go on, or the status to exit with. */
+/* Returns -1 to continue, or the status to exit with. */
 static int parse(struct top_options *opt, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -201,7 +201,7 @@ static int run(const struct top_options *opt)
 		screen_draw(&before);
 	}
 	for (n = 0; !opt->count || n < opt->count; n++) {
-		/* In step, unless it was kept from that. */
+		/* At regular times, unless it was delayed. */
 		next += opt->interval_ns;
 		if (next < clock_ns())
 			next = clock_ns() + opt->interval_ns;
@@ -220,7 +220,7 @@ static int run(const struct top_options *opt)
 			print(opt, &now, n == 0);
 		top_free(&before);
 		before = now;
-		/* Nobody reads it: main() says so. */
+		/* The output is closed: main() reports that. */
 		if (ferror(stdout))
 			break;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Private header of `afsync top`: what top.c, top_read.c, top_show.c and top_screen.c share.
+ * Private header of `afsync top`, for top.c, top_read.c, top_show.c and top_screen.c.
  */
 #ifndef AFSYNC_TOP_H
 #define AFSYNC_TOP_H
@@ -27,7 +27,7 @@ struct top_fs {
 	char *type;
 	char *name;		/* where it is mounted, or the device; escaped */
 	struct top_counts now;	/* as read */
-	struct top_counts more;	/* what was added since the sample before */
+	struct top_counts more;	/* the increase since the sample before */
 };
 
 struct top_sample {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads the counters of the filesystems, finds a name for each, and compares what was read
- * with what was read before.
+ * Reads the counters of the filesystems, finds a name for each, and compares the counters
+ * with those of the sample before.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static uint64_t *field(struct top_counts *counts, size_t i)
 	return (uint64_t *)((char *)counts + fields[i].offset);
 }
 
-/* Which word of a line is what; -1: there is no such column. */
+/* The word of each column in a line; -1: there is no such column. */
 struct columns {
 	int device;
 	int type;
@@ -239,8 +239,8 @@ static int busiest_first(const void *a, const void *b)
 }
 
 /*
- * What was added since the sample before, if there is one; then the busiest first. The
- * counters of a filesystem that the module forgot meanwhile have begun with 0 again.
+ * The increase since the sample before, if there is one; then the busiest first. The
+ * counters of a filesystem that the module dropped meanwhile have begun with 0 again.
  */
 void top_compare(struct top_sample *now, const struct top_sample *before)
 {

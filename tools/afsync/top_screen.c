@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The live view on a terminal: its second screen, without a cursor, without wrapping of
- * lines, keys read as they come. Every signal that ends the program gives the terminal back
- * first, and so does one that stops it; what is done in handlers may be done there.
+ * lines, keys read as they come. Every signal that ends or stops the program restores the
+ * terminal first; the handlers call only async-signal-safe functions.
  */
 #include <errno.h>
 #include <poll.h>
@@ -49,7 +49,7 @@ static void leave(void)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 }
 
-/* SA_RESETHAND and SA_NODEFER: what is raised here does what the signal does by itself. */
+/* SA_RESETHAND and SA_NODEFER: the signal that is raised here has its default action. */
 static void end(int signal_nr)
 {
 	/* In the background tcsetattr() would stop us. */
@@ -100,7 +100,7 @@ static void catch_signals(void)
 	sigset_t block;
 	int i;
 
-	/* Not between the look at @redraw and the wait. */
+	/* Not between the check of @redraw and the wait. */
 	sigemptyset(&block);
 	sigaddset(&block, SIGWINCH);
 	sigaddset(&block, SIGCONT);

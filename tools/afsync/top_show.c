@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What `afsync top` prints of a sample: a table for people, or one line of JSON.
+ * The output of `afsync top` for a sample: a table for people, or one line of JSON.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -71,7 +71,7 @@ void top_table(FILE *out, const struct top_sample *sample, size_t lines)
 		fputs("\n(no request yet)", out);
 }
 
-/* What stands for a string; escape_name() left no control character in it. */
+/* A JSON string; escape_name() left no control character in it. */
 static void print_string(FILE *out, const char *key, const char *text)
 {
 	fprintf(out, "\"%s\": \"", key);
@@ -119,7 +119,7 @@ static void print_object(FILE *out, const struct top_sample *sample, const struc
 	print_real(out, "sync_average_ms", more->syncs, average_ms(more), "}");
 }
 
-/* One line; @time is that of the clock on the wall, in seconds. */
+/* One line; @time is that of CLOCK_REALTIME, in seconds. */
 void top_json(FILE *out, const struct top_sample *sample, double time)
 {
 	size_t i;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whether the module that is loaded and the library of this command are of one version.
+ * Have the loaded module and the library of this command the same version?
  */
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 /*
  * What to do if @module and @library, versions as "1.4.0", differ; NULL if not. The two work
- * with each other all the same: each asks what the other knows.
+ * together nevertheless: each checks the features of the other.
  */
 const char *versions_advice(const char *module, const char *library)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Walks a directory tree for --recursive: hands out regular files and directories.
- * A symbolic link is followed if it was named on the command line, and left alone
- * below; FIFOs, sockets and devices below are left alone too, and what is gone before
- * its turn comes. The walk changes the
- * working directory as it goes, which has no limit on the depth of the tree; each
- * path is good until the next one is asked for.
+ * A symbolic link is followed if it was named on the command line, and skipped
+ * below; FIFOs, sockets and devices below are skipped too, and files that are gone before
+ * the walk reaches them. The walk changes the
+ * working directory as it goes, so the depth of the tree is not limited; each
+ * path is valid until the next call.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ void walk_close(struct walk *walk)
 	free(walk);
 }
 
-/* Whether the file is one to sync; what was named is always tried. */
+/* Should the file be synced? An operand is always tried. */
 static bool wanted(const struct walk *walk, const FTSENT *entry)
 {
 	if (entry->fts_level == FTS_ROOTLEVEL)
@@ -60,8 +60,8 @@ static bool wanted(const struct walk *walk, const FTSENT *entry)
 }
 
 /*
- * Directories come after what is in them: then the walk knows whether it could
- * read them, and there is one message for one that it could not.
+ * Directories come after their contents: then the walk knows whether it could
+ * read them, and there is one message for each unreadable one.
  */
 enum names_result walk_next(struct walk *walk, struct name *name, int *error)
 {

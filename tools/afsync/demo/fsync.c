@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * demo-fsync: what most programs do today. Reads names from standard input, each
+ * demo-fsync: the method of most programs today. Reads names from standard input, each
  * ended by a NUL byte, and calls fsync() on one after the other. Prints how many.
  */
 #include <errno.h>

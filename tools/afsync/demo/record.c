@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Makes the records of demo-wal and reads a log back. The reader trusts nothing: it
- * makes each record anew and compares.
+ * makes each record again and compares.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * demo-uring: what io_uring does for the same job. Reads names from standard input, each
+ * demo-uring: io_uring for the same job. Reads names from standard input, each
  * ended by a NUL byte, keeps up to DEPTH fsync requests outstanding, and lets the kernel run as
  * many at a time. Prints how many.
  */
@@ -33,7 +33,7 @@ static void queue_name(struct io_uring *ring, const char *name)
 	io_uring_sqe_set_data64(sqe, fd);
 }
 
-/* Submits what is queued, waits for at least @least completions, and returns how many came. */
+/* Submits the queue, waits for at least @least completions, and returns how many arrived. */
 static unsigned int reap(struct io_uring *ring, unsigned int least)
 {
 	struct io_uring_cqe *cqe;
@@ -68,7 +68,7 @@ int main(void)
 	ret = io_uring_queue_init(DEPTH, &ring, 0);
 	if (ret)
 		die("io_uring_queue_init", -ret);
-	/* By itself io_uring runs four at a time for each CPU. */
+	/* By default io_uring runs four at a time for each CPU. */
 	ret = io_uring_register_iowq_max_workers(&ring, workers);
 	if (ret)
 		die("io_uring_register_iowq_max_workers", -ret);

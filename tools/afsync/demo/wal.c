@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * demo-wal: a write-ahead log with many producers, each of which goes on when its
- * record is known to be on the disk.
+ * demo-wal: a write-ahead log with many producers, each of which continues when its
+ * record is on the disk.
  *
  *	demo-wal afsync LOG PRODUCERS RECORDS	queue a sync for each record; an event
  *						loop acknowledges records as the
@@ -12,8 +12,8 @@
  *
  * The writers print "records asked run merged nanoseconds": records acknowledged,
  * syncs asked for, syncs run for them and merged, and the time that it took. In
- * every way a record is appended under a lock: a log whose acknowledged records can
- * stand behind a hole could not be read back after a crash.
+ * every method a record is appended under a lock: a log whose acknowledged records can
+ * be behind a hole could not be read back after a crash.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +75,7 @@ static int write_record(struct wal *w, const struct wal_record *record, size_t s
 	return (size_t)n == size ? 0 : -ENOSPC;
 }
 
-/* The lock is let go before the wait: others append, and share the next sync. */
+/* The lock is dropped before the wait: others append, and share the next sync. */
 static int append_afsync(struct producer *p, const struct wal_record *record, size_t size)
 {
 	struct wal *w = p->wal;
@@ -147,7 +147,7 @@ static void *produce(void *arg)
 	return NULL;
 }
 
-/* Tells each producer how its sync ended. */
+/* Gives each producer the result of its sync. */
 static void acknowledge(struct wal *w)
 {
 	struct afsync_cqe *cqe;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The log of demo-wal: what a record looks like, and how a log is read back.
+ * The log of demo-wal: the layout of a record, and how a log is read back.
  */
 #ifndef DEMO_WAL_H
 #define DEMO_WAL_H
@@ -12,7 +12,7 @@
 #define WAL_MIN_PAYLOAD	64
 #define WAL_MAX_PAYLOAD	511
 
-/* Producer and number make up the payload, so a reader knows what has to be there. */
+/* Producer and number determine the payload, so a reader can check it. */
 struct wal_record {
 	uint32_t magic;
 	uint32_t producer;

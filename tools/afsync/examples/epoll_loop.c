@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Example of libafsync: an event loop with epoll on the ring's eventfd. Appends the lines
- * of a pipe or a terminal to a log, and says how much of it is durable as soon as it is.
+ * of a pipe or a terminal to a log, and prints how much of it is durable as soon as it is.
  *
  * Usage: ... | epoll_loop LOG
  */
@@ -15,7 +15,7 @@
 #include <libafsync.h>
 
 #define DEPTH	16	/* syncs in flight at most */
-/* Append what can be read now and ask for a sync. Returns 0 at the end of input. */
+/* Append the available input and queue a sync. Returns 0 at the end of input. */
 static int append(struct afsync_ring *ring, int log_fd)
 {
 	static uint64_t bytes;
@@ -46,7 +46,7 @@ static int reap(struct afsync_ring *ring, int event)
 	uint64_t count;
 	int n = 0;
 
-	/* The eventfd first: what arrives after this read makes it readable again. */
+	/* The eventfd first: a completion after this read makes it readable again. */
 	if (read(event, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		error(1, errno, "eventfd");
 	afsync_for_each_cqe(ring, head, cqe) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Example of libafsync: group commit of a log, without a commit thread and a timer. Many
- * threads append records and wait for them; one sync serves all that wait when it starts.
+ * threads append records and wait for them; one sync serves all records that wait for it.
  *
  * Usage: group_commit LOG
  */
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&thread, NULL, writer, (void *)i))
 			die("pthread_create", EAGAIN);
 
-	/* The main thread is the reader: it wakes whoever asked. */
+	/* The main thread is the reader: it wakes the writer of each record. */
 	for (left = WRITERS * RECORDS; left; left--) {
 		ret = afsync_wait_cqe(ring, &cqe);
 		if (ret || cqe->res)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Example of libafsync: make many files durable. Keeps up to 64 syncs in flight, holds
- * no more descriptors open than one batch needs, and goes on after a failure.
+ * no more descriptors open than one batch needs, and continues after a failure.
  *
  * Usage: many_files FILE...
  */
@@ -54,7 +54,7 @@ static unsigned int reap(struct afsync_ring *ring)
 	return n;
 }
 
-/* Queue what is prepared. What the kernel does not queue is synced here. */
+/* Queue the prepared requests. Those that the kernel does not queue are synced here. */
 static unsigned int submit(struct afsync_ring *ring)
 {
 	struct afsync_sqe lost;

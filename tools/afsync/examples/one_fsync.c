@@ -52,10 +52,10 @@ int main(int argc, char **argv)
 	if (ret < 0)
 		return fail("afsync_submit", -ret);
 
-	/* The kernel holds the file now: we need the descriptor no longer. */
+	/* The request keeps its own reference: the descriptor is no longer needed. */
 	close(fd);
 
-	/* ... here the program does its work while the disk does its own ... */
+	/* ... here the program works while the disk does ... */
 
 	ret = afsync_wait_cqe(ring, &cqe);
 	if (ret)
