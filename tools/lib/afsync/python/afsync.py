@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-"""libafsync for Python: ask for a sync, go on, learn later that the data is durable.
+"""libafsync for Python: queue a sync, continue, and find out later that the data is durable.
 
     with afsync.Ring() as ring:
         for file in files:
@@ -10,10 +10,10 @@
         await ring.fsync(file)
 
 The methods fsync(), fdatasync() and syncfs() of a ring prepare a Request. submit() queues
-what is prepared; every wait, and an await, queues what it waits for by itself. A sync covers
-what was written before its request was queued, and the file may be closed after that. A
-request that libafsync refuses is done, with that error. The ring remembers a request that is
-done until somebody has asked how it ended.
+the prepared requests; every wait, and an await, first queues the requests that it waits for. A
+sync covers everything that was written before its request was queued, and the file may be closed
+after that. A request that libafsync refuses is done, with that error. The ring keeps a request
+that is done until the program has read its result.
 
 Every thread may use a ring, and several threads and event loops may use one together. In a
 child made by fork() the ring is closed.
@@ -36,7 +36,7 @@ __all__ = ["Engine", "Flags", "Info", "Request", "Ring", "info", "version"]
 
 
 class Engine(enum.IntEnum):
-    """Who runs the syncs: /dev/afsync, or threads of the library."""
+    """The engine that runs the syncs: /dev/afsync, or threads of the library."""
     DEVICE = 0
     THREADS = 1
 
@@ -50,7 +50,7 @@ class Flags(enum.IntFlag):
 
 
 class Info(NamedTuple):
-    """What the module can do, see struct afsync_info. Version 0: there is no device."""
+    """Features and limits of the module, see struct afsync_info. Version 0: no device."""
     version: int
     ops: int
     sqe_flags: int
@@ -127,7 +127,7 @@ def _check(ret: int) -> int:
     return ret
 
 
-# ctypes cuts off what does not fit.
+# ctypes cuts off bits that do not fit.
 def _unsigned(value: int, bits: int) -> int:
     if not 0 <= value < 1 << bits:
         raise OverflowError(f"{value} is not a number of {bits} bits without a sign")
@@ -140,7 +140,7 @@ def version() -> str:
 
 
 def info() -> Info:
-    """What the module can do."""
+    """Features and limits of the module."""
     answer = _Info()
     _check(_lib.afsync_get_info(answer, ctypes.sizeof(answer)))
     return Info(*(getattr(answer, name) for name in Info._fields))
@@ -152,7 +152,7 @@ def _set(future: asyncio.Future[None]) -> None:
 
 
 class Request:
-    """A sync that was asked for. Await it, or wait() for it."""
+    """A request for a sync. Await it, or wait() for it."""
 
     def __init__(self, ring: Ring, file: File, prepare: Callable[..., None],
                  span: tuple[int, ...], flags: Flags, ioprio: int) -> None:
@@ -161,7 +161,7 @@ class Request:
         self.fd = file if isinstance(file, int) else file.fileno()
         if not -1 << 31 <= self.fd < 1 << 31:
             raise OverflowError(f"{self.fd} is not a descriptor")
-        # Until it is queued: a file that nobody else knows would be closed.
+        # Until it is queued: a file with no other reference would be closed.
         self._file: Optional[File] = file
         self._token = next(ring._tokens)
         self._held = bool(flags & Flags.HOLD)
@@ -192,7 +192,7 @@ class Request:
             raise error
 
     def wait(self, timeout: Optional[float] = None) -> None:
-        """Submit it if need be, and return when it is done, or raise its error."""
+        """Submit it if necessary, and return when it is done, or raise its error."""
         with self._ring._changed:
             if not self.done:
                 self._ring._want([self])
@@ -206,12 +206,12 @@ class Request:
         self._take()
 
     def cancel(self) -> bool:
-        """Take it back. False if it is done or a sync serves it already."""
+        """Cancel it. False if it is done or a sync serves it already."""
         with self._ring._changed:
             return self._ring._cancel(self)
 
     def start(self) -> None:
-        """Queue a held request: the sync covers what was written before this."""
+        """Queue a held request: the sync covers everything that was written before this."""
         ring = self._ring
         with ring._changed:
             ring._want([self])
@@ -254,13 +254,13 @@ class Request:
 
 class Ring:
     """A queue of syncs. With `with` and `async with`, a block that ends well waits for all
-    requests but held ones, and raises the first error that nobody has seen; one that ends
+    requests except held ones, and raises the first error that was not read; one that ends
     with an exception cancels them."""
 
     def __init__(self, entries: int = 64, engine: Optional[Engine] = None,
                  clamp: bool = False) -> None:
         """@entries: requests in flight at once; with @clamp at most as many as allowed.
-        @engine: None takes the device where it can be opened."""
+        @engine: None uses the device where it can be opened."""
         self._handle: Optional[int] = None
         flags = _INIT_CLAMP if clamp else 0
         if engine is not None and (_HAS_ENGINES or engine is Engine.THREADS):
@@ -269,15 +269,15 @@ class Ring:
         _check(_lib.afsync_queue_init(_unsigned(entries, 32), handle, flags))
         self._handle = handle.value
         _rings.add(self)
-        #: Who runs the syncs.
+        #: The engine that runs the syncs.
         self.engine = Engine(_lib.afsync_ring_engine(handle) if _HAS_ENGINES else Engine.DEVICE)
         self.entries = int(_lib.afsync_ring_entries(self._handle))
-        # Guards all below, and is notified when requests are done or nobody leads.
+        # Guards all below, and is notified when requests are done or no thread leads.
         self._changed = threading.Condition(threading.Lock())
         self._leading = False       # a thread waits in the library; it alone reads
         self._closing = False
         self._tokens = itertools.count(1)
-        # Every request is in one of these, by its token, until its result was asked for.
+        # Every request is in one of these, by its token, until its result was read.
         self._prepared: dict[int, Request] = {}
         self._wanted: dict[int, Request] = {}   # submitted, but not queued yet
         self._queued: dict[int, Request] = {}
@@ -321,7 +321,7 @@ class Ring:
         return self._request(file, _lib.afsync_prep_syncfs, (), flags, ioprio)
 
     def submit(self) -> None:
-        """Queue what is prepared. BlockingIOError if there is no room for all: a later submit
+        """Queue the prepared requests. BlockingIOError if there is no room for all: a later submit
         or wait queues the rest."""
         with self._changed:
             self._want(list(self._prepared.values()))
@@ -329,16 +329,16 @@ class Ring:
                 raise _error(errno.EAGAIN)
 
     def wait(self, count: int = 1, timeout: Optional[float] = None) -> list[Request]:
-        """Submit, wait until @count requests are done whose result nobody has asked for, or
-        all but held ones are done, and return those. Errors are not raised here: see error."""
+        """Submit, wait until @count requests are done whose result was not read, or
+        all except held ones are done, and return those. Errors are not raised here: see error."""
         self._wait(lambda: len(self._done) >= count or self._idle(), timeout)
         with self._changed:
             done, self._done = list(self._done.values()), {}
             return done
 
     def finish(self, timeout: Optional[float] = None) -> None:
-        """Submit, wait for all but held requests, and raise the first error that nobody has
-        asked for, other than ECANCELED."""
+        """Submit, wait for all except held requests, and raise the first error that was not
+        read, other than ECANCELED."""
         self._wait(self._idle, timeout)
         self._raise()
 
@@ -354,14 +354,14 @@ class Ring:
         self._raise()
 
     def cancel(self) -> None:
-        """Take back every request that no sync serves yet."""
+        """Cancel every request that no sync serves yet."""
         with self._changed:
             self._open()
             self._cancel_all()
 
     def close(self) -> None:
-        """Cancel what no sync serves yet, wait for the rest, and end the ring. Every request
-        is done then."""
+        """Cancel the requests that no sync serves yet, wait for the rest, and free the ring.
+        Every request is done then."""
         with self._changed:
             if self._handle is None:
                 return
@@ -372,7 +372,7 @@ class Ring:
         lost = errno.EBADF
         try:
             self._until(lambda: not self._queued and not self._leading, None)
-        except OSError as error:    # somebody closed the descriptor
+        except OSError as error:    # the descriptor was closed
             lost = error.errno or lost
         with self._changed:
             for request in list(self._queued.values()):
@@ -447,7 +447,7 @@ class Ring:
             pass
 
     def _push(self) -> bool:
-        """Queue what is wanted. False if there is no room for all."""
+        """Queue the wanted requests. False if there is no room for all."""
         handle = self._open()
         while True:
             self._settle()
@@ -478,8 +478,8 @@ class Ring:
             _lib.afsync_cqe_seen(self._handle, cqe)
 
     def _advance(self) -> None:
-        """Read what is done, and queue what has room then. Where nothing runs that could
-        make room, there is none."""
+        """Read completions, and queue the requests that then have room. Without a running
+        request that could make room, there is none."""
         if self._handle is None:
             return
         self._reap()
@@ -532,7 +532,7 @@ class Ring:
     # From here on without it.
 
     def _wait(self, ready: Callable[[], bool], timeout: Optional[float]) -> None:
-        """Submit what is prepared, and wait until @ready()."""
+        """Submit the prepared requests, and wait until @ready()."""
         with self._changed:
             self._want(list(self._prepared.values()))
         self._until(ready, timeout)
