@@ -63,6 +63,7 @@ put_documentation() {
 		   admin
 		   design
 		   performance
+		   reliability
 	EOF
 	line Documentation/subsystem-apis.rst '   afsync/index' '/^   accounting\/index$/a \   afsync/index'
 	line Documentation/userspace-api/index.rst '   afsync' '/^   seccomp_filter$/i \   afsync'
