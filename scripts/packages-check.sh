@@ -177,7 +177,7 @@ compile() {
 fetch_podman() {
 	mkdir -p "$root/podman/partial"
 	in_root "$root" apt-get "${APT[@]}" -q -y --no-install-recommends --download-only \
-		-o Dir::Cache::archives=/podman install podman netavark aardvark-dns iptables || return
+		-o Dir::Cache::archives=/podman install podman netavark aardvark-dns iptables nftables || return
 	rm -rf "$root/podman/partial" "$root/podman/lock" "$1"
 	mv "$root/podman" "$1"
 }

@@ -55,7 +55,7 @@
  *					posted
  *	request -> queue of the file	fileq->refs, as long as the request lives
  *	worker, or caller -> the same	fileq->refs, while fileq->active
- *	submitter -> the same		fileq->refs, until it has kicked the queue
+ *	submitter -> the same		fileq->refs, until the queue is kicked
  *	queue   -> lane			lane->refs, as long as the queue lives
  *	reaper  -> lane			lane->refs, while it is queued or runs
  *	lane    -> user			user->refs, while there are queues

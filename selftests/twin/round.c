@@ -168,7 +168,7 @@ static void begin_results(void)
  * Nothing is left to write, and the open file of the blocker has nothing left to be told: that
  * would end its sync at once. A sync that fails may leave the rest to the next.
  */
-static void clean(unsigned int file)
+static void clean_file(unsigned int file)
 {
 	int i, ret = -1;
 
@@ -187,7 +187,7 @@ static void block(const struct part *part)
 
 	for (file = 0; file < NR_FILES; file++)
 		if (part->has_file[file])
-			clean(file);
+			clean_file(file);
 	if (!plain)
 		device_message("hold");
 	for (file = 0; file < NR_FILES; file++) {

@@ -62,7 +62,8 @@ static void make_file(unsigned int file, const char *folder)
 	if (fd < 0)
 		err(2, "%s", path);
 	memset(page, '0', sizeof(page));
-	if (fault == FAULT_THIN && fallocate(fd, 0, 0, THIN_SIZE))
+	/* In one piece, also where memory is short while it is written. */
+	if (fallocate(fd, 0, 0, fault == FAULT_THIN ? THIN_SIZE : NR_PAGES * PAGE))
 		err(2, "%s", path);
 	for (i = 0; i < NR_PAGES; i++)
 		if (pwrite(fd, page, PAGE, i * PAGE) != PAGE)
@@ -72,19 +73,27 @@ static void make_file(unsigned int file, const char *folder)
 	file_fds[file] = fd;
 }
 
-/* The sectors of a file, which are in one piece. */
+/*
+ * The sectors of a file, which are in one piece. That may have several extents: those that were
+ * not written are extents of their own.
+ */
 static void file_place(unsigned int file, unsigned long *first, unsigned long *nr)
 {
 	union {
 		struct fiemap map;
-		char room[sizeof(struct fiemap) + 2 * sizeof(struct fiemap_extent)];
-	} u = { .map = { .fm_length = NR_PAGES * PAGE, .fm_extent_count = 2 } };
+		char room[sizeof(struct fiemap) + NR_PAGES * sizeof(struct fiemap_extent)];
+	} u = { .map = { .fm_length = NR_PAGES * PAGE, .fm_extent_count = NR_PAGES } };
+	const struct fiemap_extent *extent = u.map.fm_extents;
+	unsigned int i;
 
 	if (ioctl(file_fds[file], FS_IOC_FIEMAP, &u.map))
 		err(2, "FIEMAP");
-	if (u.map.fm_mapped_extents != 1)
-		errx(2, "file%u is in %u pieces", file, u.map.fm_mapped_extents);
-	*first = u.map.fm_extents[0].fe_physical / SECTOR;
+	if (!u.map.fm_mapped_extents)
+		errx(2, "file%u has no blocks", file);
+	for (i = 1; i < u.map.fm_mapped_extents; i++)
+		if (extent[i - 1].fe_physical + extent[i - 1].fe_length != extent[i].fe_physical)
+			errx(2, "file%u is not in one piece", file);
+	*first = extent->fe_physical / SECTOR;
 	*nr = NR_PAGES * PAGE / SECTOR;
 }
 
