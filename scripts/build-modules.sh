@@ -9,7 +9,7 @@
 #
 # PLANT=STAGE/NAME in the environment plants the bug selftests/plants/STAGE/NAME.patch in the
 # copy that is built, in build/plants/STAGE/NAME: tests have to find it.
-# With AFSYNC_SIM=1 as a further argument the test module afsync_sim.ko, too.
+# With AFSYNC_SIM=1 as a further argument the test modules (selftests/sim), too.
 # The sources are copied, so that trees for several kernels live side by side
 # and nothing is ever built beside a source file. Prints the folder.
 

@@ -24,7 +24,7 @@ headers_of() {
 	done | sort -V | tail -n 1
 }
 
-# modules VERSION MAKE-ARGS...: both modules build and nothing is said.
+# modules VERSION MAKE-ARGS...: the three modules build and nothing is said.
 modules() {
 	local kdir log=$SCRATCH/log
 	kdir=$(headers_of "$1")
@@ -32,7 +32,7 @@ modules() {
 	shift
 	copy_tree
 	"$tree/scripts/build-modules.sh" "$kdir" "$@" AFSYNC_SIM=1 >"$log" 2>&1 || { tail -n 40 "$log"; return 1; }
-	[ "$(find "$tree/build" -name '*.ko' | wc -l)" = 2 ] || { echo "not two modules"; return 1; }
+	[ "$(find "$tree/build" -name '*.ko' | wc -l)" = 3 ] || { echo "not three modules"; return 1; }
 	said_by_build "$log" | none "said by the build"
 }
 
