@@ -9,6 +9,7 @@
 #include "rounds.h"
 
 static struct walked {
+	pid_t program;
 	unsigned int calls;
 	unsigned int points;
 } *walked;
@@ -18,11 +19,15 @@ static void __attribute__((constructor)) walked_init(void)
 	walked = mmap(NULL, sizeof(*walked), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	need(walked != MAP_FAILED);
+	walked->program = getpid();
 }
 
 /* The stage "fault" of scripts/check.sh adds these up. */
 static void __attribute__((destructor)) walked_tell(void)
 {
+	/* Not a test that is skipped. */
+	if (getpid() != walked->program)
+		return;
 	printf("# total: %u points over %u calls\n", walked->points, walked->calls);
 }
 
