@@ -88,11 +88,12 @@ all_groups() {
 	verdict $all "$fs: fio afsync, $engine: fio says as many syncs as the module"
 }
 
-# written_and_cut OPTION...: 64 blocks are written, then the power is cut. False if not all
-# but the last one, which no sync follows, are there.
+# written_and_cut NAME OPTION...: 64 blocks of a new file are written, then the power is cut.
+# False if not all but the last one, which no sync follows, are there.
 written_and_cut() {
-	local job=(fio --name=cut "--directory=$dir" --filename=cut --ioengine="$ENGINE" --rw=write --bs=4k
+	local job=(fio --name=cut "--directory=$dir" --filename="$1" --ioengine="$ENGINE" --rw=write --bs=4k
 		--iodepth=16 --verify=crc32c)
+	shift
 	"${job[@]}" --size=256k --do_verify=0 "$@" >>"$log" 2>&1 || why "fio ended with $?" || return 1
 	power_cut "/mnt/$fs" >>"$log" 2>&1 || why "cannot cut the power" || return 1
 	"${job[@]}" --size=252k --verify_only >>"$log" 2>&1
@@ -103,14 +104,14 @@ cut() {
 	for engine in device threads; do
 		begin
 		rc=0
-		AFSYNC_ENGINE=$engine written_and_cut --fsync=1 || rc=1
+		AFSYNC_ENGINE=$engine written_and_cut "cut-$engine" --fsync=1 || rc=1
 		verdict $rc "$fs: fio afsync, $engine: what was synced is there after a power cut"
-		rm -f "$dir/cut"
 	done
-	# To see that the cut can lose something.
+	# To see that the cut can lose something. The name is a new one, since the cut can also undo
+	# the removal of an old file.
 	begin
 	rc=0
-	! written_and_cut || rc=1
+	! written_and_cut cut-none || rc=1
 	verdict $rc "$fs: fio afsync: what was not synced is lost"
 }
 
