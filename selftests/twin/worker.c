@@ -187,6 +187,13 @@ static void reopen(const struct order *o)
 	close(fd);
 }
 
+static void answer(int socket)
+{
+	if (send(socket, "", 1, 0) != 1)
+		err(2, "an answer");
+}
+
+/* The first answer is that all is open: an error before that would not be told to it. */
 static void work_off(unsigned int process)
 {
 	int i, socket = sockets[process];
@@ -198,6 +205,7 @@ static void work_off(unsigned int process)
 	open_descriptors(false, process);
 	if (syncer)
 		syncer->begin();
+	answer(socket);
 	while (recv(socket, &order, sizeof(order), 0) == sizeof(order)) {
 		switch (order.what) {
 		case SUBMIT:
@@ -210,8 +218,7 @@ static void work_off(unsigned int process)
 			reopen(&order);
 			break;
 		}
-		if (send(socket, "", 1, 0) != 1)
-			err(2, "an answer");
+		answer(socket);
 	}
 	if (syncer)
 		syncer->end();
@@ -252,7 +259,10 @@ void workers_start(const char *folder, const struct syncer *by)
 		close(ends[!!pids[process]]);
 		if (!pids[process])
 			work_off(process);
+		unanswered[process] = 1;
 	}
+	for (process = 0; process < NR_PROCESSES; process++)
+		worker_wait(process);
 }
 
 void workers_end(void)
