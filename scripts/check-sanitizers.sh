@@ -27,15 +27,28 @@ out=$BUILD/sanitizers
 # Status 99: the tool has something to report.
 export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0
 export UBSAN_OPTIONS=halt_on_error=1:exitcode=99
-VALGRIND=(valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+VALGRIND=(valgrind -q --error-exitcode=99 --errors-for-leak-kinds=definite
 	--child-silent-after-fork=yes --fair-sched=yes)
+# The valgrind of Debian 12 has no futex_waitv(), so that every handler ends a wait with a timeout,
+# and keeps the last signal for itself.
+VALGRIND_CANNOT='restarting_handler_ends_no_wait|restarted_wait_goes_on_with_what_is_left_of_its_time'
+VALGRIND_CANNOT+='|signals_of_the_process_are_never_taken_by_a_thread_of_the_library'
+
+# only_cannot LOG: all of the program's tests ran, and no others than these failed.
+only_cannot() {
+	awk -v cannot="[.]($VALGRIND_CANNOT)\$" '
+		/^1\.\./ { plan = substr($1, 4) }
+		/^(not )?ok / { seen++ }
+		/^not ok / && $0 !~ cannot { bad++ }
+		END { exit !plan || seen != plan || bad }' "$1"
+}
 
 for tool; do
 	run=()
 	case $tool in
 	thread) flags=-fsanitize=thread ;;
 	address) flags='-fsanitize=address,undefined -fno-sanitize-recover=undefined' ;;
-	valgrind) flags='' run=("${VALGRIND[@]}") ;;
+	valgrind) flags='' ;;
 	*) die "no such tool: $tool (thread, address, valgrind)" ;;
 	esac
 	bins=()
@@ -54,7 +67,9 @@ for tool; do
 		# To the child of a fork, what is on the stacks of the parent's threads is lost.
 		[ "$test" != engine_process_test ] || leaks=0
 		export ASAN_OPTIONS=exitcode=99:detect_leaks=$leaks
+		[ "$tool" != valgrind ] || run=("${VALGRIND[@]}" "--leak-check=$([ $leaks = 0 ] && echo no || echo full)")
 		(cd "$out/$tool" && "${run[@]}" "tests/$test") >"$log" 2>&1 </dev/null || rc=$?
+		[ "$tool $rc" != "valgrind 1" ] || ! only_cannot "$log" || rc=0
 		# A child of the test may have said so, and its status gone unseen.
 		! grep -qE 'Sanitizer:|runtime error:|^==[0-9]+==' "$log" || rc=1
 		[ $rc = 0 ] || { grep -vE '^(# *RUN|# *OK|ok )' "$log" | head -n 40; echo "log: $log"; } | remark

@@ -51,14 +51,16 @@ bad_table() {
 	local table
 	table="0 $(blockdev --getsz "/dev/$DISK") $1"
 	if [ -e /dev/mapper/bad ]; then
-		dmsetup suspend bad
+		# shellcheck disable=SC2086 # an option or none
+		dmsetup suspend ${2:-} bad
 		dmsetup reload bad --table "$table"
 		dmsetup resume bad
 	else
 		dmsetup create bad --table "$table"
 	fi
 }
-good_disk() { bad_table "linear /dev/$DISK 0"; }
+# To freeze the filesystem would be to write to the disk that fails.
+good_disk() { bad_table "linear /dev/$DISK 0" --nolockfs; }
 bad_disk() { bad_table "flakey /dev/$DISK 0 0 1 1 error_writes"; }
 
 mount_bad() {
