@@ -124,8 +124,12 @@ USER+='|(engine|lib|libaio|posix)_.*_(32|t64))'
 # debug kernel has them, too.
 BOTH='(exec|engine_(cancel|process)|libaio_(cancel|fsync|process)|posix_(cancel|process|queue))_test'
 
+# Those that make one filesystem after the other: on the debug kernel that is nearly all that they
+# do, and the module's part of it is in other tests.
+MAKE_FS='(filesystems|isolation_fs|no_space|writeback_errors)_test'
+
 stage_selftests() {
-	[ "$short" = 0 ] || local TESTS=${TESTS:-$(tests "$TOP/selftests" "$USER" "$ON_ALL" \
+	[ "$short" = 0 ] || local TESTS=${TESTS:-$(tests "$TOP/selftests" "$USER" "$ON_ALL" "$MAKE_FS" \
 		'(exactly_one|lib|unload)_test.*')}
 	vm_tests "${KERNEL:-debian}" selftests
 }
@@ -135,7 +139,7 @@ stage_kernels() {
 }
 stage_selftests_debug() {
 	[ "$short" = 0 ] || local TESTS=${TESTS:-$(tests "$TOP/selftests" "$BOTH"
-		all_tests "$TOP/selftests" | grep -vxE "$USER")}
+		all_tests "$TOP/selftests" | grep -vxE "$USER|$MAKE_FS")}
 	vm_tests debug selftests-debug
 }
 stage_programs() { vm_tests "${KERNEL:-debian}" programs programs; }
@@ -211,8 +215,9 @@ run_stages() {
 			echo "not ok 0 - $stage: no test ran; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
 			tail -n 20 "$dir/$stage.err"
 		fi
+		echo "$((SECONDS - start)) s" >"$dir/$stage.took"
 		echo "== $stage: $(count "$dir/$stage.tap" | tail -n 1 |
-			awk '{ printf "%d passed, %d failed, %d skipped", $2, $3, $4 }'), $((SECONDS - start)) s"
+			awk '{ printf "%d passed, %d failed, %d skipped", $2, $3, $4 }'), $(<"$dir/$stage.took")"
 		[ ! -e "$dir/$stage.times" ] ||
 			echo "   slowest: $(sort -rn "$dir/$stage.times" | awk 'NR <= 8 { printf "%s%s %d s", sep, $2, $1; sep = ", " }')"
 	done
@@ -245,6 +250,11 @@ done
 echo "== result (logs in $dir and $BUILD/vm)"
 count "${files[@]}" >"$dir/summary"
 grep -v ^COUNT "$dir/summary" || true
+took=''
+for stage; do
+	[ ! -e "$dir/$stage.took" ] || took+="${took:+, }$stage $(<"$dir/$stage.took")"
+done
+echo "${took:-no stage ended}"
 read -r _ passed failed skipped < <(tail -n 1 "$dir/summary")
 line="$passed passed, $failed failed"
 [ "$skipped" = 0 ] || line+=", $skipped skipped"
