@@ -14,7 +14,7 @@
 . "$TOP/scripts/lib-guest.sh"
 . "$TOP/scripts/bench-sizes.sh"
 
-ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory}
+ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory many}
 ENGINES=${BENCH_ENGINES:-fdatasync sync syncfs by_hand threads io_uring libaio glibc afsync afsync_threads}
 HERE=/tmp/bench
 OUT=$HERE/results
@@ -24,7 +24,7 @@ failed=0
 # All that runs later is read from memory.
 copy_programs() {
 	mkdir -p "$HERE"
-	cp "$BUILD"/tools/bench/afsync-bench{,-memory} "$HERE/"
+	cp "$BUILD"/tools/bench/afsync-bench{,-memory,-many} "$HERE/"
 	cp "$DROPINS/afsync-libaio/libafsync-libaio.so.1" "$DROPINS/afsync-posix/libafsync-posix.so.1" \
 		"$HERE/"
 	cp "$(command -v sync)" ${AFSYNC_KO:+"$AFSYNC_KO"} "$HERE/"
@@ -218,6 +218,12 @@ memory() {
 	"$HERE/afsync-bench-memory" "$mnt/memory" >>"$OUT" || failed=1
 }
 
+# One request among many. The filesystem fails from then on.
+many() {
+	mkdir "$mnt/many"
+	"$HERE/afsync-bench-many" "$mnt/many" >>"$OUT" || failed=1
+}
+
 variant_engines() {
 	[ -z "$(among io_uring)" ] || echo io_uring_default io_uring_all
 	[ -z "$(among afsync)" ] || echo afsync_queued
@@ -298,6 +304,7 @@ virtual() {
 		[ -z "$ON_DISK" ] || on_disk $where disk_parts
 	done
 	! wants_workers || on_disk ext4 null_blk-10ms workers
+	[ -z "$(only many)" ] || on_disk ext4 null_blk-20us many
 	for part in $(only tmpfs memory); do
 		on_disk tmpfs none "$part"
 	done

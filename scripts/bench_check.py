@@ -31,6 +31,7 @@ class Run:
         self.plots = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.svg")}
         lines = (folder / "boot-1.jsonl").read_text(encoding="utf-8").splitlines()
         self.memory = [json.loads(line)["memory"] for line in lines if '"memory"' in line]
+        self.many = [json.loads(line)["many"] for line in lines if '"many"' in line]
 
     def cells(self, **where):
         return [r for r in self.results if all(r[name] == value for name, value in where.items())]
@@ -125,6 +126,12 @@ def check_memory(run):
     assert run.memory[0]["queued_bytes"] > 0, run.memory
     assert run.memory[0]["with_file_bytes"] > run.memory[0]["queued_bytes"], run.memory
     assert is_number(run.memory[0]["idle_bytes"]), run.memory
+
+
+def check_many(run):
+    """one request among many has been timed"""
+    assert len(run.many) == 1, f"{len(run.many)} times"
+    assert len(run.many[0]) == 4 and all(us > 0 for us in run.many[0].values()), run.many
 
 
 def check_plots(run):

@@ -123,6 +123,17 @@ def targets_of_memory(memory):
     yield "bytes per file without pending work", most("idle_bytes"), "most", 2
 
 
+def targets_of_many(many):
+    """One request among many, in the worst boot."""
+    def most(figure):
+        return max(map(figure, many), default=None)
+
+    yield "start of one request among 32,768: us", most(lambda m: m["start_us"]), "most", 10
+    yield "cancel of one request among 32,768: us", most(lambda m: m["cancel_us"]), "most", 10
+    yield ("8,192 open files of one inode that fail: cost against 256",
+           most(lambda m: m["many_failing_us"] / m["few_failing_us"]), "most", 1.2)
+
+
 def targets_of_cost(found):
     for files, depth, base, limit in (1, 1, 1, 6.5), (1, 64, 1, 0.58), (64, 64, 64, 3):
         yield (f"tmpfs, {files} file{'s'[:files > 1]}, depth {depth}: us above the caller",
@@ -147,7 +158,8 @@ def targets(run):
     """(what, value, "least" or "most", limit) of each, of a Run of bench_results."""
     found = Results(run.results)
     for part in (targets_of_peers(found), targets_of_cost(found), targets_of_dropins(found),
-                 targets_of_memory(run.memory), targets_of_cpus(run.pairs), targets_of_threads(found)):
+                 targets_of_memory(run.memory), targets_of_many(run.many),
+                 targets_of_cpus(run.pairs), targets_of_threads(found)):
         yield from part
 
 

@@ -78,6 +78,7 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -204,8 +205,8 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * struct afsync_req - one request, from submit to its entry in the ring
  * @link: in the list that its state determines; the owner's
  * @ring_link: in ring->requests, under ring->lock
- * @next: the next open file whose share of a batch is known, for the owner only; or the next
- *	in ring->spare, under ring->lock
+ * @next: the next in ring->spare, under ring->lock
+ * @owner_node: in the tree of open files whose share of a batch is known; the owner's
  * @ring: gets the completion; set once. NULL: this is not a request, but a mark in a list.
  * @fileq: queue of the file; set once
  * @file: the file to sync; a reference until state CANCELLED or DONE, NULL after it was
@@ -233,7 +234,10 @@ static inline bool afsync_can_cancel(enum afsync_state state)
 struct afsync_req {
 	struct list_head link;
 	struct list_head ring_link;
-	struct afsync_req *next;
+	union {
+		struct afsync_req *next;
+		struct rb_node owner_node;
+	};
 	struct afsync_ring *ring;
 	struct afsync_fileq *fileq;
 	struct file *file;

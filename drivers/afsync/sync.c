@@ -4,10 +4,10 @@
  * share of errors. The only caller of vfs_fsync_range() and sync_filesystem(). Called by
  * the thread that runs a queue, holds no lock, touches no ring.
  */
-#include <linux/hash.h>
 #include <linux/ioprio.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
+#include <linux/rbtree.h>
 #include <linux/sched.h>
 
 #include "afsync.h"
@@ -147,39 +147,39 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 	return ret;
 }
 
-#define OWNER_HASH_BITS	6
-
 /*
  * The open files of a batch whose share is known, by one request of each: those that had an
  * error, or a sync of their own. There are few unless many open files have an error.
  */
-struct owners {
-	struct afsync_req *of_hash[1 << OWNER_HASH_BITS];
-	unsigned int count;
-};
-
-static struct afsync_req **owners_of_hash(struct owners *owners, const struct file *file)
-{
-	return &owners->of_hash[hash_ptr((void *)file, OWNER_HASH_BITS)];
-}
 
 /* The request that knows the share of @file, or NULL. */
-static struct afsync_req *find_owner(struct owners *owners, const struct file *file)
+static struct afsync_req *find_owner(const struct rb_root *owners, const struct file *file)
 {
-	struct afsync_req *owner = *owners_of_hash(owners, file);
+	struct rb_node *node = owners->rb_node;
+	struct afsync_req *owner;
 
-	while (owner && owner->file != file)
-		owner = owner->next;
-	return owner;
+	while (node) {
+		owner = rb_entry(node, struct afsync_req, owner_node);
+		if (owner->file == file)
+			return owner;
+		node = file < owner->file ? node->rb_left : node->rb_right;
+	}
+	return NULL;
 }
 
-static void add_owner(struct owners *owners, struct afsync_req *req)
+static void add_owner(struct rb_root *owners, struct afsync_req *req)
 {
-	struct afsync_req **first = owners_of_hash(owners, req->file);
+	struct rb_node **link = &owners->rb_node, *parent = NULL;
 
-	req->next = *first;
-	*first = req;
-	owners->count++;
+	while (*link) {
+		parent = *link;
+		if (req->file < rb_entry(parent, struct afsync_req, owner_node)->file)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&req->owner_node, parent, link);
+	rb_insert_color(&req->owner_node, owners);
 }
 
 /*
@@ -197,7 +197,7 @@ static void add_owner(struct owners *owners, struct afsync_req *req)
 static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 {
 	struct afsync_req *req, *owner;
-	struct owners owners = {};
+	struct rb_root owners = RB_ROOT;
 	unsigned int merged = 0;
 	bool synced = false;
 
@@ -215,11 +215,7 @@ static void sync_reqs(const struct batch *batch, struct list_head *reqs)
 		req->res = owner ? owner->res : error_of(batch->scope, req->file);
 		if (!owner && req->res)
 			add_owner(&owners, req);
-		/* The search through many owners takes long. */
-		if (owners.count > 1)
-			cond_resched();
-		else
-			afsync_cond_resched(merged);
+		afsync_cond_resched(merged);
 	}
 	afsync_stat_add(merged, merged);
 	this_cpu_add(batch->fs->stats->merged, merged);

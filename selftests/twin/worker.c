@@ -187,7 +187,7 @@ static void reopen(const struct order *o)
 	close(fd);
 }
 
-static void answer(int socket)
+static void send_answer(int socket)
 {
 	if (send(socket, "", 1, 0) != 1)
 		err(2, "an answer");
@@ -205,7 +205,7 @@ static void work_off(unsigned int process)
 	open_descriptors(false, process);
 	if (syncer)
 		syncer->begin();
-	answer(socket);
+	send_answer(socket);
 	while (recv(socket, &order, sizeof(order), 0) == sizeof(order)) {
 		switch (order.what) {
 		case SUBMIT:
@@ -218,7 +218,7 @@ static void work_off(unsigned int process)
 			reopen(&order);
 			break;
 		}
-		answer(socket);
+		send_answer(socket);
 	}
 	if (syncer)
 		syncer->end();
