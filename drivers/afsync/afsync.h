@@ -206,7 +206,10 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * @link: in the list that its state determines; the owner's
  * @ring_link: in ring->requests, under ring->lock
  * @next: the next in ring->spare, under ring->lock
- * @owner_node: in the tree of open files whose share of a batch is known; the owner's
+ * @start: first byte of the range; set once, valid until its batch is combined
+ * @end: last byte of the range; likewise
+ * @owner_node: in the tree of open files whose share of the batch is known, from then on;
+ *	the owner's
  * @ring: gets the completion; set once. NULL: this is not a request, but a mark in a list.
  * @fileq: queue of the file; set once
  * @file: the file to sync; a reference until state CANCELLED or DONE, NULL after it was
@@ -214,8 +217,6 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * @cred: credentials of the submitter; set once, a reference just as long
  * @blkcg: the I/O cgroup of the submitter, or NULL; set once, a reference just as long
  * @user_data: as submitted; set once
- * @start: first byte of the range; set once
- * @end: last byte of the range; set once
  * @op: enum afsync_op; set once
  * @flags: AFSYNC_SQE_*; set once
  * @ioprio: I/O priority, 0 = none named; set once
@@ -236,6 +237,10 @@ struct afsync_req {
 	struct list_head ring_link;
 	union {
 		struct afsync_req *next;
+		struct {
+			loff_t start;
+			loff_t end;
+		};
 		struct rb_node owner_node;
 	};
 	struct afsync_ring *ring;
@@ -244,8 +249,6 @@ struct afsync_req {
 	const struct cred *cred;
 	struct cgroup_subsys_state *blkcg;
 	u64 user_data;
-	loff_t start;
-	loff_t end;
 	struct kiocb *kiocb;
 	struct llist_node abort_node;
 	refcount_t refs;
