@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of the two engines of libafsync share: the device and the threads of the
- * library keep the same promises, and each test shows one for both, through functions of
- * the library only.
+ * Functions that the tests of the two engines of libafsync share: the device and the
+ * threads of the library keep the same promises, and each test shows one promise for
+ * both, using only functions of the library.
  *
  * A test has a scene: a ring, and files whose syncs stop, fail and count on command. With
- * afsync_sim, and as root, they are its files, for both engines. Without, they are
- * ordinary files, whose syncs engine_host.h has, for the threads; the device is skipped.
+ * afsync_sim, and as root, they are its files, for both engines. Otherwise they are
+ * ordinary files: engine_host.h then controls the syncs of the threads, and the device is
+ * skipped.
  */
 #ifndef _AFSYNC_SELFTEST_ENGINE_H
 #define _AFSYNC_SELFTEST_ENGINE_H
@@ -81,13 +82,13 @@ static inline struct afsync_ring *new_ring(const struct scene *scene, unsigned i
 	return ring;
 }
 
-/* Returns why there can be none, or NULL. @type: of a filesystem of afsync_sim. */
+/* Returns the reason why there can be no scene, or NULL. @type: of a filesystem of afsync_sim. */
 static inline const char *scene_open_type(struct scene *scene, unsigned int engine,
 					  unsigned int entries, const char *type)
 {
 	bool sim = filesystem_known(type) && geteuid() == 0;
 
-	/* It would overrule the variant. */
+	/* The variable would overrule the variant. */
 	unsetenv("AFSYNC_ENGINE");
 	scene->engine = engine;
 	if (is_device(scene) && access(DEVICE, F_OK))
@@ -134,7 +135,7 @@ static inline void gate_close(int fd, __u32 gate)
 	host_unlock();
 }
 
-/* Lets all go, and stops no more. */
+/* Lets all pass, and stops no more. */
 static inline void gate_open(int fd, __u32 gate)
 {
 	if (!host) {
@@ -147,7 +148,7 @@ static inline void gate_open(int fd, __u32 gate)
 	host_unlock();
 }
 
-/* Lets exactly one go. */
+/* Lets exactly one pass. */
 static inline void gate_step(int fd, __u32 gate)
 {
 	if (!host) {
@@ -210,7 +211,7 @@ static inline void sync_fail(int fd, __u32 gate, int error, __u32 count)
 	host_unlock();
 }
 
-/* What fsync or fdatasync number n of the file saw, from 0. */
+/* The operation of sync number n of the file, fsync or fdatasync, from 0. */
 static inline struct sim_call sync_call(int fd, __u32 n)
 {
 	struct sim_call call;
@@ -238,7 +239,7 @@ static inline void scene_remove(const struct scene *scene)
 	need(rmdir(scene->world.dir) == 0);
 }
 
-/* Also after a failed test: of the files "file" nothing stays held, so the ring ends. */
+/* Runs after a failed test, too: nothing of the files "file" stays held, so the ring ends. */
 static inline void scene_close(struct scene *scene)
 {
 	gate_open(scene->ctl, SIM_GATE_FSYNC);
@@ -279,7 +280,7 @@ static inline void queue_held(struct afsync_ring *ring, int fd, __u64 data)
 	need(afsync_submit(ring) == 1);
 }
 
-/* Takes the next completion, whatever it takes. */
+/* Takes the next completion, however long that takes. */
 static inline struct afsync_cqe next_cqe(struct afsync_ring *ring)
 {
 	struct afsync_cqe copy, *cqe;
@@ -304,7 +305,7 @@ static inline unsigned int take_unmerged(struct afsync_ring *ring, unsigned int 
 	return unmerged;
 }
 
-/* Lets one sync of the file start and stay, so that what is queued next waits. */
+/* Lets one sync of the file start and stay, so that later requests wait. */
 static inline void hold_one(struct scene *scene, __u32 op, __u64 data)
 {
 	__u32 started = syncs_started(scene->ctl, SIM_GATE_FSYNC);

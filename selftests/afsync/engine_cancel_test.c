@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Cancelling, on both engines of libafsync: what waits can be cancelled by its user data,
- * by open file, by both or all at once, and completes with -ECANCELED; what runs cannot,
- * is counted, and completes normally.
+ * Cancelling, on both engines of libafsync: a waiting request can be cancelled by its
+ * user data, by open file, by both or all at once, and completes with -ECANCELED; a
+ * running one cannot, is counted, and completes normally.
  */
 #include "engine.h"
 
@@ -118,7 +118,7 @@ TEST_F(cancel, request_whose_descriptor_was_closed_is_found_by_another_of_its_op
 	int fd = scene_file(&self->s, "file", O_RDWR), again = dup(fd);
 
 	queue_held(self->s.ring, fd, 1);
-	/* The number is that of another file now. */
+	/* The number now belongs to another file. */
 	need(dup2(self->other, fd) == fd);
 	EXPECT_EQ(-ENOENT, LIB(afsync_cancel_fd(self->s.ring, fd)));
 	EXPECT_EQ(1, LIB(afsync_cancel_fd(self->s.ring, again)));
@@ -174,7 +174,7 @@ TEST_F(cancel, all_cancels_what_waits_and_counts_what_runs)
 	EXPECT_EQ(2, self->running);
 	EXPECT_EQ(0xfe, take_cancelled(self->s.ring, 7));
 	EXPECT_EQ(-EALREADY, LIB(afsync_cancel_all(self->s.ring)));
-	/* Prepared and not submitted: not touched. */
+	/* A prepared request that is not submitted is not touched. */
 	prepare(self->s.ring, self->s.file, 8);
 	gate_open(self->s.ctl, SIM_GATE_FSYNC);
 	gate_open(self->other, SIM_GATE_FSYNC);

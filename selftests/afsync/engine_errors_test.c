@@ -126,8 +126,8 @@ struct bad {
 };
 
 /*
- * Two go before it, and one after it once it is dropped. Errors of a submit say nothing of
- * the next one.
+ * Two are submitted before it, and one after it once it is dropped. Errors of a submit do
+ * not affect the next one.
  */
 static void expect_refused(struct __test_metadata *_metadata, struct scene *scene,
 			   const struct bad *bad)
@@ -202,7 +202,7 @@ static void expect_bad_fd(struct __test_metadata *_metadata, struct scene *scene
 TEST_F(errors, request_for_what_cannot_be_synced_is_refused)
 {
 	int path = scene_file(&self->s, "file", O_PATH);
-	/* Not the next one, which the library may open a file of its own with. */
+	/* Not the next descriptor, which the library may use for a file of its own. */
 	int closed = fcntl(self->s.file, F_DUPFD_CLOEXEC, 500);
 	int pipes[2], sockets[2];
 
@@ -247,7 +247,7 @@ TEST_F(errors, request_that_was_not_prepared_is_refused)
 	EXPECT_EQ(0, LIB(afsync_submit(self->s.ring)));
 }
 
-/* The device refuses it, and for the threads it may be the sync that says so. */
+/* The device refuses it; with the threads, the sync may report the error. */
 TEST_F(errors, file_that_has_no_fsync_is_EINVAL)
 {
 	int loop = epoll_create1(EPOLL_CLOEXEC), event = eventfd(0, EFD_CLOEXEC);

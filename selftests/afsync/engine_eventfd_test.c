@@ -138,7 +138,7 @@ TEST_F(event, full_eventfd_holds_nobody_up)
 		queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, i);
 		EXPECT_EQ(0, next_cqe(self->s.ring).res);
 	}
-	/* A ring that ends waits for whoever is about to signal. */
+	/* A ring that ends waits for a thread that is about to signal. */
 	afsync_queue_exit(self->s.ring);
 	self->s.ring = NULL;
 	EXPECT_LE(full, event_read(self->event));
@@ -150,7 +150,7 @@ TEST_F(event, unregistered_eventfd_is_not_signalled)
 	ASSERT_EQ(0, LIB(afsync_unregister_eventfd(self->s.ring)));
 	queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1);
 	need(next_cqe(self->s.ring).res == 0);
-	/* When the ring has ended, nobody is about to signal. */
+	/* When the ring has ended, no thread is about to signal. */
 	afsync_queue_exit(self->s.ring);
 	self->s.ring = NULL;
 	EXPECT_EQ(0, polled(self->event));

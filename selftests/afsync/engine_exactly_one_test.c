@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Exactly one completion, on both engines of libafsync: every request that was queued
- * completes once; where the ring is full, the submit says -EAGAIN and queues nothing.
+ * Exactly one completion, on both engines of libafsync: every queued request completes
+ * once; if the ring is full, the submit says -EAGAIN and queues nothing.
  */
 #include "engine.h"
 
@@ -24,7 +24,7 @@ FIXTURE_TEARDOWN(one)
 	scene_close(&self->s);
 }
 
-/* Nothing is unread, or on its way. */
+/* No completion is unread, or on its way. */
 static void expect_nothing(struct __test_metadata *_metadata, struct afsync_ring *ring)
 {
 	struct afsync_cqe *cqe;
@@ -181,7 +181,7 @@ static void flood_submit(struct flood *flood)
 	}
 	need(ret == -EAGAIN && afsync_sq_ready(flood->ring) == ready);
 	flood->refused++;
-	/* What fills the ring is read after this look, so the count moves. */
+	/* The look comes before the reads of the entries that fill the ring, so the count moves. */
 	while (flood->drains == drains)
 		pthread_cond_wait(&flood->drained, &flood->lock);
 }
@@ -244,14 +244,14 @@ TEST_F(one, requests_of_four_threads_complete_once_each_in_a_ring_of_eight)
 		wrong += seen[i] != 1;
 	EXPECT_EQ(0, wrong);
 	EXPECT_EQ(flood.total, done);
-	/* Else the ring was never full, and the test shows little. */
+	/* Otherwise the ring was never full, and the test shows little. */
 	EXPECT_NE(0, flood.refused);
 	expect_nothing(_metadata, self->s.ring);
 	close(flood.files[1]);
 	free(seen);
 }
 
-/* Each with a ring of its own, for a file of all. */
+/* Each thread has a ring of its own, for one file that all share. */
 struct loner {
 	const struct scene *scene;
 	unsigned int count;

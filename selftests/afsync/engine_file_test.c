@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The file of a request, on both engines of libafsync: it is the open file that the
- * descriptor named at the submit, whatever becomes of the descriptor; it is let go of
- * before the completion can be seen; and the program keeps its record locks.
+ * descriptor named at the submit, even if the descriptor is closed or reused later; it is
+ * released before the completion can be seen; and the program keeps its record locks.
  */
 #include "engine.h"
 
@@ -75,7 +75,7 @@ TEST_F(file, waiting_request_keeps_its_file)
 	close(other);
 }
 
-/* flock(2) is the open file's, and is given up when nothing refers to that any more. */
+/* flock(2) belongs to the open file, and ends with the last reference to that. */
 TEST_F(file, is_let_go_of_before_the_completion_can_be_seen)
 {
 	unsigned int i, n = rounds(200);
@@ -121,7 +121,7 @@ TEST_F(file, of_a_ring_that_has_ended_is_let_go_of)
 		for (j = 0; j < 4; j++) {
 			snprintf(name, sizeof(name), "file%u", j);
 			fd = scene_file(&self->s, name, O_RDWR);
-			/* Of the last round nothing is left. */
+			/* No file of the last round is still open. */
 			ASSERT_EQ(0, flock(fd, LOCK_EX | LOCK_NB));
 			queue(ring, fd, AFSYNC_OP_FSYNC, j);
 			need(close(fd) == 0);
@@ -161,7 +161,7 @@ static void record_lock(int fd)
 	need(fcntl(fd, F_SETLK, &lock) == 0);
 }
 
-/* Who has the record lock, as another process sees it; 0: nobody. */
+/* The process that has the record lock, as another process sees it; 0: none. */
 static pid_t locked_by(const struct scene *scene)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -214,7 +214,7 @@ TEST_F(file, record_locks_of_the_program_are_kept_through_every_end_of_a_request
 	afsync_queue_exit(self->s.ring);
 	self->s.ring = NULL;
 	EXPECT_EQ(getpid(), locked_by(&self->s));
-	/* That it can go shows that the test would have seen it. */
+	/* The lock can be lost, which shows that the test would have seen it. */
 	close(again);
 	EXPECT_EQ(0, locked_by(&self->s));
 }
@@ -254,7 +254,7 @@ TEST_F(file, closing_every_descriptor_of_the_library_harms_no_other_file_and_han
 	for (fd = 3; fd < 256; fd++)
 		if (fd != ctl && fd != file)
 			close(fd);
-	/* All the numbers that the library had are of this file now. */
+	/* All numbers of the library's descriptors now belong to this file. */
 	files[0] = scene_file(&self->s, "victim", O_RDWR);
 	for (i = 1; i < 64; i++)
 		files[i] = dup(files[0]);

@@ -21,7 +21,7 @@ FIXTURE_TEARDOWN(hold)
 	scene_close(&self->s);
 }
 
-/* All that is queued for this file has completed. */
+/* All queued requests for this file have completed. */
 static void pass_through(struct afsync_ring *ring, int fd)
 {
 	queue(ring, fd, AFSYNC_OP_FSYNC, 99);

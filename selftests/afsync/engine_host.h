@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Syncs that stop, fail and count on command where afsync_sim is not: the test program
- * defines fsync(), fdatasync() and syncfs() itself, and the library, which is linked into
- * it, calls these. For files that were given to host_file_add() they do what afsync_sim
- * does, and nothing else; for all others they are the real ones.
+ * Syncs that stop, fail and count on command on machines without afsync_sim: the test
+ * program defines fsync(), fdatasync() and syncfs() itself, and the library, which is
+ * linked into it, calls these. For files that were given to host_file_add() they behave
+ * as in afsync_sim, without any real sync; for all other files they are the real ones.
  *
- * What they know is in memory that all processes of a test share. A process may be killed
- * in any place: so a robust lock, and a futex to wait for changes.
+ * Their state is in memory that all processes of a test share. A process may be killed at
+ * any point: that is why the lock is robust, and a futex waits for changes.
  */
 #ifndef _AFSYNC_SELFTEST_ENGINE_HOST_H
 #define _AFSYNC_SELFTEST_ENGINE_HOST_H
@@ -66,7 +66,7 @@ static inline void host_changed(void)
 	syscall(SYS_futex, &host->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Lets go of the lock until something has changed, or a moment longer or shorter. */
+/* Drops the lock until something has changed, or for a moment longer or shorter. */
 static inline void host_wait(void)
 {
 	__u32 seen = host->changes;
@@ -89,7 +89,7 @@ static inline void host_init(void)
 	need(pthread_mutex_init(&host->lock, &attr) == 0);
 }
 
-/* NULL if that is none of the files, and with errno set if it is no descriptor. */
+/* NULL if the descriptor is of none of the files, with errno set if it is no descriptor. */
 static inline struct host_file *host_file(int fd)
 {
 	unsigned int i, nr;
@@ -128,7 +128,7 @@ static inline struct host_gate *host_gate(int fd, __u32 gate)
 	return gate == SIM_GATE_FSYNC ? &file->fsync : &host->syncfs;
 }
 
-/* Under the lock. Returns 0 or the errno that the call shall have. */
+/* Called under the lock. Returns 0 or the errno for the call. */
 static inline int host_gate_pass(struct host_gate *gate)
 {
 	gate->started++;
@@ -145,7 +145,7 @@ static inline int host_gate_pass(struct host_gate *gate)
 	return gate->fail_error;
 }
 
-/* What fsync() and fdatasync() do with one of the files. */
+/* The work of fsync() and fdatasync() on one of the files. */
 static inline int host_fsync(struct host_file *file, int fd, bool datasync)
 {
 	struct sim_call *call;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Merging, on both engines of libafsync: all requests that wait for an open file when its
- * sync starts are covered by that one sync, which is as strong as any of them asks for; one
- * that arrives later is not. Also across rings and threads of a process.
+ * Merging, on both engines of libafsync: one sync covers all requests that wait for an open
+ * file when it starts, and is as strong as the strongest of them; a request that arrives
+ * later is not covered. This includes requests from several rings and threads of a process.
  */
 #include "engine.h"
 
@@ -36,7 +36,7 @@ TEST_F(merge, all_that_wait_when_a_sync_starts_are_served_by_it)
 		cqe = next_cqe(self->s.ring);
 		EXPECT_EQ(i, cqe.user_data);
 		EXPECT_EQ(0, cqe.res);
-		/* The first is the one that the sync ran for. */
+		/* The first is the one for which the sync ran. */
 		EXPECT_EQ(i <= 1 ? 0 : AFSYNC_CQE_MERGED, cqe.flags);
 	}
 	EXPECT_EQ(2, syncs_started(self->s.ctl, SIM_GATE_FSYNC));
@@ -79,7 +79,7 @@ TEST_F(merge, array_on_an_idle_file_is_one_sync)
 	int file;
 
 	for (n = 0; n < 20; n++) {
-		/* Another one: the sync of the last may still be on its way out. */
+		/* Another one: the last sync may still be on its way out. */
 		snprintf(name, sizeof(name), "idle%u", n);
 		file = scene_file(&self->s, name, O_RDWR);
 		for (i = 0; i < 100; i++)
@@ -127,7 +127,7 @@ TEST_F(merge, datasync_rides_on_a_sync_and_not_the_other_way_round)
 	}
 }
 
-/* What an engine does with a range is its own affair, if it syncs all of it. */
+/* An engine may treat a range as it likes, if it syncs all of it. */
 TEST_F(merge, ranges_are_covered)
 {
 	struct sim_call call;

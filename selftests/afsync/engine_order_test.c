@@ -23,7 +23,7 @@ FIXTURE_TEARDOWN(order)
 
 TEST_F(order, syncs_of_one_file_start_in_the_order_of_their_requests)
 {
-	/* A pattern that tells the calls apart. */
+	/* A pattern that distinguishes the calls. */
 	static const __u32 ops[] = { 0, 1, 1, 0, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 1 };
 	struct sim_call call;
 	__u64 ended = 0;
@@ -168,7 +168,7 @@ struct sequence {
 	unsigned int wrong;
 };
 
-/* Queues numbers on an open file that others sync too, and checks that they come in order. */
+/* Queues numbers on an open file that other threads sync too, and checks their order. */
 static void *sequence_thread(void *arg)
 {
 	struct sequence *sequence = arg;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processes, on both engines of libafsync: one that ends with work in flight, in whatever
- * manner, hangs nowhere and leaves nothing; fork works beside syncs; signals go to threads
- * of the program; the threads of the library are there only while they are needed.
+ * Processes, on both engines of libafsync: a process that ends with work in flight,
+ * however it ends, hangs nowhere and leaves nothing; fork works beside syncs; signals are
+ * delivered to threads of the program; the threads of the library exist only while they
+ * are needed.
  */
 #include "engine.h"
 
 FIXTURE(process) {
 	struct scene s;
-	int lifeline[2];	/* as long as anything of a child lives, its end is open */
+	int lifeline[2];	/* its end is open as long as anything of a child lives */
 };
 
 FIXTURE_ENGINES(process);
@@ -17,7 +18,7 @@ FIXTURE_SETUP(process)
 {
 	SCENE_SETUP(&self->s, variant->engine, 8);
 	need(pipe2(self->lifeline, O_CLOEXEC) == 0);
-	/* That of the children is their own: none is shared over a fork. */
+	/* The children make rings of their own: none is shared over a fork. */
 	afsync_queue_exit(self->s.ring);
 	self->s.ring = NULL;
 }
@@ -27,7 +28,7 @@ FIXTURE_TEARDOWN(process)
 	close(self->lifeline[0]);
 	if (self->lifeline[1] >= 0)
 		close(self->lifeline[1]);
-	/* Whose unmount shows that no file was left behind. */
+	/* Its unmount shows that no file was left behind. */
 	scene_close(&self->s);
 }
 
@@ -184,7 +185,7 @@ TEST_F(process, child_of_a_fork_beside_syncs_has_rings_of_its_own_and_ends)
 				need(next_cqe(ring).user_data == i);
 				afsync_queue_exit(ring);
 			}
-			/* With the ends of the library. */
+			/* exit() runs the library's destructors, too. */
 			exit(0);
 		}
 		ASSERT_EQ(0, child_wait(pid));
@@ -239,7 +240,7 @@ static void stray_handler(int sig)
 	strayed = sig;
 }
 
-/* All that a handler can be installed for, but those of the C library. */
+/* All signals for which a handler can be installed, except those of the C library. */
 static bool is_testable(int sig)
 {
 	struct sigaction action;
@@ -285,7 +286,7 @@ TEST_F(process, there_is_no_thread_before_the_first_request_and_none_when_all_is
 	need(next_cqe(self->s.ring).res == 0);
 	if (is_device(&self->s))
 		EXPECT_EQ(1, nr_threads());
-	/* They end when they have had nothing to do for some time, ring or no ring. */
+	/* Idle threads end after some time, ring or no ring. */
 	while (nr_threads() != 1)
 		poll(NULL, 0, 10);
 	queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 2);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Signals while waiting, on both engines of libafsync: a handler ends a wait with -EINTR,
- * one with SA_RESTART does not, and a signal mask holds for the wait, and from its first
- * moment to its last.
+ * one with SA_RESTART does not, and a signal mask applies to the whole wait, from its
+ * first moment to its last.
  */
 #include <stdatomic.h>
 
@@ -41,7 +41,7 @@ static void handle_usr1(int flags)
 	need(sigaction(SIGUSR1, &action, NULL) == 0);
 }
 
-/* The waits that there are. */
+/* The kinds of waits. */
 enum wait { WAIT_CQE, WAIT_TIMEOUT, WAIT_CQES, WAIT_UNTIL, WAIT_SUBMIT, WAIT_SUBMIT_TIMEOUT,
 	    NR_WAITS };
 
@@ -69,7 +69,7 @@ static int wait_in(struct afsync_ring *ring, enum wait wait)
 struct interrupter {
 	pthread_t thread;
 	pid_t tid;
-	int release;		/* let this file's syncs go after the signals */
+	int release;		/* after the signals, release the syncs of this file */
 	bool stop;
 };
 
@@ -78,7 +78,7 @@ static bool stopped(struct interrupter *it)
 	return __atomic_load_n(&it->stop, __ATOMIC_ACQUIRE);
 }
 
-/* One more whenever the thread sleeps: it may have come a moment before the wait. */
+/* One more each time the thread sleeps: one may have come a moment before the wait. */
 static void *interrupt(void *arg)
 {
 	struct interrupter *it = arg;
@@ -106,7 +106,7 @@ static void *interrupt_asleep(void *arg)
 	return interrupt(it);
 }
 
-/* Returns what the wait did while SIGUSR1 came. */
+/* Returns the result of the wait during which SIGUSR1 came. */
 static int interrupted(struct afsync_ring *ring, enum wait wait, int flags, int release)
 {
 	struct interrupter it = { pthread_self(), thread_id(), release, false };
@@ -180,7 +180,7 @@ TEST_F(sig, restarted_wait_goes_on_with_what_is_left_of_its_time)
 	__u64 begin = now_ns();
 	pthread_t thread;
 
-	/* Were the time to start anew with each signal, this would never end. */
+	/* If each signal restarted the time, this would never end. */
 	handle_usr1(SA_RESTART);
 	thread = thread_start(interrupt_all_the_time, &it);
 	EXPECT_EQ(-ETIME, afsync_wait_cqe_timeout(self->s.ring, &cqe, &ts));
@@ -273,7 +273,7 @@ TEST_F(sig, signal_that_is_blocked_does_not_end_the_wait)
 	EXPECT_EQ(0, handled);
 	EXPECT_TRUE(is_pending(SIGUSR1));
 
-	/* By the mask of the wait alone. */
+	/* By the mask of the wait only. */
 	need(pthread_sigmask(SIG_SETMASK, &none, NULL) == 0);
 	EXPECT_EQ(1, handled);
 	EXPECT_EQ(-ETIME, LIB(afsync_wait_cqes(self->s.ring, &cqe, 1, &moment, &usr1)));
@@ -302,7 +302,7 @@ static struct scene *handler_scene;
 /* User data that no request has. */
 #define NO_REQUEST	(1ULL << 40)
 
-/* What may be used in a signal handler, whatever the library is doing just then. */
+/* The calls that are allowed in a signal handler, at any point in the library. */
 static void handler_of_rings(int sig)
 {
 	struct scene *scene = handler_scene;

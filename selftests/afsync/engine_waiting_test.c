@@ -306,7 +306,7 @@ TEST_F(wait, submit_says_what_it_queued_and_beside_it_how_the_wait_ended)
 	prepare(self->s.ring, self->files[0], 11);
 	EXPECT_EQ(1, LIB(afsync_submit_and_wait_until(self->s.ring, &cqe, 1, &until, NULL)));
 	EXPECT_EQ(-ETIME, LIB(afsync_sq_wait_result(self->s.ring)));
-	/* That of the last submit, whether it waited or not. */
+	/* The user data of the last submit, whether it waited or not. */
 	EXPECT_EQ(0, LIB(afsync_submit(self->s.ring)));
 	EXPECT_EQ(0, LIB(afsync_sq_wait_result(self->s.ring)));
 
