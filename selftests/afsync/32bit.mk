@@ -18,7 +18,7 @@ ifneq ($(filter posix,$(DROPINS)),)
 TESTS_32 += posix_arguments_test posix_lio_test posix_order_test posix_suspend_test
 TESTS_T64 += posix_lio_test posix_order_test posix_suspend_test
 endif
-# With no 32-bit libaio on the machine, that of Debian's source.
+# If the machine has no 32-bit libaio: the one of Debian's source.
 LIBAIO_SRC := $(or $(AFSYNC_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afsync)/suites/libaio/src
 ifneq ($(and $(filter libaio,$(DROPINS)),$(wildcard $(LIBAIO_SRC)/libaio.map)),)
 TESTS_32 += libaio_events_test libaio_fsync_test libaio_time64_test
@@ -32,7 +32,8 @@ CC_t64 := $(CC) -m32 $(WIDE)
 TESTS_OF_32 := $(TESTS_32:%=$(OUTPUT)/%_32) $(TESTS_T64:%=$(OUTPUT)/%_t64)
 EXTRA_CLEAN += $(OUTPUT)/lib_32 $(OUTPUT)/lib_t64
 
-# Below lib_32 is what the tests _32 use, so it is built as for 64 bits, and vice versa.
+# The tests _32 use the files below lib_32, so these are built as for 64 bits, and vice
+# versa.
 LIB_32_CFLAGS := -O2 -g $(WIDE)
 LIB_t64_CFLAGS := -O2 -g
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of libafsync-libaio share.
+ * Functions that the tests of libafsync-libaio share.
  *
  * Each test is an ordinary program of libaio: compiled with libaio.h, linked with -laio.
  * preload.h starts it again under the drop-in. With AFSYNC_PEER=1 in the environment it
- * stays with libaio and the kernel's own AIO, which is how to see them fail.
+ * stays with libaio and the kernel's own AIO, which shows how the tests fail there.
  *
  * Two stages:
  *
  *	aio_stage	a file of afsync_sim, whose sync stops at a gate
  *	aio_lanes	a file (or a block device) of which two parts lie on devices of
- *			their own. A suspended one keeps direct reads and writes in
- *			flight, while a sync of the file has all that it needs.
+ *			their own. If one is suspended, its direct reads and writes stay
+ *			in flight, while a sync of the file has all that it needs.
  *
- * A comment "libaio: ..." quotes the sentence of io_fsync(3) that a test shows.
+ * A comment "libaio: ..." quotes the sentence of io_fsync(3) that the test checks.
  */
 #ifndef _AFSYNC_SELFTEST_AIO_COMMON_H
 #define _AFSYNC_SELFTEST_AIO_COMMON_H
@@ -47,7 +47,7 @@ static inline int submit_sync(io_context_t ctx, struct iocb *iocb, int fd, bool 
 	return submit_one(ctx, iocb);
 }
 
-/* What a context is: memory that the kernel maps and shares, as programs know it. */
+/* A context: memory that the kernel maps and shares, as programs know it. */
 struct aio_ring {
 	unsigned int id;
 	unsigned int nr;	/* of entries */
@@ -62,7 +62,7 @@ struct aio_ring {
 
 #define AIO_RING_MAGIC	0xa10a10a1U
 
-/* Events that nobody has taken yet. */
+/* Unread events. */
 static inline unsigned int events_ready(io_context_t ctx)
 {
 	const struct aio_ring *ring = (void *)ctx;
@@ -85,7 +85,7 @@ static inline struct io_event event_reap(io_context_t ctx)
 	return event;
 }
 
-/* Takes what is there now, without waiting. */
+/* Takes the available events, without waiting. */
 static inline int events_now(io_context_t ctx, struct io_event *events, long max)
 {
 	struct timespec zero = { 0, 0 };
@@ -115,7 +115,7 @@ static inline struct io_event event_next(io_context_t ctx)
 }
 
 /*
- * Time for whatever ought not to happen: so many syncs of another file are queued, in
+ * Gives an unwanted event time to happen: that many syncs of another file are queued, in
  * another context, and end.
  */
 static inline void others_sync(int fd, int count)
@@ -135,8 +135,8 @@ static inline void others_sync(int fd, int count)
 /* --- the guard --- */
 
 /*
- * A process that dies waits for its AIO contexts before it closes its files, so what it
- * holds up would never be let go. A second process does that for it: it waits for a lock
+ * A process that dies waits for its AIO contexts before it closes its files, so it would
+ * never release a sync that it holds. A second process releases it: it waits for a lock
  * that a dying thread gives up first.
  */
 struct aio_guard {
@@ -226,7 +226,7 @@ static inline void aio_stage_close(struct aio_stage *s)
 	close(s->other);
 	close(s->ctl);
 	aio_guard_end(s->guard);
-	/* Kernel AIO lets go of a file only after its event can be seen. */
+	/* Kernel AIO drops the file only after its event can be seen. */
 	if (preload_peer())
 		umount2(s->world.dir, MNT_DETACH);
 	else
@@ -255,7 +255,7 @@ struct aio_lanes {
 	int other;	/* another file, of the same filesystem if there is one */
 };
 
-/* As rig_up() and rig_make_file(), without a filesystem. */
+/* Like rig_up() and rig_make_file(), without a filesystem. */
 static inline void lanes_device(struct rig *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -294,7 +294,7 @@ static inline void lanes_split(struct aio_lanes *l)
 	rig_table(&l->rig, &outer);
 	for (i = 0; i < LANES; i++)
 		dm_remove_when_unused(&l->inner[i]);
-	/* else the flush that belongs to a sync would wait for the suspended device */
+	/* otherwise the flush that belongs to a sync would wait for the suspended device */
 	snprintf(path, sizeof(path), "/sys/block/%s/queue/write_cache",
 		 l->rig.dm.path + strlen("/dev/"));
 	need(text_write(path, "write through") == 0);
@@ -360,7 +360,7 @@ static inline void lanes_close(struct aio_lanes *l)
 	close(l->buffered);
 	close(l->other);
 	aio_guard_end(l->guard);
-	/* Kernel AIO lets go of a file only after the event of a read or write can be seen. */
+	/* Kernel AIO drops the file only after the event of a read or write can be seen. */
 	while (l->rig.id != FS_NONE && umount(l->rig.dir)) {
 		need(errno == EBUSY);
 		poll(NULL, 0, 1);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests share: the raw commands of /dev/afsync (the library has tests of
- * its own), a reader of the ring, the test filesystems, and processes that wait for
+ * Functions that the tests share: the raw commands of /dev/afsync (the library has tests
+ * of its own), a reader of the ring, the test filesystems, and processes that wait for
  * each other without sleeping.
  *
  * Functions that a test checks return a count or a negative errno. A step that
- * only prepares the test uses need(), which ends the test with the place and the
- * reason; each test runs in a process and a mount namespace of its own, so that
- * nothing is left behind.
+ * only prepares the test uses need(), which ends the test and prints the place and the
+ * reason; each test runs in a process and a mount namespace of its own, so that nothing
+ * is left behind.
  *
- * Outputs are poisoned with 0xcc before each call: a field that a command should
- * have written and did not, or should not have and did, shows.
+ * Outputs are poisoned with 0xcc before each call: this shows a field that a command
+ * should have written and did not, or should not have written and did.
  *
  * A program that has tests for machines without the device defines RUNS_WITHOUT_DEVICE first.
  */
@@ -59,7 +59,7 @@
 #define POISON32	0xccccccccU
 #define POISON64	0xccccccccccccccccULL
 
-/* Ends the test unless cond holds; for what is not the test's subject. */
+/* Ends the test unless cond holds; for conditions that are not the test's subject. */
 #define need(cond) do {							\
 	if (!(cond)) {							\
 		fprintf(stderr, "# %s:%d: cannot go on: %s (%s)\n",	\
@@ -88,7 +88,7 @@ static inline unsigned int rounds(unsigned int n)
 	return debug && !strcmp(debug, "1") ? (n + 9) / 10 : n;
 }
 
-/* What the kernel keeps for each CPU is then all found again. */
+/* After that, the objects that the kernel keeps for each CPU are all found again. */
 static inline void stay_on_this_cpu(void)
 {
 	cpu_set_t cpu;
@@ -195,7 +195,7 @@ static inline int device_open(void)
 	return fd;
 }
 
-/* A command with its result as the kernel gives it: a count or -errno. */
+/* A command with its result as the kernel returns it: a count or -errno. */
 static inline int command(int fd, unsigned long cmd, void *arg)
 {
 	int ret = ioctl(fd, cmd, arg);
@@ -392,7 +392,7 @@ static inline int ring_hold(struct ring *ring, int fd, __u64 user_data)
 	return ring_submit(ring, &sqe, 1, NULL);
 }
 
-/* Starts what is held: how many, or -errno. */
+/* Starts the held requests: how many, or -errno. */
 static inline int ring_start(struct ring *ring, __u64 user_data)
 {
 	struct afsync_start start = { .user_data = user_data };
@@ -401,8 +401,8 @@ static inline int ring_start(struct ring *ring, __u64 user_data)
 }
 
 /*
- * A ring that belongs to another user, in a process that stays root: whose a ring is says
- * the real user of the thread that makes it.
+ * A ring that belongs to another user, in a process that stays root: the real user of the
+ * thread that makes a ring is its user.
  */
 static inline void ring_open_as(struct ring *ring, uid_t uid, __u32 entries)
 {
@@ -461,7 +461,7 @@ static inline void sim_hold(int fd, __u32 gate)
 	need(sim_gate_cmd(fd, SIM_IOC_HOLD, gate, 0, 0) == 0);
 }
 
-/* The same for the calls that run as this user; those of others pass. */
+/* The same for the calls that run as this user; those of other users pass. */
 static inline void sim_hold_user(int fd, __u32 gate, uid_t user)
 {
 	struct sim_gate_arg arg = { .gate = gate, .user = user };
@@ -593,7 +593,7 @@ static inline int world_open(const struct world *world, const char *name, int fl
 	return fd;
 }
 
-/* What most tests stand on: a world, a ring, and one file of the world. */
+/* The base of most tests: a world, a ring, and one file of the world. */
 struct stage {
 	struct world world;
 	struct ring ring;
@@ -614,7 +614,7 @@ static inline void stage_open(struct stage *stage, __u32 entries)
 	stage_open(stage, entries);					\
 } while (0)
 
-/* Also after a failed test: nothing stays held, so closing the ring ends. */
+/* Runs after a failed test, too: nothing stays held, so closing the ring ends. */
 static inline void stage_close(struct stage *stage)
 {
 	__u32 gate;
@@ -691,7 +691,7 @@ static inline void thread_wait_in(pid_t tid, long nr)
 	} while (!there);
 }
 
-/* Waits until a thread sleeps interruptibly, wherever. */
+/* Waits until a thread sleeps interruptibly, in any call. */
 static inline void thread_wait_asleep(pid_t tid)
 {
 	char path[64], *text, *state;

@@ -11,12 +11,12 @@
 #define FAULTS	"/sys/kernel/debug/"
 
 /*
- * /proc/thread-self/fail-nth, opened in time: while it is set to n, the nth allocation or
- * copy of this thread fails, also one that would open or write this very file.
+ * /proc/thread-self/fail-nth, opened beforehand: while it is set to n, the nth allocation
+ * or copy of this thread fails, even one that would open or write this very file.
  */
 static int fail_nth_fd = -1;
 
-/* Opens it and makes allocations that may sleep fail as well; false: no such kernel. */
+/* Opens it and makes allocations that may sleep fail, too; false: no such kernel. */
 static inline bool faults_ready(void)
 {
 	static const char * const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
@@ -57,7 +57,7 @@ static inline bool fault_happened(void)
 	return happened;
 }
 
-/* What a command may say to a failing step of its own. */
+/* The errors that a command may report for a failing step of its own. */
 static inline bool is_fault(int ret, int expected)
 {
 	return ret == expected || ret == -EFAULT;

@@ -2,10 +2,10 @@
 /*
  * Real filesystems on devices that obey the test.
  *
- * A device is a memory file behind a loop device, so the test can read what
- * has reached "the disk". A device mapper table on top of it can be suspended,
- * resumed and reloaded (fs_dm.h). Everything is done with system calls, only
- * mkfs and modprobe are programs.
+ * A device is a memory file behind a loop device, so the test can read the bytes that
+ * have reached "the disk". A device mapper table on top of it can be suspended, resumed
+ * and reloaded (fs_dm.h). Everything is done with system calls; only mkfs and modprobe
+ * are programs.
  *
  * Nothing outlives the test program, however it ends: mounts are made in a
  * private mount namespace under a tmpfs on /mnt, loop devices have the
@@ -97,8 +97,8 @@ static inline int write_file(const char *path, const char *fmt, ...)
 }
 
 /*
- * Wait until a condition holds that nobody announces. The pause only spares
- * the CPU: whatever its length, the outcome is the same.
+ * Waits until a condition holds that no event announces. The pause only saves CPU time:
+ * whatever its length, the outcome is the same.
  */
 #define WAIT_UNTIL(cond) do {				\
 	while (!(cond))					\
@@ -162,7 +162,7 @@ static inline int image_copy_piece(const char *data, size_t len, off_t at, void 
 	return pwrite(*(int *)arg, data, len, at) == (ssize_t)len ? 0 : -ENOSPC;
 }
 
-/* A copy of the image as it is now: what a power cut would leave. */
+/* A copy of the image as it is now: the state after a power cut. */
 static inline int image_copy(int fd)
 {
 	int ret, to = image_new(image_size(fd));
@@ -219,7 +219,7 @@ struct memdev {
 	char path[32];
 };
 
-/* Takes over the image, also when it fails. */
+/* Takes over the image, even if it fails. */
 static inline int memdev_open(struct memdev *d, int image)
 {
 	struct loop_config config = {
@@ -253,7 +253,7 @@ static inline int memdev_open(struct memdev *d, int image)
 		ret = ioctl(d->fd, LOOP_CONFIGURE, &config) ? -errno : 0;
 		if (ret)
 			close(d->fd);
-	} while (ret == -EBUSY);	/* somebody else took the number */
+	} while (ret == -EBUSY);	/* another process took the number */
 	if (ret)
 		goto err_control;
 	close(control);
@@ -308,8 +308,8 @@ struct fs_type {
 };
 
 /*
- * No lazy initialisation: a thread that writes on its own would be one more
- * player. nouuid: copies of one image are mounted side by side.
+ * No lazy initialisation: its thread would write on its own. nouuid: copies of one image
+ * are mounted side by side.
  */
 static const struct fs_type fs_types[FS_COUNT] = {
 	[FS_EXT4] = { "ext4", { "mkfs.ext4", "-q", "-F", "-b", "4096", "-E",
@@ -407,7 +407,7 @@ static void __attribute__((constructor)) prepare_filesystems(void)		\
 }										\
 TEST_HARNESS_MAIN
 
-/* Shuts the filesystem down as a device that went away would: no log, no flush. */
+/* Shuts the filesystem down as if its device had gone away: no log, no flush. */
 #define FS_IOC_GOINGDOWN	_IOR('X', 125, uint32_t)
 #define FS_GOING_NOLOGFLUSH	2U
 
@@ -433,7 +433,7 @@ static inline int write_page(int fd, int nr, const char *text)
 	return 0;
 }
 
-/* Where on the device the bytes are: negative errno, -ESTALE if not in one piece and written. */
+/* The position of the bytes on the device: -errno, -ESTALE if not in one piece and written. */
 static inline int64_t file_physical(int fd, off_t at, size_t len)
 {
 	union {
@@ -465,7 +465,7 @@ static inline int sync_one(struct ring *ring, int fd, __u32 op)
 	return ret == 1 ? ring_next(ring).res : ret;
 }
 
-/* Lines of the ring's fdinfo that say that a request is in this state; at most 64. */
+/* Lines of the ring's fdinfo for requests in this state; at most 64. */
 static inline int ring_pending(const struct ring *ring, const char *state)
 {
 	char path[64], *text, *at;

@@ -2,9 +2,9 @@
 /*
  * Device mapper devices, by ioctl: no udev, no dmsetup.
  *
- * A suspended device keeps every request until it is resumed, and may get a
- * new table in between. That is how the tests hold a sync for as long as they
- * like and then let it succeed or fail.
+ * A suspended device keeps every request until it is resumed, and may get a new table in
+ * between. Tests use this to hold a sync as long as they like and then let it succeed or
+ * fail.
  */
 #ifndef AFSYNC_SELFTEST_FS_DM_H
 #define AFSYNC_SELFTEST_FS_DM_H
@@ -76,7 +76,7 @@ static inline void dm_add(struct dm_table *t, uint64_t start, uint64_t length,
 	va_end(ap);
 }
 
-/* Put a table in the inactive slot; dm_resume() makes it the live one. */
+/* Puts a table in the inactive slot; dm_resume() makes it the live one. */
 static inline int dm_load(struct dmdev *d, const struct dm_table *t)
 {
 	struct dm_request r = { .io.target_count = t->nr };
@@ -101,9 +101,9 @@ static inline int dm_load(struct dmdev *d, const struct dm_table *t)
 /*
  * The guard
  *
- * A test that ends while a device is suspended would never end: the ring waits
- * for the sync, the sync for the device. So a second process resumes what the
- * test has suspended when the test is gone, however that happened.
+ * If a test ended while a device is suspended, it would never end: the ring waits for the
+ * sync, the sync for the device. That is why a second process resumes the devices of the
+ * test when the test is gone, however it ended.
  */
 
 #define GUARDED	8
@@ -145,15 +145,15 @@ static inline void guard_start(void)
 		_exit(0);
 	}
 	close(ends[0]);
-	/* The highest descriptor is let go first when a process dies. */
+	/* A process that dies closes its highest descriptor first. */
 	end = fcntl(ends[1], F_DUPFD_CLOEXEC, 900);
 	need(end >= 0);
 	close(ends[1]);
 }
 
 /*
- * First in FIXTURE_SETUP: the mounts of this process are its own from here on,
- * and /mnt is an empty tmpfs.
+ * First in FIXTURE_SETUP: from here on this process has its own mounts, and /mnt is an
+ * empty tmpfs.
  */
 static inline void own_world(void)
 {
@@ -168,7 +168,7 @@ static inline void own_world(void)
 	need(mount("afsync-test", "/mnt", "tmpfs", 0, NULL) == 0);
 }
 
-/* Tell the guard what to resume should this process die. */
+/* Tells the guard which device to resume should this process die. */
 static inline void dm_guard(struct dmdev *d, bool suspended)
 {
 	int i;
@@ -185,7 +185,7 @@ static inline void dm_guard(struct dmdev *d, bool suspended)
 	need(!suspended);
 }
 
-/* Requests are kept from now on, dirty data stays dirty. */
+/* From now on the device keeps requests, and dirty data stays dirty. */
 static inline int dm_suspend(struct dmdev *d)
 {
 	struct dm_request r = { 0 };
@@ -197,7 +197,7 @@ static inline int dm_suspend(struct dmdev *d)
 	return ret;
 }
 
-/* As dmsetup suspend does by default: the filesystem on top is frozen first. */
+/* The default of dmsetup suspend: the filesystem on top is frozen first. */
 static inline int dm_suspend_frozen(struct dmdev *d)
 {
 	struct dm_request r = { 0 };
@@ -228,7 +228,7 @@ static inline int dm_message(struct dmdev *d, const char *text)
 }
 
 /*
- * Asks for removal at the last close, so that whoever dies with the device open
+ * Asks for removal at the last close, so that a process that dies with the device open
  * leaves nothing behind. To be called once it is in use.
  */
 static inline int dm_remove_when_unused(struct dmdev *d)
@@ -238,7 +238,7 @@ static inline int dm_remove_when_unused(struct dmdev *d)
 	return dm_request_run(DM_DEV_REMOVE, &r, d->name, DM_DEFERRED_REMOVE);
 }
 
-/* Waits until the device is gone, which is when nobody has it open any more. */
+/* Waits until the device is gone, that is, until no process has it open. */
 static inline void dm_gone(struct dmdev *d)
 {
 	int ret;

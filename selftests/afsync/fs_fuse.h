@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A FUSE filesystem with one file in its root, served by a process of its own that
- * speaks the kernel's protocol. It counts the syncs of each open file, can hold them
- * and can let those of one open file fail. As many more files as one likes have the same
- * contents: "file1", "file2" ...
+ * A FUSE filesystem with one file in its root, served by a process of its own that speaks
+ * the kernel's protocol. It counts the syncs of each open file, can hold them and can
+ * make those of one open file fail. Any number of further files have the same contents:
+ * "file1", "file2" ...
  *
- * The server is a process of its own so that the kernel can end it, and with
- * it whatever waits for it, when the test is gone.
+ * The server is a process of its own so that the kernel can end it, and with it
+ * everything that waits for it, when the test is gone.
  */
 #ifndef AFSYNC_SELFTEST_FS_FUSE_H
 #define AFSYNC_SELFTEST_FS_FUSE_H
@@ -42,7 +42,7 @@ struct fuse_state {
 struct fuse_fs {
 	struct fuse_state *state;
 	pid_t server;
-	int control;		/* a byte: answer all that was held; closed: end */
+	int control;		/* a byte: answer all held requests; closed: end */
 	char dir[32];
 	char file[48];
 };
@@ -67,7 +67,7 @@ static inline void fuse_answer(struct fuse_server *s, uint64_t unique, int error
 		{ (void *)body, error ? 0 : size },
 	};
 
-	/* An answer to an interrupted request is refused; nobody misses it. */
+	/* The kernel refuses an answer to an interrupted request, which does no harm. */
 	if (writev(s->dev, iov, 2) < 0)
 		return;
 }
@@ -99,7 +99,7 @@ static inline void fuse_sync(struct fuse_server *s, const struct fuse_in_header 
 		state->fsyncs[nr]++;
 	if (state->hold) {
 		state->syncs_held++;
-		/* More are answered only by the end of the server. */
+		/* Further ones are answered only by the end of the server. */
 		if (s->held_count == ARRAY_SIZE(s->held))
 			return;
 		s->held[s->held_count].unique = in->unique;
@@ -263,7 +263,7 @@ static inline void fuse_up(struct fuse_fs *f, const char *name)
 	}
 	close(dev);
 	close(ends[0]);
-	/* The highest descriptors are let go first when a process dies. */
+	/* A process that dies closes its highest descriptors first. */
 	f->control = fcntl(ends[1], F_DUPFD_CLOEXEC, 900);
 	need(f->control >= 0);
 	close(ends[1]);

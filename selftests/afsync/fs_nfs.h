@@ -3,9 +3,9 @@
  * NFS over loopback: the kernel's own server and client, in a network namespace
  * of the test, so that a server that the machine runs is not touched.
  *
- * The server's daemons only answer the kernel's questions about who may mount
- * what. The answers are known here, so they are given in advance, and no package
- * is needed.
+ * The server's daemons only answer the kernel's questions about which clients may mount
+ * which exports. The answers are known here, so the test gives them in advance, and no
+ * package is needed.
  */
 #ifndef AFSYNC_SELFTEST_FS_NFS_H
 #define AFSYNC_SELFTEST_FS_NFS_H
@@ -23,10 +23,10 @@
 
 struct nfs {
 	bool served;
-	char dir[32];		/* where the client has it */
+	char dir[32];		/* the client's mount point */
 };
 
-/* Why there is no NFS here, or NULL. */
+/* The reason why there is no NFS here, or NULL. */
 static inline const char *nfs_missing(void)
 {
 	load_module("nfsd");
@@ -89,12 +89,12 @@ static inline void nfs_up(struct nfs *n, const char *export, const char *name)
 	nfs_own_network();
 	need(mkdir("/mnt/nfsd", 0755) == 0);
 	need(mount("nfsd", "/mnt/nfsd", "nfsd", 0, NULL) == 0);
-	/* Older versions would ask for a port mapper. Not every kernel has all of them. */
+	/* Older versions would ask for a port mapper. Some kernels lack some versions. */
 	for (i = 0; i < 4; i++)
 		text_write("/mnt/nfsd/versions", served[i]);
 	/*
-	 * A server that starts waits for the clients it had before, and opens nothing
-	 * for others meanwhile. These are the shortest times it can be told.
+	 * A server that starts waits for the clients it had before, and opens nothing for
+	 * others meanwhile. These are the shortest times it accepts.
 	 */
 	need(text_write("/mnt/nfsd/nfsv4leasetime", "10\n") == 0);
 	need(text_write("/mnt/nfsd/nfsv4gracetime", "10\n") == 0);
@@ -118,7 +118,7 @@ static inline void nfs_up(struct nfs *n, const char *export, const char *name)
 }
 
 /*
- * Ends client and server, and unmounts what was served. The server lets go of that
+ * Ends client and server, and unmounts the exported filesystem. The server releases that
  * a moment after it has ended.
  */
 static inline void nfs_down(struct nfs *n, const char *export)

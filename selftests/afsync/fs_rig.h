@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A rig: a filesystem on a device mapper device on a memory disk, with one file
- * of which the test can make half of the sectors fail.
+ * A rig: a filesystem on a device mapper device on a memory disk, with one file. The test
+ * can make half of the file's sectors fail.
  */
 #ifndef AFSYNC_SELFTEST_FS_RIG_H
 #define AFSYNC_SELFTEST_FS_RIG_H
@@ -66,7 +66,7 @@ static inline int rig_open(const struct rig *r)
 	return fd;
 }
 
-/* The file, with all of its blocks allocated and written, and what breaks half of it. */
+/* The file, with all of its blocks allocated and written, and the table that breaks half of it. */
 static inline void rig_make_file(struct rig *r)
 {
 	char path[128];
@@ -100,7 +100,7 @@ static inline void rig_make_file(struct rig *r)
 	       (long long)end);
 }
 
-/* Changes the table of a device, suspended or not; afterwards it runs. */
+/* Changes the table of a device, suspended or not; the device runs afterwards. */
 static inline void rig_table(struct rig *r, const struct dm_table *table)
 {
 	if (!r->dm.suspended)
@@ -119,7 +119,7 @@ static inline void rig_repair(struct rig *r)
 	rig_table(r, &r->whole);
 }
 
-/* Ends all that belongs to the rig; every descriptor on it is closed. */
+/* Ends all parts of the rig; every descriptor on it is closed. */
 static inline void rig_down(struct rig *r)
 {
 	if (!r->dm.made)
