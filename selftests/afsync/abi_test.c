@@ -179,7 +179,7 @@ static int call_with_size(const struct abi_case *c, unsigned int size, int tail,
 	}
 	memset(buffer, POISON_BYTE, sizeof(buffer));
 	fill_valid(c, &env, arg);
-	/* What a shorter struct has no room for must not be looked at. */
+	/* The kernel must not read the fields beyond the end of a shorter struct. */
 	if (size < c->size)
 		memset(arg + size, POISON_BYTE, c->size - size);
 	else
@@ -206,7 +206,10 @@ TEST(structs_grow_by_the_rules)
 	struct ring stays;
 	bool kept;
 
-	/* With the last ring of a user go its workers: no need to make them for each call. */
+	/*
+	 * The last ring of a user ends that user's workers: this one saves making them for each
+	 * call.
+	 */
 	ring_open(&stays, 8);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct abi_case *c = &cases[i];
@@ -306,7 +309,7 @@ TEST(requests_grow_by_the_rules)
 	}
 	EXPECT_EQ(0, ring_ready(&ring));
 
-	/* Only the second has something behind it: the first is queued. */
+	/* Only the second request waits behind another: the first is queued. */
 	memset(array, 0, sizeof(array));
 	for (j = 0; j < 2; j++) {
 		sqe = sqe_of(file, AFSYNC_OP_FSYNC, j);

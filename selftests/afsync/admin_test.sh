@@ -6,8 +6,8 @@
 #
 #	selftests/afsync/admin_test.sh		as root, with afsync loaded
 #
-# They load and unload the module, so it has to be where modprobe finds it; from $AFSYNC_KO it
-# is put there. Needs debugfs and tracefs.
+# The tests load and unload the module, so modprobe has to find it; the script installs it
+# from $AFSYNC_KO. Needs debugfs and tracefs.
 
 set -euo pipefail
 
@@ -50,7 +50,7 @@ if ! modprobe -n afsync 2>/dev/null; then
 	depmod
 fi
 
-# A file for each block: the lines that are indented as its first one, or more.
+# A file for each block: the lines that are indented as much as its first one, or more.
 awk -v dir="$work" '
 	/^ *# tested$/ { indent = index($0, "#"); n++; file = sprintf("%s/%02d", dir, n); next }
 	file != "" && $0 != "" && substr($0, 1, indent - 1) ~ /[^ ]/ { file = "" }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every documented errno of every command that is about its arguments, and that a refused
- * call changes nothing. Built for 64-bit and, as args_test_32, for 32-bit programs.
+ * Every documented errno of every command for its arguments; and a refused call changes
+ * nothing. Built for 64-bit and, as args_test_32, for 32-bit programs.
  * EAGAIN, ENOMEM, ETIME and EINTR are in bounds_test.c and waiting_test.c.
  *
- * Those about a filesystem or an operation that is counted need afsync_sim.
+ * The tests of filesystems and of counted operations need afsync_sim.
  */
 #include "common.h"
 
@@ -64,7 +64,7 @@ TEST(setup_refuses_bad_arguments_and_makes_no_ring)
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
 	EXPECT_EQ(ENXIO, errno);
 
-	/* And after all that it works. */
+	/* After all that, it works. */
 	EXPECT_EQ(0, afsync_cmd_setup(fd, 5, &setup));
 	EXPECT_EQ(8, setup.entries);
 	EXPECT_EQ(0, setup.flags);
@@ -72,7 +72,7 @@ TEST(setup_refuses_bad_arguments_and_makes_no_ring)
 	close(fd);
 }
 
-/* The part that this kernel does not know is where only reading is allowed. */
+/* The memory that cannot be written holds only the part that this kernel does not know. */
 TEST(setup_whose_longer_struct_cannot_be_written_makes_no_ring)
 {
 	size_t page = sysconf(_SC_PAGESIZE), size = sizeof(struct afsync_setup);
@@ -138,7 +138,7 @@ FIXTURE_SETUP(request)
 	self->submitted = counter("submitted");
 }
 
-/* What was refused was not queued. */
+/* A refused request was not queued. */
 FIXTURE_TEARDOWN(request)
 {
 	struct sim_stats stats = sim_stats(self->s.ctl);
@@ -151,7 +151,7 @@ FIXTURE_TEARDOWN(request)
 	stage_close(&self->s);
 }
 
-/* Refused alike whether alone, or first of an array; error says the same. */
+/* The request is refused whether it is alone or first of an array; error has the same errno. */
 static int submit_refused(struct ring *ring, const struct afsync_sqe *sqe)
 {
 	struct afsync_sqe sqes[2] = { *sqe, *sqe };
@@ -234,7 +234,7 @@ TEST_F(request, descriptors_that_are_not_open_are_EBADF)
 	close(sqe.fd);
 	EXPECT_EQ(-EBADF, submit_refused(&self->s.ring, &sqe));
 
-	/* A path only gives no right to sync. */
+	/* A descriptor opened with O_PATH gives no right to sync. */
 	snprintf(path, sizeof(path), "%s/file", self->s.world.dir);
 	sqe.fd = open(path, O_PATH | O_CLOEXEC);
 	need(sqe.fd >= 0);
@@ -303,7 +303,7 @@ TEST_F(request, first_error_of_a_request_wins_in_the_documented_order)
 		.fd = -1, .op = 99, .flags = AFSYNC_SQE_WRITABLE, .ioprio = 1 << 13,
 	};
 
-	/* Everything is wrong: the operation is looked at before the descriptor. */
+	/* Everything is wrong: the operation is checked before the descriptor. */
 	EXPECT_EQ(-EINVAL, submit_refused(&self->s.ring, &sqe));
 	sqe.op = AFSYNC_OP_FSYNC;
 	EXPECT_EQ(-EBADF, submit_refused(&self->s.ring, &sqe));
@@ -332,7 +332,7 @@ TEST_F(request, valid_flags_and_ranges_are_taken)
 	for (i = 0; i < 6; i++)
 		EXPECT_EQ(0, ring_next(&self->s.ring).res);
 
-	/* For the teardown, which looks for what should not have been queued. */
+	/* For the teardown, which looks for requests that should not have been queued. */
 	stage_close(&self->s);
 	world_mount(&self->s.world, "afsync_sim");
 	stage_open(&self->s, 8);
@@ -362,12 +362,12 @@ TEST_F(request, submit_refuses_bad_arguments_and_queues_nothing)
 	submit = valid;
 	submit.ring = self->s.ring.header->id + 1;
 	EXPECT_EQ(-ESTALE, command(fd, AFSYNC_IOC_SUBMIT, &submit));
-	/* Fields of the wait without the wait. */
+	/* Fields of the wait without the flag for it. */
 	REFUSED(submit.min_complete = 1);
 	REFUSED(submit.wait_flags = AFSYNC_WAIT_TIMEOUT);
 	REFUSED(submit.timeout_ns = 1);
 	REFUSED(submit.sigmask = 1);
-	/* A wait that is wrong in itself: nothing is queued before it is looked at. */
+	/* A wait that is invalid in itself: the kernel checks it before it queues anything. */
 	for (bit = 3; bit < 32; bit++)
 		REFUSED(submit.flags = AFSYNC_SUBMIT_WAIT, submit.wait_flags = 1U << bit);
 	REFUSED(submit.flags = AFSYNC_SUBMIT_WAIT, submit.wait_flags = AFSYNC_WAIT_ABSTIME);
@@ -511,7 +511,7 @@ TEST(wait_on_another_ring_than_it_names_is_ESTALE)
 	struct ring ring;
 
 	ring_open(&ring, 8);
-	/* It would wait for ever. */
+	/* This call would wait for ever. */
 	wait.ring = ring.header->id + 1;
 	EXPECT_EQ(-ESTALE, command(ring.fd, AFSYNC_IOC_WAIT, &wait));
 	ASSERT_EQ(1, ring_queue(&ring, file, AFSYNC_OP_FSYNC, 1));
@@ -587,7 +587,7 @@ TEST(eventfd_refuses_bad_arguments)
 	EXPECT_EQ(-ENXIO, afsync_cmd_eventfd(ring.fd, -1));
 	arg.ring = ring.header->id;
 	EXPECT_EQ(0, command(ring.fd, AFSYNC_IOC_EVENTFD, readonly(&arg, sizeof(arg))));
-	/* Nor is that of another ring taken away. */
+	/* The eventfd of another ring is not removed either. */
 	other = (struct afsync_eventfd) { .fd = -1, .ring = arg.ring + 1 };
 	EXPECT_EQ(-ESTALE, command(ring.fd, AFSYNC_IOC_EVENTFD, &other));
 	EXPECT_EQ(-EBUSY, command(ring.fd, AFSYNC_IOC_EVENTFD, &arg));
@@ -619,7 +619,7 @@ TEST(mapping_follows_the_rules)
 	REFUSED(setup.mmap_size * 16, MAP_SHARED, 0);
 #undef REFUSED
 
-	/* Less is allowed, and as often as one likes. */
+	/* A smaller mapping is allowed, and any number of them. */
 	maps[0] = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, (void *)maps[0]);
 	maps[1] = mmap(NULL, setup.mmap_size, PROT_READ, MAP_SHARED, fd, 0);

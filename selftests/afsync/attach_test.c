@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Completion by kernel AIO: an AIO write of struct afsync_attach to the ring's descriptor
- * ends when the held request that it names does, with its result, and nothing else that
- * ends an AIO is held up by it.
+ * ends when the held request that it names does, with its result, and delays nothing else
+ * that ends an AIO.
  *
  * Needs afsync_sim.
  */
@@ -152,7 +152,7 @@ TEST_F(attach, of_several_the_oldest_is_attached_first)
 	ASSERT_EQ(1, submit(self->ctx, &iocb));
 	prepare(&iocb, &args, self->s.ring.fd, 1, 0);
 	EXPECT_EQ(1, submit(self->ctx, &iocb));
-	/* The third finds none. */
+	/* The third one finds no request. */
 	EXPECT_EQ(-ENOENT, (int)event_next(self->ctx).res);
 	EXPECT_EQ(2, ring_start(&self->s.ring, 1));
 	EXPECT_EQ((uintptr_t)&self->iocb, event_next(self->ctx).obj);
@@ -217,7 +217,7 @@ TEST_F(attach, bad_attach_is_refused_and_leaves_the_request_held)
 	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
 }
 
-/* The descriptor can be another file's by the time of the write. */
+/* By the time of the write, the descriptor number can belong to another file. */
 TEST_F(attach, attach_never_ends_up_in_a_file)
 {
 	char path[] = "/tmp/afsync-attach-XXXXXX";
@@ -435,7 +435,7 @@ TEST_F(attach, every_request_ends_once_whoever_wins)
 		ASSERT_EQ(0, syscall(SYS_io_destroy, racer.ctx));
 		thread_join(starter);
 		thread_join(canceller);
-		/* What nobody got hold of is held still. */
+		/* Requests that no call attached or started are held still. */
 		afsync_cmd_cancel(ring.fd, AFSYNC_CANCEL_ALL, 0, 0, &running);
 		while (counter("in_flight") > 0)
 			sched_yield();
@@ -476,7 +476,7 @@ TEST_F(attach, thousands_are_attached_oldest_first_and_end_in_the_order_started)
 	for (i = 0; i < n; i++) {
 		event = event_next(self->ctx);
 		ASSERT_EQ(0, event.res);
-		/* First those that were odd, each of them in order. */
+		/* First the odd ones, in order. */
 		ASSERT_EQ((uintptr_t)&iocbs[i < n / 2 ? 2 * i + 1 : 2 * (i - n / 2)], event.obj);
 	}
 	EXPECT_EQ(0, ring_ready(&ring));
@@ -486,7 +486,7 @@ TEST_F(attach, thousands_are_attached_oldest_first_and_end_in_the_order_started)
 #define GROUPS	8
 #define ARRAY	512
 
-/* Requests are known by their group only, so that one command is for many of them. */
+/* The requests of a group share their user data, so that one command applies to many. */
 struct crowd {
 	struct ring ring;
 	int files[4];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * P12 bounds: a program can pin no more files and no more memory than the documented
- * limits allow; memory is charged to its cgroup; and what cannot be had is EAGAIN or
- * ENOMEM with nothing half done.
+ * limits allow; memory is charged to its cgroup; and if a resource runs out, the call
+ * says EAGAIN or ENOMEM and leaves nothing half done.
  *
  * Needs afsync_sim and root; the test of the charge needs cgroup v2 with the memory
  * controller; the tests of failing allocations need a kernel with failslab.
@@ -85,7 +85,7 @@ TEST_F(bounds, requests_of_one_user_do_not_count_for_another)
 		ring_open(&ring, 64);
 		need(queue_until_refused(&ring, self->s.file, 20) == 10);
 		turn_post(&queued);
-		/* Its first sync is at the gate: the exit waits for that. */
+		/* The first sync of the file is at the gate: the exit waits for that. */
 		_exit(0);
 	}
 	turn_wait(&queued, 1);
@@ -121,7 +121,7 @@ TEST_F(bounds, cancelled_requests_and_ended_rings_do_not_count)
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	ring_open(&other, 64);
 	EXPECT_EQ(9, queue_until_refused(&other, self->s.file, 20));
-	/* These were only waiting: closing cancels them and returns when they are gone. */
+	/* These requests were only waiting: closing cancels them and returns when they are gone. */
 	ring_close(&other);
 	EXPECT_EQ(9, queue_until_refused(&self->s.ring, self->s.file, 20));
 }
@@ -168,7 +168,7 @@ TEST_F(bounds, entries_of_new_rings_are_limited)
 	EXPECT_EQ(0, afsync_cmd_setup(fd, 16, &setup));
 	EXPECT_EQ(16, setup.entries);
 	close(fd);
-	/* A ring that is there keeps its size. */
+	/* An existing ring keeps its size. */
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(64, queue_until_refused(&self->s.ring, self->s.file, 100));
 }
@@ -237,7 +237,7 @@ TEST_F(bounds, number_of_files_pinned_is_the_number_of_requests)
 		ring_queue(&self->s.ring, file, AFSYNC_OP_FSYNC, i);
 		close(file);
 	}
-	/* 64 were taken; what was refused is not held. */
+	/* The kernel took 64; it does not hold the file of the refused one. */
 	after = sim_stats(self->s.ctl);
 	EXPECT_EQ(before.finished[SIM_GATE_RELEASE] + 36, after.finished[SIM_GATE_RELEASE]);
 }
@@ -257,7 +257,7 @@ TEST_F(bounds, memory_of_rings_and_requests_is_charged_to_the_cgroup)
 	struct turn queued, go_on;
 	pid_t pid;
 
-	/* Left on where it is on already. */
+	/* Stays on if it was on already. */
 	text_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	rmdir(CGROUP);
 	if (mkdir(CGROUP, 0755) || access(CGROUP "/memory.current", R_OK)) {
@@ -273,7 +273,7 @@ TEST_F(bounds, memory_of_rings_and_requests_is_charged_to_the_cgroup)
 		long long start, ring_made, requests_made;
 		struct ring ring;
 
-		/* Each CPU charges ahead: what is measured shall come from one. */
+		/* Each CPU charges ahead: all measured charges should come from one. */
 		stay_on_this_cpu();
 		need(text_write(CGROUP "/cgroup.procs", "0") == 0);
 		start = charged_now();
@@ -283,7 +283,10 @@ TEST_F(bounds, memory_of_rings_and_requests_is_charged_to_the_cgroup)
 		requests_made = charged_now();
 		fprintf(stderr, "# charged for 32768 entries %lld, for %d requests %lld\n",
 			ring_made - start, CHARGED, requests_made - ring_made);
-		/* 16 bytes an entry; a request is no smaller than what was submitted. */
+		/*
+		 * An entry has 16 bytes; a request is no smaller than the struct that was
+		 * submitted.
+		 */
 		need(ring_made - start >= 32768 * 16);
 		need(requests_made - ring_made >= CHARGED * 40);
 		turn_post(&queued);
@@ -324,7 +327,10 @@ static unsigned int calls_of(const char *function)
 	return count;
 }
 
-/* No cgroup is charged for those of a user, who stays for a moment after the last ring. */
+/*
+ * The workqueues of a user are charged to no cgroup; the user exists for a moment after the
+ * last ring.
+ */
 TEST_F(bounds, workqueues_of_users_that_are_gone_are_freed)
 {
 	struct ring ring;
@@ -373,7 +379,7 @@ TEST_F(bounds, filesystems_of_a_user_need_no_workqueue)
 	rmdir(dir);
 }
 
-/* --- memory that cannot be had --- */
+/* --- memory that runs out --- */
 
 TEST_F(bounds, every_allocation_of_a_submit_that_fails_is_EAGAIN_and_queues_nothing)
 {
@@ -391,7 +397,7 @@ TEST_F(bounds, every_allocation_of_a_submit_that_fails_is_EAGAIN_and_queues_noth
 		ret = ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, nth);
 		happened = fault_happened();
 		if (ret == 1) {
-			/* Either nothing failed, or something that can be done without. */
+			/* Either nothing failed, or an optional step did. */
 			EXPECT_EQ(nth, ring_next(&self->s.ring).user_data);
 			queued++;
 			continue;

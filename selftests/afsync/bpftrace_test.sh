@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# tools/bpftrace/afsync-latency.bt counts the syncs of a filesystem that the module counts.
+# tools/bpftrace/afsync-latency.bt counts as many syncs of a filesystem as the module does.
 #
 #	selftests/afsync/bpftrace_test.sh		as root, with afsync loaded
 #
-# Skipped without bpftrace, or on a kernel that cannot run it. $TEST_DIR is where files are
-# synced (/mnt/ext4 if there is one).
+# Skipped without bpftrace, or on a kernel that cannot run it. $TEST_DIR is the folder of
+# the files that it syncs (/mnt/ext4 if there is one).
 
 set -euo pipefail
 

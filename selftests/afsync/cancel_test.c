@@ -343,8 +343,8 @@ static void *cancel_once(void *arg)
 }
 
 /*
- * The syncs that run end in the midst of the call, so that workers take what waits behind
- * them: for each file that is all that was queued, or nothing.
+ * The running syncs end in the midst of the call, so that workers take the requests that
+ * wait behind them: for each file all that were queued, or none.
  */
 TEST_F_TIMEOUT(cancel, no_request_starts_behind_one_of_its_file_that_the_call_has_cancelled,
 	       LONG_TIMEOUT)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The I/O cgroup of a sync: on a filesystem that does not charge writeback to the owner of
- * the dirty pages, what a sync writes is charged to the cgroup of the process that queued
- * it, as what fsync(2) writes is; and nothing later is.
+ * the dirty pages, the writes of a sync are charged to the cgroup of the process that
+ * queued it, like those of fsync(2); later writes are not.
  *
  * Needs root, vfat, loop devices, and cgroup v2 with the io controller.
  */
@@ -23,7 +23,7 @@ FIXTURE(cgroup) {
 	bool *failed;
 };
 
-/* What each process does: a whole file of new data, made durable. */
+/* The job of each process: a whole file of new data, made durable. */
 static bool write_and_sync(int file, struct ring *ring, int by)
 {
 	static char data[BYTES];
@@ -37,7 +37,7 @@ static bool write_and_sync(int file, struct ring *ring, int by)
 	return ring_queue(ring, file, by % 2, 0) == 1 && ring_next(ring).res == 0;
 }
 
-/* Writes whenever it is told to, in its cgroup. */
+/* Writes at each request from the test, in its cgroup. */
 static void member(FIXTURE_DATA(cgroup) *self, int nr)
 {
 	char path[64];
@@ -54,7 +54,7 @@ static void member(FIXTURE_DATA(cgroup) *self, int nr)
 	ring_open(&ring, 8);
 	for (i = 0;; i++) {
 		turn_wait(&self->begin[nr], 1);
-		/* The first with fsync(2), to see that this is charged at all. */
+		/* The first one uses fsync(2), to see that its writes are charged at all. */
 		*self->failed |= !write_and_sync(file, i ? &ring : NULL, i);
 		turn_post(&self->done);
 	}
@@ -67,7 +67,7 @@ FIXTURE_SETUP(cgroup)
 	int i;
 
 	FS_OR_SKIP(FS_VFAT);
-	/* Left on where it is on already. */
+	/* Stays on if it was on already. */
 	text_write(ROOT "/cgroup.subtree_control", "+io");
 	for (i = 0; i < NR && groups[i]; i++) {
 		rmdir(groups[i]);
@@ -144,7 +144,7 @@ TEST_F(cgroup, writes_of_a_sync_are_charged_to_the_cgroup_of_who_queued_it_and_t
 	unsigned int round, nr, i;
 	long long before[2];
 
-	/* By turns, so that the same worker syncs for all of them. */
+	/* In turn, so that the same worker syncs for all of them. */
 	for (round = 0; round < 10; round++) {
 		for (nr = 0; nr < NR; nr++) {
 			for (i = 0; i < 2; i++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The afsync command with the device: every file is synced or has a message, with few
- * descriptors, under any limit, and what it prints agrees with the module's counters.
- * tools/afsync/tests has the tests of the command line and of the way without a device.
+ * descriptors, under any limit, and the printed numbers agree with the module's counters.
+ * tools/afsync/tests has the tests of the command line and of running without a device.
  *
  * Needs afsync_sim, root, FUSE for one test, and the command: AFSYNC_COMMAND, or where the
  * build puts it next to this program's folder, or on the PATH.
@@ -30,7 +30,7 @@ struct run {
 
 static char command_path[PATH_MAX];
 
-/* Before main(), as the check for the device. */
+/* Runs before main(), like the check for the device. */
 static void __attribute__((constructor)) command_or_skip(void)
 {
 	static const char * const beside[] = {
@@ -275,7 +275,7 @@ TEST_F(command, stats_agree_with_the_counters_of_the_module)
 	char other[64];
 
 	snprintf(other, sizeof(other), "%s/other", self->world.dir);
-	/* A sync of ours runs, so that those of the command wait for the next one. */
+	/* A sync of the test runs, so that those of the command wait for the next one. */
 	ring_open(&ring, 1);
 	sim_hold(ctl, SIM_GATE_FSYNC);
 	need(ring_queue(&ring, ctl, AFSYNC_OP_FSYNC, 0) == 1);
@@ -344,7 +344,7 @@ TEST_F(command, messages_never_land_in_a_file_when_descriptors_are_closed)
 	snprintf(missing, sizeof(missing), "%s/missing", self->tree);
 	file_make(self->tree, "file", 0600);
 	need(text_write(file, "data") == 0);
-	/* So it is opened for writing. */
+	/* That is why it is opened for writing. */
 	need(chmod(file, 0200) == 0 && chown(file, NOBODY, NOBODY) == 0);
 	self->run.uid = NOBODY;
 	self->run.closed = true;
@@ -378,8 +378,8 @@ TEST_F(command, names_are_synced_while_others_arrive)
 }
 
 /*
- * The second name has no NUL, so it is one when the pipe is closed: the command then
- * knows that it was the last, and submits it while the first is being synced.
+ * The second name has no NUL, so it is complete only when the pipe is closed: the command
+ * then knows that it was the last, and submits it while the first is being synced.
  */
 TEST_F(command, interrupt_cancels_what_does_not_run_yet)
 {
@@ -440,7 +440,7 @@ TEST_F(command, small_limits_make_it_slower_but_lose_nothing)
 		EXPECT_EQ(self->run.status, 0) TH_LOG("%s", limits[i]);
 		EXPECT_STREQ(self->run.text_err, "");
 		EXPECT_EQ(number_of(&self->run, "syncs run"), count);
-		/* All went through the device. */
+		/* All requests went through the device. */
 		EXPECT_TRUE(stats_agree(&self->run, &before));
 		close(self->run.in);
 	}
@@ -526,7 +526,7 @@ TEST_F(command, walk_crosses_mounts_unless_told_not_to)
 	need(umount(below) == 0);
 }
 
-/* The walk hangs where it asks for the names of a directory, after a file was found. */
+/* The walk hangs where it reads the names of a directory, after it has found a file. */
 TEST_F(command, what_was_found_is_synced_while_the_walk_hangs)
 {
 	struct fuse_fs fuse;
@@ -570,7 +570,7 @@ static bool has_open_below(pid_t pid, const char *dir)
 	return found;
 }
 
-/* Of one entry, the ring is full: the walk has listed the tree, and has its first file. */
+/* With one entry the ring is full: the walk has listed the tree, and has its first file. */
 TEST_F(command, files_that_vanish_during_the_walk_are_no_errors)
 {
 	long long old = parameter("max_entries");
@@ -593,7 +593,7 @@ TEST_F(command, files_that_vanish_during_the_walk_are_no_errors)
 		snprintf(path, sizeof(path), "%s/%u", self->tree, i);
 		need(unlink(path) == 0);
 	}
-	/* A link in the place of a file is left alone as any other. */
+	/* A link that replaces a file is skipped, as any other link is. */
 	need(symlink(self->file, path) == 0);
 	snprintf(path, sizeof(path), "%s/folder", self->tree);
 	need(rmdir(path) == 0);
@@ -601,7 +601,7 @@ TEST_F(command, files_that_vanish_during_the_walk_are_no_errors)
 	run_end(&self->run);
 	EXPECT_EQ(self->run.status, 0);
 	EXPECT_STREQ(self->run.text_err, "");
-	/* Two or three: what was seen open may have been the folder, while it was listed. */
+	/* Two or three: the open descriptor may have been the folder, while it was listed. */
 	EXPECT_LE(2, number_of(&self->run, "syncs asked for"));
 	EXPECT_GE(3, number_of(&self->run, "syncs asked for"));
 	EXPECT_EQ(sim_started(self->ctl, SIM_GATE_FSYNC), 1);
@@ -625,13 +625,13 @@ TEST_F(command, walk_passes_over_file_systems_without_fsync)
 		EXPECT_EQ(self->run.status, 0);
 		EXPECT_TRUE(ends_with(self->run.text_err, "afsync: 2 of 2 synced\n"));
 		EXPECT_EQ(number_of(&self->run, "syncs asked for"), 2);
-		/* One that is named is told. */
+		/* A folder that is named explicitly has a message. */
 		RUN(&self->run, "-r", below);
 		EXPECT_EQ(self->run.status, 1);
 		snprintf(expected, sizeof(expected), "afsync: %s: Invalid argument\n", below);
 		EXPECT_TRUE(ends_with(self->run.text_err, expected));
 		EXPECT_EQ(strstr(self->run.text_err, "below/"), NULL);
-		/* The same without the device. */
+		/* Now without the device. */
 		if (!i)
 			need(mount("/dev/null", DEVICE, NULL, MS_BIND, NULL) == 0);
 	}
@@ -741,7 +741,7 @@ static bool terminal_read(int master, const char *text, char *seen, size_t size)
 	ssize_t n;
 
 	while (!*text || !strstr(seen + start, text)) {
-		/* Only what is new matters; a long run draws often. */
+		/* Only the new text matters; a long run draws often. */
 		if (used > size / 2) {
 			memmove(seen, seen + used - 200, 201);
 			used = 200;
@@ -818,7 +818,7 @@ TEST_F(command, no_bar_in_a_pipe)
 
 	RUN(&self->run, "-p", self->file);
 	EXPECT_EQ(self->run.status, 0);
-	/* At the end: before it may be what a slow machine had a second to tell. */
+	/* Only at the end: a slow machine may have drawn the bar before. */
 	EXPECT_TRUE(ends_with(self->run.text_err, "afsync: 1 of 1 synced\n"));
 }
 

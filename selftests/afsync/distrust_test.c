@@ -4,8 +4,8 @@
  * does from another thread at the same time can crash the kernel, write out of bounds or
  * hurt another ring.
  *
- * Needs nothing but the device. What the kernel itself says about these tests (KASAN,
- * lockdep, warnings) is for whoever runs them to look at; the VM does.
+ * Needs nothing but the device. The kernel's own messages about these tests (KASAN,
+ * lockdep, warnings) are for the person who runs them to check; the VM checks them.
  */
 #include "common.h"
 
@@ -51,7 +51,7 @@ static void *scribbler(void *arg)
 	return NULL;
 }
 
-/* All commands on the ring; any answer will do, as long as it is one. */
+/* All commands on the ring; any answer is right, as long as there is one. */
 static void *user_of_scribbled(void *arg)
 {
 	struct scribble *scribble = arg;
@@ -176,7 +176,7 @@ TEST(head_outside_the_ring_counts_as_a_full_ring)
 	close(file);
 }
 
-/* --- a mapping that is pulled about --- */
+/* --- a mapping that is changed in every possible manner --- */
 
 /* A ring with one entry that has not been read. */
 static void ring_with_entry(struct ring *ring, __u32 entries)
@@ -213,7 +213,7 @@ TEST(mapping_that_was_dropped_has_its_contents_again)
 			EXPECT_EQ(EINVAL, errno);
 		EXPECT_TRUE(has_entry(&ring));
 	}
-	/* It is the ring: what the program writes there counts. */
+	/* It is the ring: the program's writes there have an effect. */
 	EXPECT_EQ(1, afsync_cmd_wait(ring.fd, 1, 0, 0, 0));
 	EXPECT_EQ(77, ring_next(&ring).user_data);
 	EXPECT_EQ(-ETIME, afsync_cmd_wait(ring.fd, 1, AFSYNC_WAIT_TIMEOUT, 0, 0));
@@ -242,7 +242,7 @@ TEST(mapping_can_be_moved_and_does_not_grow)
 	EXPECT_TRUE(has_entry(&ring));
 	EXPECT_EQ(77, ring_next(&ring).user_data);
 
-	/* Less is allowed. */
+	/* A smaller mapping is allowed. */
 	ASSERT_EQ(ring.header, mremap(ring.header, ring.size, page, 0));
 	EXPECT_EQ(1, ring.header->tail);
 	ring.size = page;
@@ -305,7 +305,7 @@ TEST(mapping_neither_grows_nor_is_dumped)
 	ring_open(&ring, 8);
 	EXPECT_TRUE(has_vm_flag(ring.header, " dd"));
 	EXPECT_TRUE(has_vm_flag(ring.header, " de"));
-	/* Otherwise as it was. */
+	/* The other flags are unchanged. */
 	EXPECT_TRUE(has_vm_flag(ring.header, " sh"));
 	ring_close(&ring);
 }
@@ -342,7 +342,7 @@ struct flipper {
 	bool stop;
 };
 
-/* Without AFSYNC_SQE_HOLD: nobody would start what was accepted. */
+/* Without AFSYNC_SQE_HOLD: nothing would start the accepted requests. */
 static const __u32 some_flags[] = {
 	0, AFSYNC_SQE_DRAIN, AFSYNC_SQE_WRITABLE, AFSYNC_SQE_DRAIN | AFSYNC_SQE_WRITABLE, 1 << 7,
 };
@@ -412,7 +412,7 @@ TEST(requests_changed_while_they_are_read_are_one_valid_request_or_an_error)
 /* --- everything at once on a descriptor that comes and goes --- */
 
 struct storm {
-	int fd;		/* its number stays, what is behind it changes */
+	int fd;		/* its number stays, its file changes */
 	int file;
 	int event;
 	bool stop;
@@ -498,7 +498,7 @@ TEST(ring_is_closed_while_others_submit_wait_poll_map_and_cancel)
 		fd = device_open();
 		if (i % 8)
 			need(afsync_cmd_setup(fd, 64, &setup) == 0);
-		/* Closes what was there before, in the midst of its use. */
+		/* Closes the previous file, in the midst of its use. */
 		need(dup3(fd, storm.fd, O_CLOEXEC) == storm.fd);
 		need(close(fd) == 0);
 	}

@@ -46,7 +46,7 @@ static void split(FIXTURE_DATA(drain) *self, const char *target, const char *mor
 	snprintf(outer.lines[1].args, sizeof(outer.lines[1].args), "%s 0", self->inner.path);
 	rig_table(&self->rig, &outer);
 	dm_remove_when_unused(&self->inner);
-	/* else the flush that belongs to a sync would wait for the inner device */
+	/* otherwise the flush that belongs to a sync would wait for the inner device */
 	snprintf(path, sizeof(path), "/sys/block/%s/queue/write_cache",
 		 self->rig.dm.path + strlen("/dev/"));
 	need(text_write(path, "write through") == 0);
@@ -110,7 +110,7 @@ static int queue(FIXTURE_DATA(drain) *self, __u32 op, __u32 flags, __u64 user_da
 	return ring_submit(&self->ring, &sqe, 1, NULL);
 }
 
-/* Until so many requests run; one that completes instead is seen by the checks after it. */
+/* Waits until so many requests run; if one completes instead, the checks after it show that. */
 static void wait_running(FIXTURE_DATA(drain) *self, int nr)
 {
 	WAIT_UNTIL(ring_pending(&self->ring, "running") == nr || ring_ready(&self->ring));
@@ -129,7 +129,7 @@ TEST_F(drain, without_the_flag_a_sync_does_not_wait_for_direct_writes)
 	direct_end(self->aio);
 }
 
-/* What a sync with the flag does while a direct write is stuck, and after it. */
+/* The effect of the flag on a sync while a direct write is stuck, and after it. */
 static void waits_for_direct(struct __test_metadata *_metadata, FIXTURE_DATA(drain) *self, __u32 op)
 {
 	struct afsync_cqe cqe;
@@ -145,7 +145,7 @@ static void waits_for_direct(struct __test_metadata *_metadata, FIXTURE_DATA(dra
 
 	ASSERT_EQ(0U, ring_ready(&self->ring));
 
-	/* Others come and go meanwhile, and it is still there. */
+	/* Other writes begin and end meanwhile, and the request is still there. */
 	snprintf(path, sizeof(path), "%s/other", self->rig.dir);
 	other = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	ASSERT_LE(0, other);
@@ -220,7 +220,7 @@ TEST_F(drain, a_request_queued_behind_a_draining_one_keeps_its_place)
 	wait_running(self, 1);
 	ASSERT_EQ(1, queue(self, AFSYNC_OP_FSYNC, 0, 1));
 	EXPECT_EQ(1, ring_pending(&self->ring, "queued"));
-	/* and can be taken back, while the draining one cannot */
+	/* and it can be cancelled, while the draining one cannot */
 	ASSERT_EQ(1, queue(self, AFSYNC_OP_FSYNC, AFSYNC_SQE_DRAIN, 2));
 	ASSERT_EQ(1, afsync_cmd_cancel(self->ring.fd, AFSYNC_CANCEL_USER_DATA, 2, 0, NULL));
 	cqe = ring_next(&self->ring);
@@ -236,7 +236,7 @@ TEST_F(drain, a_request_queued_behind_a_draining_one_keeps_its_place)
 	direct_end(self->aio);
 }
 
-/* A direct read of the first half that gives up rather than wait: PAGE or -errno. */
+/* A direct read of the first half that fails rather than waits: PAGE or -errno. */
 static int direct_try(FIXTURE_DATA(drain) *self, char *page)
 {
 	struct iovec iov = { page, PAGE };
@@ -266,7 +266,7 @@ TEST_F(drain, no_new_direct_io_starts_while_it_waits)
 	WAIT_UNTIL(direct_try(self, page) == PAGE);
 	ASSERT_EQ(1, queue(self, AFSYNC_OP_FSYNC, AFSYNC_SQE_DRAIN, 1));
 	WAIT_UNTIL(direct_refused(self, page, 20));
-	/* So a stream of them cannot hold the sync off. */
+	/* That is why a stream of them cannot delay the sync for ever. */
 	EXPECT_TRUE(direct_refused(self, page, 1000));
 	ASSERT_EQ(0, dm_resume(&self->inner));
 	EXPECT_EQ(0, ring_next(&self->ring).res);
@@ -275,7 +275,7 @@ TEST_F(drain, no_new_direct_io_starts_while_it_waits)
 	free(page);
 }
 
-/* A thread that has direct writes in flight until it is told to stop. */
+/* A thread that has direct writes in flight until it is stopped. */
 struct stream {
 	int fd;
 	int page_nr;

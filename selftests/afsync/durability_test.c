@@ -146,7 +146,7 @@ TEST_F(durability, syncfs_syncs_the_filesystem_that_holds_the_file)
 	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
-/* Bits of /proc/kpageflags. */
+/* Flags of /proc/kpageflags. */
 #define KPF_DIRTY	4
 #define KPF_WRITEBACK	8
 
