@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P5 errors: every open file learns of every writeback error exactly once, as with plain
- * fsync; no request of a failed sync reports success, and no file reports an error that
- * only another one was owed. Here with made-up errors; writeback_errors_test.c has real
- * filesystems on failing devices.
+ * P5 errors: every open file reports every writeback error exactly once, as with plain
+ * fsync; no request of a failed sync reports success, and no open file reports an error
+ * that belongs to another one. Here with simulated errors; writeback_errors_test.c has
+ * real filesystems on failing devices.
  *
  * Needs afsync_sim.
  */
@@ -40,8 +40,8 @@ FIXTURE_TEARDOWN(errors)
 }
 
 /*
- * Syncs files in one submit and gets the result of each. Where they share a queue they
- * are one batch.
+ * Syncs files in one submit and returns the result of each. Files that share a queue form
+ * one batch.
  */
 static void sync_together(struct ring *ring, __u32 op, const int *files, int *results,
 			  unsigned int nr)
@@ -102,7 +102,7 @@ TEST_F(errors, all_requests_of_one_open_file_in_a_failed_batch_fail)
 	close(files[3]);
 }
 
-/* One after the other, and together. */
+/* One after the other, then together. */
 TEST_F(errors, writeback_error_reaches_each_open_file_once_as_with_plain_fsync)
 {
 	int files[2] = { self->s.file, self->other }, results[2], round;
@@ -147,7 +147,7 @@ TEST_F(errors, two_errors_before_a_sync_are_told_once_and_the_last_wins)
 	EXPECT_EQ(0, sync_one(&self->s.ring, self->other));
 }
 
-/* An error that was told already is not owed to who opens the file later. */
+/* An error that was reported already does not belong to a file that is opened later. */
 TEST_F(errors, old_error_of_one_open_file_never_shows_on_another_in_its_batch)
 {
 	int files[2], results[2], late, order;
@@ -168,7 +168,7 @@ TEST_F(errors, old_error_of_one_open_file_never_shows_on_another_in_its_batch)
 		EXPECT_EQ(0, results[1]);
 		close(late);
 	}
-	/* The one that was in no batch still gets it, once for both errors. */
+	/* The file that was in no batch still reports it, once for both errors. */
 	EXPECT_EQ(-EIO, sync_one(&self->s.ring, self->s.file));
 	EXPECT_EQ(0, sync_one(&self->s.ring, self->s.file));
 }
@@ -203,9 +203,9 @@ static void *close_ring(void *arg)
 }
 
 /*
- * The limit that is documented with P5: nobody reads the entry of a ring that is closed, and
- * the error that its sync was told is told by no other. A process that is killed in fsync(2)
- * loses it likewise.
+ * The limit that is documented with P5: no program reads the entry of a ring that is closed,
+ * and the error that its sync received is not reported elsewhere. A process that is killed
+ * in fsync(2) loses it likewise.
  */
 TEST_F(errors, documented_limit_ring_closed_while_its_sync_runs_takes_the_error_with_it)
 {
@@ -216,7 +216,10 @@ TEST_F(errors, documented_limit_ring_closed_while_its_sync_runs_takes_the_error_
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
-	/* Shows that the end of the ring has begun: it is cancelled, and its file released. */
+	/*
+	 * Shows that the end of the ring has begun: the request is cancelled, and its file
+	 * released.
+	 */
 	ASSERT_EQ(1, ring_hold(&self->s.ring, released, 2));
 	close(released);
 	sim_wb_error(self->s.ctl, EIO);
@@ -246,7 +249,7 @@ TEST_F(errors, syncfs_tells_each_open_file_once)
 		EXPECT_EQ(0, results[i]);
 	EXPECT_EQ(-1, syncfs(self->third));
 	EXPECT_EQ(0, syncfs(self->third));
-	/* The file's own error is a thing apart, as with syncfs(2). */
+	/* The file's own error is separate, as with syncfs(2). */
 	EXPECT_EQ(-EIO, sync_one(&self->s.ring, self->s.file));
 }
 
@@ -261,7 +264,7 @@ TEST_F(errors, failed_syncfs_fails_for_its_open_file_and_others_get_their_own)
 	EXPECT_EQ(2, sim_started(self->s.ctl, SIM_GATE_SYNCFS));
 }
 
-/* Where open files share a sync. */
+/* Filesystems where open files share a sync. */
 FIXTURE(batch_errors) {
 	struct stage s;
 	int other;
@@ -340,7 +343,10 @@ TEST_F(batch_errors, sync_of_their_own_is_as_strong_as_the_batch)
 
 #define OPEN_FILES	3000
 
-/* The first of them has been told, so that its sync succeeds and serves all; or has not. */
+/*
+ * In round 0 the first of them has reported the error already: its sync succeeds and serves
+ * all.
+ */
 TEST_F(batch_errors, thousands_of_open_files_in_one_batch_are_told_once_each)
 {
 	struct rlimit limit = { OPEN_FILES + 100, OPEN_FILES + 100 };
@@ -368,7 +374,7 @@ TEST_F(batch_errors, thousands_of_open_files_in_one_batch_are_told_once_each)
 			ASSERT_EQ(told && (i || round) ? -EIO : 0, cqe.res)
 				TH_LOG("round %u, file %u", round, i);
 		}
-		/* After a failure each asks for itself, if that may be its own. */
+		/* After a failure each file has a sync of its own, if the error may be its own. */
 		syncs = sim_started(self->s.ctl, SIM_GATE_FSYNC) - syncs;
 		if (round != 2)
 			EXPECT_EQ(1, syncs);

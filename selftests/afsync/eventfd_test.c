@@ -33,7 +33,7 @@ static __u64 event_read(int event)
 	return count;
 }
 
-/* What it counts now, without waiting. */
+/* The count of the eventfd now, without waiting. */
 static __u64 event_count(int event)
 {
 	struct pollfd pollfd = { .fd = event, .events = POLLIN };
@@ -71,7 +71,7 @@ TEST_F(event, eventfd_is_signalled_once_for_a_batch)
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(1, event_read(self->event));
 	EXPECT_EQ(33, ring_ready(&self->s.ring));
-	/* When the ring has ended, nobody is about to signal. */
+	/* When the ring has ended, no thread is about to signal. */
 	ring_close(&self->s.ring);
 	EXPECT_EQ(0, event_count(self->event));
 }
@@ -149,7 +149,7 @@ TEST_F(event, completions_before_the_registration_do_not_signal)
 {
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1));
 	ring_next(&self->s.ring);
-	/* The worker that posted it may have to signal yet; the next one's end shows. */
+	/* The worker that posted it may not have signalled yet; the next one's end shows. */
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 2));
 	ring_wait(&self->s.ring, 1);
 	ring_close(&self->s.ring);

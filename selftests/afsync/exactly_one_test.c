@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P2 exactly one: every accepted request completes exactly once; where there is no
- * slot, the submit says EAGAIN and nothing of that request was queued.
+ * P2 exactly one: every accepted request completes exactly once; if there is no free
+ * slot, the submit says EAGAIN and does not queue that request.
  *
  * The tests that hold syncs need afsync_sim.
  */
@@ -38,8 +38,8 @@ static unsigned long flood_drains(struct flood *flood)
 }
 
 /*
- * After EAGAIN waits for the reader. What filled the ring is read after the look at
- * the count of drains, so the count moves.
+ * Waits for the reader after EAGAIN. The entries that filled the ring are read after the
+ * look at the count of drains, so the count moves.
  */
 static void flood_wait_drain(struct flood *flood, unsigned long drains)
 {
@@ -146,7 +146,7 @@ TEST_F_TIMEOUT(flood, million_requests_of_four_threads_complete_once_each_in_a_r
 	EXPECT_EQ(total, done);
 	EXPECT_FALSE(ring_take(&self->f.ring, &cqe));
 	EXPECT_EQ(-ETIME, afsync_cmd_wait(self->f.ring.fd, 1, AFSYNC_WAIT_TIMEOUT, 0, 0));
-	/* Else the ring was never full, and the test shows little. */
+	/* Otherwise the ring was never full, and the test shows little. */
 	EXPECT_NE(0, self->f.refused);
 }
 
@@ -228,7 +228,7 @@ TEST(array_with_a_bad_request_is_queued_up_to_it)
 	EXPECT_EQ(1, ring_next(&ring).user_data);
 	EXPECT_EQ(-ETIME, afsync_cmd_wait(ring.fd, 1, AFSYNC_WAIT_TIMEOUT, 0, 0));
 
-	/* A bad first one: its errno, and the whole ring is free. */
+	/* An invalid first request: its errno is returned, and the whole ring is free. */
 	ASSERT_EQ(-EBADF, ring_submit(&ring, sqes + 2, 3, &error));
 	EXPECT_EQ(-EBADF, error);
 	for (i = 0; i < SMALL_RING; i++)

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The examples, and README's first program, do what they say, by the device and by threads of
-# the library. Which one served a program is seen by the module's count of requests, and by
-# what the library says; on a machine without the device, it has to be threads.
+# The examples, and README's first program, work as described, with the device and with
+# threads of the library. The module's count of requests and the library's messages show
+# which one served a program; on a machine without the device, it has to be threads.
 #
 #	selftests/afsync/examples_test.sh	needs no root
 #
-# $OUTPUT/examples is where they were built.
+# $OUTPUT/examples is the folder of the built examples.
 
 set -euo pipefail
 
@@ -34,7 +34,8 @@ epoll_loop() {
 	tail -n 1 said | grep -qx 'durable: 3893 bytes'
 }
 
-# syncs_many PROGRAM: the descriptor of a device that cannot be synced opens, though.
+# syncs_many PROGRAM: the descriptor of a device opens, although the device cannot be
+# synced.
 syncs_many() {
 	seq 1000 | split -l 10 -a 3 - part
 	"$bin/$1" part* 2>said || { cat said; return 1; }
@@ -54,11 +55,11 @@ group_commit_go() {
 
 requests() { cat "$submitted" 2>/dev/null || echo 0; }
 
-# served_by_engine CLAIM: it holds, and the wanted engine did the syncs.
+# served_by_engine CLAIM: the claim is true, and the wanted engine did the syncs.
 served_by_engine() {
 	local before after said
 	before=$(requests)
-	# Not as a condition: bash would go on after a failure in the claim.
+	# Not in a condition: bash would ignore a failure in the claim.
 	bash -euo pipefail -c "$(declare -p bin); $(declare -f); $1" 2>errors ||
 		{ echo "the claim failed"; return 1; }
 	after=$(requests)
@@ -91,7 +92,7 @@ export AFSYNC_VERBOSE=1
 echo "TAP version 13"
 echo "1..$((${#claims[@]} * ${#engines[@]}))"
 for engine in "${engines[@]}"; do
-	# Without the device the library has to find out by itself.
+	# Without the device the library has to find that out by itself.
 	unset AFSYNC_ENGINE
 	[ ! -e /dev/afsync ] || export AFSYNC_ENGINE=$engine
 	for claim in "${claims[@]}"; do

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * afsync exec with the device: the syncs of a program that knows nothing of it go
- * through the module, and --stats tells how many, however the program ends.
+ * afsync exec with the device: the syncs of an unmodified program go through the module,
+ * and --stats counts them, however the program ends.
  * tools/afsync/tests has the tests that need no device.
  *
- * This program is also the one that is run: with a name as its argument it queues
- * syncs by aio_fsync(3) and libaio as any program does.
+ * This program is also the one that afsync exec runs: with a name as its argument it
+ * queues syncs by aio_fsync(3) and libaio as any program does.
  *
  * Needs afsync_sim, root, the drop-in libraries in lib beside this program, and the
  * command: AFSYNC_COMMAND, or where the build puts it next to this program's folder.
@@ -34,7 +34,7 @@ static void posix_queue(struct aiocb *cb, int fd, int op)
 	need(aio_fsync(op, cb) == 0);
 }
 
-/* Returns what aio_error() says at the end. */
+/* Returns the result of aio_error() at the end. */
 static int posix_wait(struct aiocb *cb)
 {
 	const struct aiocb *list[] = { cb };
@@ -111,7 +111,7 @@ static int program_killed(const char *path)
 	return 0;
 }
 
-/* Two, of which one is still queued when it is killed; the other side says when. */
+/* Queues two syncs, of which one is still queued when it is killed; the other side says when. */
 static int program_killed_syncing(const char *path)
 {
 	int fd = file_of_program(path), other = file_of_program(path);
@@ -126,7 +126,7 @@ static int program_killed_syncing(const char *path)
 	return 0;
 }
 
-/* One, and when the other side lets it go on, four that wait for it. */
+/* Queues one, and four that wait for it when the other side lets it continue. */
 static int program_merge(const char *path)
 {
 	struct aiocb cbs[5];
@@ -191,7 +191,10 @@ static const struct program {
 static char self_path[PATH_MAX];
 static char command_path[PATH_MAX];
 
-/* Before main() and the look for the device: with a program's name this is it. */
+/*
+ * Runs before main() and the check for the device: with a program's name, this process is that
+ * program.
+ */
 static void __attribute__((constructor(101)))
 program_or_test(int argc, char **argv)
 {
@@ -223,7 +226,7 @@ FIXTURE(exec) {
 	int out, err;		/* of the command, files in memory */
 	int in;			/* of the command, or -1 */
 	int status;
-	char text[4096];	/* what it wrote to err */
+	char text[4096];	/* its output on err */
 	long long submitted, syncs, merged, completed;
 };
 
@@ -373,7 +376,7 @@ TEST_F(exec, a_program_killed_while_its_sync_runs_is_counted)
 	pid = start(self, "killed-syncing", "--stats");
 	sim_wait_started(self->ctl, SIM_GATE_FSYNC, 1);
 	turn_post(&go);
-	/* What was queued goes at its end, while the first still runs. */
+	/* The queued requests are cancelled at its end, while the first still runs. */
 	sim_wait_started(self->ctl, SIM_GATE_RELEASE, 1);
 	EXPECT_EQ(sim_stats(self->ctl).finished[SIM_GATE_FSYNC], 0);
 	sim_let_go(self->ctl, SIM_GATE_FSYNC);
@@ -422,7 +425,7 @@ TEST_F(exec, without_the_device_the_program_runs_on_and_it_is_told)
 	static const char * const names[] = { "posix", "libaio" };
 	unsigned int i;
 
-	/* What opens, and is no device of ours. */
+	/* A file that opens, but is not the device. */
 	need(mount("/dev/null", DEVICE, NULL, MS_BIND, NULL) == 0);
 	for (i = 0; i < 2; i++) {
 		need(ftruncate(self->err, 0) == 0 && lseek(self->err, 0, SEEK_SET) == 0);
@@ -453,7 +456,7 @@ TEST_F(exec, a_signal_of_the_terminal_arrives_once)
 	need(read(pipes[0], &c, 1) == 1);
 	need(write(terminal, "\3", 1) == 1);
 	need(read(pipes[0], &c, 1) == 1);
-	/* Had afsync passed the first one on, it would have done so before this one. */
+	/* If afsync had passed the first one on, it would have done so before this one. */
 	need(kill(pid, SIGTERM) == 0);
 	EXPECT_EQ(child_wait(pid), 0);
 	close(terminal);

@@ -38,8 +38,8 @@ FIXTURE_TEARDOWN(end)
 }
 
 /*
- * One request that runs, held by the parent, and MANY that wait for the same file, each
- * with an open file of its own that only the request has. The first is locked.
+ * One running request, held by the parent, and MANY that wait for the same file, each
+ * with an open file of its own that only the request refers to. The first is locked.
  */
 static void child_queue(struct stage *s, bool mapped)
 {
@@ -83,7 +83,7 @@ TEST_F(end, nothing_is_left_of_a_process_with_a_running_and_a_thousand_queued_re
 	if (variant->killed)
 		need(kill(pid, SIGKILL) == 0);
 
-	/* What is queued goes although the first still runs, for which it waits. */
+	/* The queued requests are cancelled although the first still runs, for which it waits. */
 	sim_wait_started(self->s.ctl, SIM_GATE_RELEASE, MANY);
 	EXPECT_EQ(0, sim_stats(self->s.ctl).finished[SIM_GATE_FSYNC]);
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What people can look at: fdinfo of a ring, the counters, the parameters and the
+ * The information for people: fdinfo of a ring, the counters, the parameters and the
  * tracepoints.
  *
  * Needs afsync_sim and root; the test of the tracepoints needs tracefs.
@@ -99,7 +99,7 @@ TEST_F(look, fdinfo_lists_64_requests_and_counts_the_rest)
 
 #define DEPTH	3000	/* "/d" each: longer than PATH_MAX */
 
-/* A file at the bottom of so many folders. */
+/* A file below so many folders. */
 static int open_deep(const char *dir, int depth)
 {
 	int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), below;
@@ -160,7 +160,7 @@ TEST_F(look, fdinfo_shows_all_paths_that_are_not_too_long_whole)
 	name[200] = '\0';
 	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	length = strlen(dir);
-	/* 4,020 bytes of folders, then names that go up to and beyond the page. */
+	/* 4,020 bytes of folders, then names that end at and beyond the end of the page. */
 	for (i = 0; i < 20; i++) {
 		need(mkdirat(at, name, 0755) == 0);
 		file = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -195,7 +195,7 @@ TEST_F(look, fdinfo_shows_all_paths_that_are_not_too_long_whole)
 	}
 	free(text);
 	EXPECT_EQ(64, whole + too_long);
-	/* What other files of /proc show is shown: up to PATH_MAX with the final zero. */
+	/* Paths that other files of /proc show are shown: up to PATH_MAX with the final zero. */
 	EXPECT_LE(32, whole);
 	EXPECT_LE(24, too_long);
 	EXPECT_EQ(64, afsync_cmd_cancel(fd, AFSYNC_CANCEL_ALL, 0, 0, NULL));
@@ -266,7 +266,7 @@ TEST_F_TIMEOUT(look, fdinfo_can_be_read_while_requests_come_and_go, LONG_TIMEOUT
 		threads[i] = thread_start(read_all_the_time, &reader);
 	for (i = 0; i < n || !__atomic_load_n(&reader.reads, __ATOMIC_RELAXED); i++) {
 		for (j = 0; j < ARRAY_SIZE(sqes); j++) {
-			/* Memory of one that is gone is soon another's. */
+			/* The memory of a finished request is soon reused. */
 			snprintf(name, sizeof(name), "race%u", (i * 7 + j) % 150);
 			sqes[j] = sqe_of(world_open(&self->s.world, name, O_RDWR), j % 3,
 					 j % 5);
@@ -421,7 +421,7 @@ TEST_F(look, tracepoints_tell_the_way_of_a_request)
 				       NULL));
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	ring_wait(&self->s.ring, 4);
-	/* When the ring has ended, all that it did has been traced. */
+	/* When the ring has ended, all its events have been traced. */
 	ring_close(&self->s.ring);
 	text_write(INSTANCE "/events/afsync/enable", "0");
 	trace = text_read(INSTANCE "/trace");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every operation on every kind of filesystem, on directories and on block devices:
- * it completes with 0, the data is where it belongs, requests are merged over the
- * inode where that is right and within one open file elsewhere, nothing is left.
+ * Every operation on every kind of filesystem, on directories and on block devices: it
+ * completes with 0, the data is where it belongs, requests are merged across the inode
+ * where that is correct and within one open file elsewhere, and nothing is left.
  *
  * Needs root and loop devices; filesystems that the kernel or the machine lacks are
  * skipped. FUSE has tests of its own, fuse_test.c.
@@ -86,7 +86,7 @@ FIXTURE_SETUP(filesystems)
 	ring_open(&self->ring, 64);
 }
 
-/* What a test did not unmount itself. */
+/* Mounts that a test did not unmount itself. */
 FIXTURE_TEARDOWN(filesystems)
 {
 	ring_close(&self->ring);
@@ -110,7 +110,7 @@ static int open_file(const FIXTURE_DATA(filesystems) *self, int flags)
 	return fd;
 }
 
-/* The four ways to sync a file, and the filesystem; the page written is RANGE_PAGE. */
+/* The four syncs of a file, and the filesystem's; the page written is RANGE_PAGE. */
 #define WAYS		5
 #define RANGE_PAGE	3
 
@@ -134,7 +134,7 @@ static int run(struct ring *ring, const struct afsync_sqe *sqe)
 	return ret == 1 ? ring_next(ring).res : ret;
 }
 
-/* Has the text reached what the filesystem keeps it in? */
+/* Has the text reached the storage of the filesystem? */
 static bool is_stored(FIXTURE_DATA(filesystems) *self, const char *text)
 {
 	if (self->fuse.server)
@@ -153,7 +153,7 @@ TEST_F(filesystems, every_operation_completes_and_its_data_is_stored)
 	for (i = 0; i < WAYS; i++) {
 		snprintf(text, sizeof(text), "afsync: way %d.", i);
 		ASSERT_EQ(0, write_page(fd, RANGE_PAGE, text));
-		/* syncfs of a device node is of the filesystem that the node is on */
+		/* syncfs of a device node syncs the filesystem that holds the node */
 		if (variant->kind == K_BLOCK && i == 4)
 			ASSERT_EQ(0, fsync(fd));
 		flushes = self->disk.image >= 0 ? dev_flushes(self->disk.path) : 0;
@@ -218,7 +218,7 @@ TEST_F(filesystems, two_open_files_share_a_sync_only_where_it_acts_on_the_inode)
 	ASSERT_EQ(0, write_page(fds[1], RANGE_PAGE + 1, "afsync: second"));
 	for (i = 0; i < 6; i++)
 		sqes[i] = sqe_of(fds[i % 2], AFSYNC_OP_FSYNC, i);
-	/* an array is queued as a whole before any of its syncs starts */
+	/* the kernel queues a whole array before any of its syncs starts */
 	ASSERT_EQ(6, ring_submit(&self->ring, sqes, 6, NULL));
 	for (i = 0; i < 6; i++) {
 		cqe = ring_next(&self->ring);
@@ -249,7 +249,7 @@ TEST_F(filesystems, nothing_is_left_of_a_completed_request)
 		close(fd);
 		return;
 	}
-	/* An overlay closes the file below in its own time, after that of the overlay. */
+	/* An overlay closes the lower file in its own time, after the upper file. */
 	if (variant->kind == K_OVERLAY)
 		WAIT_UNTIL(umount2(self->dir, 0) == 0 || errno != EBUSY);
 	else

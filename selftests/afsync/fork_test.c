@@ -43,7 +43,7 @@ TEST_F(share, child_queues_and_parent_reads)
 		_exit(0);
 	}
 	ASSERT_EQ(0, child_wait(pid));
-	/* The child is gone; what it queued is the ring's. */
+	/* The child is gone; its queued requests belong to the ring. */
 	for (i = 0; i < 10; i++)
 		EXPECT_EQ(i, ring_next(&self->s.ring).user_data);
 }
@@ -79,7 +79,7 @@ TEST_F(share, child_cancels_requests_of_its_parent)
 	pid = fork();
 	need(pid >= 0);
 	if (!pid) {
-		/* The same open file, by its own descriptor. */
+		/* The same open file, through its own descriptor. */
 		need(afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_FD, 0, self->s.file,
 				       NULL) == 1);
 		_exit(0);
@@ -180,7 +180,7 @@ TEST_F(share, ring_passed_over_a_socket_is_used_like_ones_own)
 	if (!pid) {
 		struct ring ring;
 
-		/* Nothing inherited: only what comes over the socket. */
+		/* It inherits nothing: it gets all over the socket. */
 		ring_close(&self->s.ring);
 		ring = mapped_again(receive_fd(sockets[1]), &self->s.ring);
 		need(ring_next(&ring).user_data == 1);
@@ -231,7 +231,7 @@ TEST_F(share, ring_lost_with_a_socket_ends)
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	close(sockets[0]);
 	close(sockets[1]);
-	/* Its files are let go, by whichever way: served or cancelled. */
+	/* Its files are released in any case: served or cancelled. */
 	sim_wait_started(self->s.ctl, SIM_GATE_RELEASE, 1);
 	EXPECT_LE(counter("cancelled"), cancelled + 1);
 }
@@ -266,7 +266,7 @@ TEST_F(share, service_of_another_user_that_was_sent_a_ring_does_not_wait_for_its
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(0, sim_stats(self->s.ctl).finished[SIM_GATE_FSYNC]);
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
-	/* Nobody is told when it ends; the files are let go before this counts down. */
+	/* Nothing announces its end; the files are released before this counts down. */
 	while (counter("in_flight"))
 		sched_yield();
 	close(sockets[0]);

@@ -93,7 +93,7 @@ TEST_F(freeze_fs, pending_syncs_complete_while_it_is_being_frozen)
 	ASSERT_EQ(0, ioctl(self->dir, FITHAW, 0));
 }
 
-/* Both the filesystem is frozen and its device keeps everything, as for a snapshot. */
+/* The filesystem is frozen and its device also keeps all requests, as for a snapshot. */
 TEST_F(freeze_fs, syncs_queued_while_frozen_complete_after_the_thaw)
 {
 	struct afsync_cqe cqe;
@@ -142,7 +142,7 @@ static void cgroup_write(FIXTURE_DATA(freeze_program) *self, const char *file, c
 	need(text_write(path, text) == 0);
 }
 
-/* Freezes or thaws, and returns when all of the cgroup's programs are. */
+/* Freezes or thaws, and returns when all programs of the cgroup are frozen or thawed. */
 static void cgroup_freeze(FIXTURE_DATA(freeze_program) *self, bool freeze)
 {
 	char path[128], *text;
@@ -163,7 +163,7 @@ FIXTURE_SETUP(freeze_program)
 {
 	FS_OR_SKIP(FS_EXT4);
 	own_world();
-	/* a mount of its own: wherever this machine has it */
+	/* a mount of its own: this works wherever the machine has it */
 	need(mkdir("/mnt/cgroup", 0755) == 0);
 	if (mount("afsync-test", "/mnt/cgroup", "cgroup2", 0, NULL))
 		SKIP(exit(255), "no cgroup2: %s", strerror(errno));
@@ -188,8 +188,8 @@ FIXTURE_TEARDOWN(freeze_program)
 }
 
 /*
- * The program in the cgroup: queues a sync that is stuck, and waits for it. Exits
- * with 0 if the wait ended with the completion and in no other way.
+ * The program in the cgroup: queues a sync that is stuck, and waits for it. Exits with 0
+ * only if the wait ended with the completion.
  */
 static int waiting_program(FIXTURE_DATA(freeze_program) *self,
 			   const FIXTURE_VARIANT(freeze_program) *variant)
@@ -211,8 +211,8 @@ static int waiting_program(FIXTURE_DATA(freeze_program) *self,
 		submit.min_complete = 1;
 		ret = command(ring.fd, AFSYNC_IOC_SUBMIT, &submit);
 		/*
-		 * What is queued cannot be queued again, so this wait tells of the
-		 * freeze as it does of a signal, and the program waits on.
+		 * The same request cannot be queued twice, so this wait reports the
+		 * freeze like a signal, and the program waits again.
 		 */
 		if (ret == 1 && submit.wait_result == -EINTR)
 			ret = afsync_cmd_wait(ring.fd, 1, 0, 0, 0);
@@ -231,7 +231,7 @@ static int waiting_program(FIXTURE_DATA(freeze_program) *self,
 	return 0;
 }
 
-/* The device was suspended by the child: this process takes over. */
+/* The child has suspended the device: this process takes over. */
 static void start(struct __test_metadata *_metadata, FIXTURE_DATA(freeze_program) *self,
 		  const FIXTURE_VARIANT(freeze_program) *variant)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The counters of each filesystem: right, for root alone, and no more of them than there are
- * filesystems with requests and the few that are kept.
+ * The counters of each filesystem: correct, for root only, and only for filesystems with
+ * requests and the few that are kept.
  *
  * Needs afsync_sim, root and debugfs.
  */
@@ -29,7 +29,7 @@ FIXTURE_TEARDOWN(fs_stats)
 	stage_close(&self->s);
 }
 
-/* The place of a column in the heading. */
+/* The position of a column in the heading. */
 static int column_of(char *heading, const char *name)
 {
 	char *word;
@@ -143,7 +143,7 @@ TEST_F(fs_stats, held_requests_and_syncs_of_the_filesystem_count_there)
 	EXPECT_EQ(syncs + 2, fs_counter(self->s.ctl, "syncs"));
 }
 
-/* The call of the filesystem lies inside of what is measured. */
+/* The measured time contains the call of the filesystem. */
 TEST_F(fs_stats, time_of_syncs_is_no_less_than_that_of_the_filesystem)
 {
 	__u64 sum = fs_counter(self->s.ctl, "sync_ns"), most, longest = 0;
@@ -201,13 +201,13 @@ TEST_F(fs_stats, no_more_than_a_few_are_kept)
 		files[i] = world_open(&worlds[i], "file", O_RDWR);
 		ASSERT_EQ(1, ring_queue(&self->s.ring, files[i], AFSYNC_OP_FSYNC, i));
 		ring_next(&self->s.ring);
-		/* It is counted, whichever was dropped for it. */
+		/* It is counted, whichever one was dropped for it. */
 		EXPECT_LE(1, fs_counter(files[i], "requests"));
 	}
 	for (i = 0; i < KEPT + 20; i++) {
 		with_line = !!fs_counter(files[i], "requests");
 		there += with_line;
-		/* The oldest has gone, the youngest is there. */
+		/* The oldest is gone, the youngest is there. */
 		if (i == 0)
 			EXPECT_EQ(0, with_line);
 		if (i == KEPT + 19)
@@ -215,11 +215,11 @@ TEST_F(fs_stats, no_more_than_a_few_are_kept)
 		close(files[i]);
 		world_unmount(&worlds[i]);
 	}
-	/* And the one whose lane is kept. */
+	/* One more may be there: the one whose lane is kept. */
 	EXPECT_GE(KEPT + 1, there);
 }
 
-/* Debugfs lets nobody but root in; an administrator may change that for its other files. */
+/* Debugfs admits only root; an administrator may change that for its other files. */
 TEST_F(fs_stats, only_root_may_read)
 {
 	struct stat st;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * FUSE, where a sync is a question to a server that names the open file: requests are
- * merged only within one open file, errors are those of the open file, and a server
- * that stops answering or dies keeps nobody for ever.
+ * merged only within one open file, errors belong to the open file, and a server that
+ * stops answering or dies blocks no process for ever.
  *
  * Needs root and FUSE; the server is part of the test (fs_fuse.h).
  */
@@ -79,7 +79,7 @@ TEST_F(fuse, requests_of_one_open_file_share_the_next_sync)
 		EXPECT_EQ((__u64)i, cqe.user_data);
 		EXPECT_EQ(0, cqe.res);
 	}
-	/* the second one only of data, as all that it serves were content with that */
+	/* the second one only a datasync, which is enough for all the requests that it serves */
 	EXPECT_EQ(1U, self->fs.state->fsyncs[1]);
 	EXPECT_EQ(1U, self->fs.state->fdatasyncs[1]);
 }
@@ -121,7 +121,7 @@ TEST_F(fuse, requests_end_when_the_server_dies)
 			TH_LOG("%s", strerror(-cqe.res));
 		}
 	}
-	/* from then on it is as for fsync() itself */
+	/* from then on it behaves like fsync() itself */
 	EXPECT_EQ(-1, fsync(self->fds[0]));
 	EXPECT_EQ(-errno, sync_one(&self->ring, self->fds[0], AFSYNC_OP_FSYNC));
 	self->fs.state->hold = false;
@@ -147,7 +147,7 @@ TEST_F(fuse, a_draining_request_is_refused)
 {
 	struct afsync_sqe sqe = sqe_of(self->fds[0], AFSYNC_OP_FSYNC, 0);
 
-	/* its direct I/O is the server's, the kernel cannot tell */
+	/* the server does the direct I/O, so the kernel cannot know */
 	sqe.flags = AFSYNC_SQE_DRAIN;
 	EXPECT_EQ(-EOPNOTSUPP, ring_submit(&self->ring, &sqe, 1, NULL));
 }

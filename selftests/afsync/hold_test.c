@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Held requests: with AFSYNC_SQE_HOLD a request is accepted at once, with its file, its
- * slot and every error, and runs only when AFSYNC_IOC_START says so. It covers what was
+ * slot and every error, and runs only after AFSYNC_IOC_START. It covers everything
  * written before the start.
  *
  * Needs afsync_sim.
@@ -22,7 +22,7 @@ FIXTURE_TEARDOWN(hold)
 	stage_close(&self->s);
 }
 
-/* All that is queued for this file has completed. */
+/* All queued requests for this file have completed. */
 static void pass_through(struct ring *ring, int fd)
 {
 	need(ring_queue(ring, fd, AFSYNC_OP_FSYNC, 99) == 1);
@@ -169,7 +169,7 @@ TEST_F(hold, closing_the_ring_ends_held_requests_without_a_sync)
 	ring_close(&self->s.ring);
 	EXPECT_EQ(in_flight, counter("in_flight"));
 	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
-	/* For the teardown, whose unmount shows that the files were let go. */
+	/* For the teardown, whose unmount shows that the files were released. */
 	ring_open(&self->s.ring, 8);
 }
 
@@ -319,7 +319,7 @@ static void *start_all(void *arg)
 	return (void *)(intptr_t)ring_start(ring, 7);
 }
 
-/* Nothing can run, so each of them is held or queued, and there to be cancelled. */
+/* No request can run, so each of them is held or queued, and can be cancelled. */
 TEST_F(hold, cancel_misses_none_of_those_that_are_being_started)
 {
 	unsigned int i, round, count = 1000;

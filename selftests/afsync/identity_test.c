@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P10 identity: a sync runs with the credentials of whoever queued it, with the I/O
- * priority that the request names, and as an I/O flusher if the one who queued it is one.
+ * P10 identity: a sync runs with the credentials of the thread that queued it, with the
+ * I/O priority that the request names, and as an I/O flusher if that thread is one.
  *
  * Needs afsync_sim.
  */
@@ -36,7 +36,7 @@ FIXTURE_TEARDOWN(identity)
 	stage_close(&self->s);
 }
 
-/* Syncs once for all the requests and returns what the sync saw. */
+/* Syncs once for all the requests and returns the state that the sync saw. */
 static struct sim_call sync_with(struct stage *s, const __u32 *ioprios, unsigned int nr)
 {
 	struct afsync_sqe sqes[8];
@@ -71,7 +71,7 @@ TEST_F(identity, sync_runs_as_the_thread_that_queued_it)
 	EXPECT_EQ(2000, call.fsgid);
 	setfsuid(0);
 	setfsgid(0);
-	/* The worker is nobody's any more. */
+	/* The worker no longer has that user's credentials. */
 	call = sync_with_one(&self->s, 0);
 	EXPECT_EQ(0, call.fsuid);
 	EXPECT_EQ(0, call.fsgid);
@@ -200,7 +200,7 @@ TEST_F(identity, sync_of_an_io_flusher_runs_as_one)
 	be_flusher(true);
 	call = sync_with_one(&self->s, 0);
 	EXPECT_EQ(1, as_flusher(&call));
-	/* What was held is that of who submitted it. */
+	/* A held request has the identity of the thread that submitted it. */
 	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	be_flusher(false);
 	ASSERT_EQ(1, ring_start(&self->s.ring, 1));
@@ -291,7 +291,7 @@ TEST_F(identity, realtime_class_needs_a_capability)
 		need(setresuid(1000, 1000, 1000) == 0);
 		sqe.ioprio = RT(7);
 		need(ring_submit(&self->s.ring, &sqe, 1, NULL) == -EPERM);
-		/* What is no priority for anybody is refused as that. */
+		/* A priority that no thread may have is refused as such. */
 		sqe.ioprio = BAD_LEVEL(IOPRIO_CLASS_RT);
 		need(ring_submit(&self->s.ring, &sqe, 1, NULL) == -EINVAL);
 		for (i = 0; i < ARRAY_SIZE(allowed); i++) {

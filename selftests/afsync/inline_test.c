@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * AFSYNC_SETUP_INLINE: who submits and then waits for nothing else runs the sync itself,
- * and all promises hold as if a worker had.
+ * AFSYNC_SETUP_INLINE: a thread that submits and then waits for nothing else runs the
+ * sync itself, and all promises hold as if a worker had.
  *
  * Needs afsync_sim and afsync_simnet.
  */
@@ -25,7 +25,7 @@ FIXTURE_TEARDOWN(inline)
 	stage_close(&self->s);
 }
 
-/* Submits an array and waits for that many completions; what the submit said. */
+/* Submits an array and waits for that many completions; returns the result of the submit. */
 static struct afsync_submit submit_and_wait(struct ring *ring, const struct afsync_sqe *sqes,
 					    __u32 nr, __u32 min_complete)
 {
@@ -134,7 +134,7 @@ TEST_F(inline, without_the_flag_a_worker_runs_it)
 	ring_close(&ring);
 }
 
-/* The thread of the first sync of the file, after this submit and all it waits for. */
+/* Submits and takes all completions: did this thread run the first sync of the file? */
 static bool caller_ran(struct stage *s, struct afsync_submit submit)
 {
 	int nr = submit.nr;
@@ -282,7 +282,7 @@ TEST_F(inline, a_part_of_the_array_that_others_run_already_is_waited_for)
 	struct caller caller;
 	struct ring other;
 
-	/* The first file is being synced for somebody else, the second one takes long. */
+	/* The first file is being synced for another thread, the second one takes long. */
 	ring_open(&other, 8);
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	ASSERT_EQ(1, ring_queue(&other, self->s.file, AFSYNC_OP_FSYNC, 9));
@@ -388,7 +388,7 @@ TEST_F(inline, running_sync_cannot_be_cancelled)
 	EXPECT_EQ(0, ring_next(&self->s.ring).res);
 }
 
-/* Before Linux 6.6 only a kernel thread can let go of the last reference at once. */
+/* Before Linux 6.6 only a kernel thread can drop the last reference at once. */
 TEST_F(inline, file_closed_meanwhile_is_released_before_the_completion_can_be_seen)
 {
 	struct caller caller;
@@ -410,7 +410,7 @@ TEST_F(inline, file_closed_meanwhile_is_released_before_the_completion_can_be_se
 	EXPECT_FALSE(caller.ended);
 	EXPECT_EQ(-EALREADY, afsync_cmd_cancel(self->s.ring.fd, AFSYNC_CANCEL_ALL, 0, 0, &running));
 	EXPECT_EQ(1, running);
-	/* The next batch is behind this one, whoever ends it. */
+	/* The next batch is behind this one, whichever thread ends it. */
 	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 
 	sim_let_go(self->s.ctl, SIM_GATE_RELEASE);

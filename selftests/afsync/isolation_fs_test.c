@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A filesystem that is stuck delays nobody who uses another one (P9).
+ * A stuck filesystem delays no program that uses another one (P9).
  *
- * 600 files have a sync stuck on one filesystem, more than run on one filesystem at
- * once: its device is suspended, in one variant after the filesystem was frozen. Then
- * everything is tried on a second filesystem of the same type. Needs root, loop
- * devices and the device mapper.
+ * 600 files have a sync stuck on one filesystem, more than run on one filesystem at once:
+ * its device is suspended, in one variant after the filesystem was frozen. Then every
+ * operation runs on a second filesystem of the same type. Needs root, loop devices and
+ * the device mapper.
  */
 #include "fs_rig.h"
 
@@ -164,7 +164,7 @@ TEST_F(isolation_fs, queued_requests_of_the_stuck_filesystem_can_be_cancelled)
 
 	ASSERT_GT((__u32)STUCK, expected);
 	cancelled = afsync_cmd_cancel(self->stuck_ring.fd, AFSYNC_CANCEL_ALL, 0, 0, &running);
-	/* what runs cannot be taken back, and there is a limit to what runs */
+	/* running requests cannot be cancelled, and their number is limited */
 	EXPECT_EQ(STUCK, cancelled + (int)running);
 	EXPECT_GE(expected, running);
 	EXPECT_LT(0U, running);
