@@ -19,7 +19,7 @@
 #define MOUNTS	125
 #define NR_FS	2
 
-/* What the attacker and the test share. */
+/* State that the attacker and the test share. */
 struct attack {
 	struct fuse_state *state;	/* of all its filesystems */
 	int mounts;
@@ -50,7 +50,7 @@ FIXTURE_SETUP(attacked)
 		SKIP(exit(255), "no FUSE in this kernel");
 	own_world();
 	need(mkdir("/mnt/swarm", 0777) == 0);
-	/* As udev makes it. */
+	/* The node as udev makes it. */
 	need(mknod("/mnt/fuse", S_IFCHR | 0666, makedev(10, 229)) == 0);
 	need(chmod("/mnt/fuse", 0666) == 0);
 	for (i = 0; i < NR_FS; i++) {
@@ -71,7 +71,7 @@ FIXTURE_SETUP(attacked)
 	self->threads = kernel_threads();
 }
 
-/* The end of the server is that of its filesystems, and of what hangs there. */
+/* The end of the server ends its filesystems, and everything that hangs there. */
 FIXTURE_TEARDOWN(attacked)
 {
 	int i;
@@ -91,7 +91,7 @@ FIXTURE_TEARDOWN(attacked)
 
 /* --- the attacker --- */
 
-/* Root in a namespace of its own, and nobody outside. */
+/* Root in a namespace of its own, and an ordinary user outside. */
 static void become_ordinary(void)
 {
 	char map[32];
@@ -107,7 +107,7 @@ static void become_ordinary(void)
 	need(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 }
 
-/* Few questions for each file: the kernel asks no more what was answered with ENOSYS. */
+/* Few questions for each file: the kernel does not repeat a question answered with ENOSYS. */
 static void serve_one(struct fuse_server *s, const struct fuse_in_header *in)
 {
 	if (in->opcode == FUSE_OPEN || in->opcode == FUSE_FLUSH)
@@ -191,9 +191,9 @@ static void attack_start(struct attack *attack, int mounts, void (*how)(struct a
 }
 
 /*
- * Syncs of many open files of each mount, held, and all started by one call. Those of a file
- * hang one behind the other, each in a thread that the kernel gives it. Opened through /proc:
- * then the server is not asked again.
+ * Syncs of many open files of each mount, held, and all started by one call. Those of one
+ * file hang one behind the other, each in a thread that the kernel starts for it. The files
+ * are opened through /proc, so that the server is not asked again.
  */
 static void many_mounts(struct attack *attack)
 {
@@ -235,8 +235,8 @@ static void *write_and_hang(void *arg)
 }
 
 /*
- * On each shared filesystem writes that hang with the inode locked, for a sync with DRAIN
- * to wait for; then a sync of root's file, which may be read.
+ * On each shared filesystem, writes that hang with the inode locked, for a sync with
+ * DRAIN to wait for; then a sync of root's file, which other users may read.
  */
 static void hanging_writes(struct attack *attack)
 {
@@ -290,7 +290,7 @@ static bool can_fork(void)
 	return pid > 0 && child_wait(pid) == 0;
 }
 
-/* What root does all day: true if it could. */
+/* Root's everyday operations: true if they work. */
 static bool works(FIXTURE_DATA(attacked) *self)
 {
 	char path[64];
@@ -330,7 +330,7 @@ TEST_F_TIMEOUT(attacked, root_forks_and_syncs_while_8000_syncs_of_a_user_hang_on
 	attack_start(attack, rounds(MOUNTS), many_mounts);
 	EXPECT_TRUE(works(self));
 	turn_post(&attack->go);
-	/* Until it has what it can get, and for a while after that. */
+	/* Until it has all the workers that it can get, and for a while after that. */
 	limit = access(PARAMETERS "max_user_syncs", F_OK) ? 128 : parameter("max_user_syncs");
 	served = filesystems_served(limit);
 	for (i = 0; i < 20; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P9 isolation: a filesystem that does not answer delays nobody who uses another one.
+ * P9 isolation: a filesystem that does not answer delays no user of another one.
  * isolation_fs_test.c does the same with frozen real filesystems.
  *
  * Needs afsync_sim.
@@ -76,7 +76,7 @@ TEST_F(isolation, filesystem_with_600_stuck_files_does_not_delay_another)
 
 	queue_stuck(&self->ring, self->files);
 
-	/* On the same ring; every operation; more files than workers would be left. */
+	/* On the same ring; every operation; more files than the number of remaining workers. */
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < 300; i++) {
 			snprintf(name, sizeof(name), "%d", i);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * P9 isolation between users: whatever the syncs of one user do, those of another run, on
- * the same filesystem and on the same file; what runs at once of one user is bounded over
- * all filesystems; what is beyond that waits without a thread and can be cancelled.
- * isolation_fuse_test.c does the same with the filesystems of an attacker.
+ * the same filesystem and on the same file; the number of one user's running syncs is
+ * bounded over all filesystems; further requests wait without a thread and can be
+ * cancelled. isolation_fuse_test.c does the same with the filesystems of an attacker.
  *
- * Whose a request is says the ring: its maker. Here most rings are made by one process
- * that changes its real user for that.
+ * The ring decides the user of a request: the user that made it. Here one process makes
+ * most rings, and changes its real user for that.
  *
  * Needs afsync_sim, root, and user namespaces.
  */
@@ -21,7 +21,7 @@
 
 #define USER		2000
 #define OTHER		3000
-#define LATE		4000	/* and above: users whose first ring a test makes */
+#define LATE		4000	/* and above: users whose first ring is made by a test */
 #define SUB_IDS		100000
 
 #define SLAB		"/sys/kernel/slab/afsync_fileq/objects"
@@ -123,8 +123,8 @@ static void queue_world(struct ring *ring, const int *files, __u64 first)
 
 /*
  * Queues the syncs of all worlds, one world after the other, each with the next of the
- * rings, which are one user's. A filesystem gets half of what is left to the user, and no
- * more than workers_per_fs. Returns how many run then; all have started.
+ * rings, which belong to one user. A filesystem gets half of the syncs that the user has
+ * left, and at most workers_per_fs. Returns how many then run; all of them have started.
  */
 static unsigned int fill(struct ring *rings, int nr, int files[][FILES], unsigned int limit,
 			 unsigned int workers)
@@ -142,7 +142,7 @@ static unsigned int fill(struct ring *rings, int nr, int files[][FILES], unsigne
 	return limit - left;
 }
 
-/* Each is told once, and none failed. */
+/* Each has one completion, and none failed. */
 static bool all_told_once(struct ring *rings, int nr)
 {
 	static unsigned int seen[REQUESTS];
@@ -168,7 +168,7 @@ static int sync_now(struct ring *ring, int file, __u32 op)
 	return ring_next(ring).res;
 }
 
-/* Every operation on files of that world that nobody else uses. */
+/* Every operation on files of that world that no other ring uses. */
 static bool can_sync(struct ring *ring, const struct world *world)
 {
 	char name[32];
@@ -329,7 +329,7 @@ TEST_F(users, syncs_of_a_user_are_bounded_over_all_filesystems_and_delay_nobody_
 	}
 	EXPECT_TRUE(can_sync(&self->root, &self->idle));
 	EXPECT_TRUE(can_sync(&self->other, &self->idle));
-	/* What waits has no thread; the pools of the kernel have a few that are idle. */
+	/* Waiting requests have no thread; the pools of the kernel have a few idle ones. */
 	EXPECT_GE(threads + limit + 32, kernel_threads());
 	EXPECT_EQ(limit, started_in_all(self->files));
 	EXPECT_EQ(0, ring_ready(&self->ring));
@@ -417,7 +417,7 @@ TEST_F(users, what_waits_for_a_worker_can_be_cancelled)
 		EXPECT_EQ(0, ring_next(&self->ring).res);
 	EXPECT_EQ(limit, started_in_all(self->files));
 	EXPECT_EQ(0, ring_ready(&self->ring));
-	/* The queues that were emptied are not in anybody's way. */
+	/* The emptied queues block no other request. */
 	EXPECT_EQ(0, sync_now(&self->ring, self->files[WORLDS - 1][0], AFSYNC_OP_FSYNC));
 }
 
@@ -426,7 +426,7 @@ TEST_F(users, what_waits_for_a_worker_can_be_cancelled)
 TEST_F(users, cancelled_requests_leave_nothing_in_the_line_for_a_worker)
 {
 	unsigned int limit = self->max_user_syncs ?: 128, i, j, n = rounds(200);
-	/* A debug kernel keeps what was freed for a while (KASAN). */
+	/* A debug kernel keeps freed memory for a while (KASAN). */
 	bool exact = rounds(10) == 10 && !access(SLAB, R_OK);
 	long long objects = 0;
 	int file;
@@ -574,7 +574,7 @@ static bool inside_start(struct inside *inside, uid_t owner)
 		snprintf(map, sizeof(map), "0 %u 1000", SUB_IDS);
 	snprintf(path, sizeof(path), "/proc/%d/uid_map", inside->pid);
 	need(text_write(path, map) == 0);
-	/* Who has no group there cannot make another one. */
+	/* A process without a group there cannot make a process with another one. */
 	snprintf(path, sizeof(path), "/proc/%d/gid_map", inside->pid);
 	need(text_write(path, "0 0 1") == 0);
 	turn_post(&inside->mapped);

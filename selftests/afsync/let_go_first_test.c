@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * When a completion can be seen, the module has let go of the file (P6): its
- * filesystem can be unmounted at once, its locks are free, its last reference
- * may have been the one that was let go.
+ * When a completion can be seen, the module has released the file (P6): its filesystem
+ * can be unmounted at once, its locks are free, and the released reference may have been
+ * its last one.
  *
  * Nothing is tried twice here: an umount that says EBUSY once fails the test.
  *
@@ -146,7 +146,7 @@ TEST_F_TIMEOUT(let_go_first, the_last_reference_of_a_deleted_file_may_be_the_req
 		close(fd);
 		ASSERT_EQ(0, ring_next(&self->ring).res);
 	}
-	/* the inodes are gone, which happened when the references went */
+	/* the inodes are gone: they went with the last references */
 	ASSERT_EQ(0, umount2("/mnt/fs", 0));
 	ASSERT_EQ(0, fs_mount(variant->id, self->disk.path, "/mnt/fs"));
 	free_blocks();
@@ -208,7 +208,7 @@ TEST_F(let_go_held, a_cancelled_request_has_let_go_while_the_running_one_is_stuc
 	stick(self);
 	for (i = 0; i < nr; i++) {
 		fds[i] = rig_open(&self->rig);
-		/* shared locks, so that every one of them has to go */
+		/* shared locks, so that all of them have to end */
 		ASSERT_EQ(0, flock(fds[i], LOCK_SH | LOCK_NB));
 		ASSERT_EQ(1, ring_queue(&self->ring, fds[i], AFSYNC_OP_FSYNC, i));
 		close(fds[i]);
@@ -229,7 +229,7 @@ TEST_F(let_go_held, a_cancelled_request_has_let_go_while_the_running_one_is_stuc
 	cqe = ring_next(&self->ring);
 	EXPECT_EQ(1000U, cqe.user_data);
 	EXPECT_EQ(0, cqe.res);
-	/* and with that, nothing holds the filesystem: the tear-down unmounts it */
+	/* with that, no reference holds the filesystem: the tear-down unmounts it */
 }
 
 TEST_F(let_go_held, a_filesystem_unmounted_lazily_goes_with_the_last_request)

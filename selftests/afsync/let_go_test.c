@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P6 let go first: when a completion can be seen, the module does not hold the file any
- * more; close then umount succeeds, a lock held by it is free.
+ * P6 let go first: when a completion can be seen, the module no longer holds the file;
+ * close and then umount succeed, a lock held by it is free.
  *
  * Needs afsync_sim.
  */

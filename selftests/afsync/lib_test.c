@@ -48,7 +48,7 @@ static struct afsync_sqe *prepare(struct afsync_ring *ring, int fd, __u64 data)
 	return sqe;
 }
 
-/* Take the next completion, whatever it takes. */
+/* Take the next completion, however long that takes. */
 static struct afsync_cqe next_cqe(struct afsync_ring *ring)
 {
 	struct afsync_cqe copy, *cqe;
@@ -185,7 +185,7 @@ static int count_fds(void)
 	return n;
 }
 
-/* If only the device will do, setting up and info fail with that. */
+/* If only the device is acceptable, setup and info fail with that error. */
 static void expect_no_device(struct __test_metadata *_metadata, int want)
 {
 	struct afsync_ring *ring = (void *)POISON64;
@@ -200,7 +200,7 @@ static void expect_no_device(struct __test_metadata *_metadata, int want)
 	EXPECT_EQ(0, memcmp(&info, &poison, sizeof(info)));
 }
 
-/* Put another node, or nothing, in the place of the device. */
+/* Puts another node, or nothing, in the place of the device. */
 static void hide_device(dev_t dev, mode_t mode)
 {
 	own_mounts();
@@ -231,7 +231,7 @@ TEST(node_of_another_device_is_enotty)
 
 TEST(node_without_a_module_is_enodev_or_enxio)
 {
-	/* A free minor of the misc devices; a major that nobody has. */
+	/* A free minor of the misc devices; a major that no driver has. */
 	hide_device(makedev(10, 250), 0666);
 	expect_no_device(_metadata, -ENODEV);
 	hide_device(makedev(510, 0), 0666);
@@ -405,8 +405,8 @@ TEST_F(lib, flags_and_priority_reach_the_sync)
 }
 
 /*
- * A request that is refused stays in front until it is dropped; the others go
- * before and after it.
+ * A refused request stays in front until it is dropped; the others are submitted before
+ * and after it.
  */
 TEST_F(lib, refused_request_stops_the_rest_until_it_is_dropped)
 {
@@ -535,14 +535,14 @@ TEST_F(lib, waits_end_when_the_time_is_over)
 	EXPECT_EQ(-ETIME, LIB(afsync_sq_wait_result(self->ring)));
 	EXPECT_EQ(-EINVAL, LIB(afsync_wait_cqes(self->ring, &cqe, 9, NULL, NULL)));
 
-	/* What was queued counts, and the result of the wait is beside it. */
+	/* The count of queued requests is the return value; the result of the wait is separate. */
 	prepare(self->ring, self->fd, 1);
 	EXPECT_EQ(1, LIB(afsync_submit_and_wait_timeout(self->ring, &cqe, 1,
 							&moment, NULL)));
 	EXPECT_EQ(NULL, cqe);
 	EXPECT_EQ(0, LIB(afsync_cq_ready(self->ring)));
 	EXPECT_EQ(-ETIME, LIB(afsync_sq_wait_result(self->ring)));
-	/* That of the last submit, whether it waited or not. */
+	/* The result of the last submit's wait, whether it waited or not. */
 	EXPECT_EQ(0, LIB(afsync_submit(self->ring)));
 	EXPECT_EQ(0, LIB(afsync_sq_wait_result(self->ring)));
 
@@ -566,7 +566,7 @@ static struct __kernel_timespec monotonic(void)
 	return (struct __kernel_timespec) { now.tv_sec, now.tv_nsec };
 }
 
-/* After @ns more. */
+/* @ns later. */
 static struct __kernel_timespec monotonic_in(long ns)
 {
 	struct __kernel_timespec ts = monotonic();
@@ -643,7 +643,7 @@ static void handle_usr1(int flags)
 struct interrupter {
 	pthread_t thread;
 	pid_t tid;
-	int release;		/* let this file's syncs go after the signal */
+	int release;		/* after the signal, release the syncs of this file */
 };
 
 static void *interrupt(void *arg)
@@ -685,7 +685,7 @@ TEST_F(lib, signal_handler_ends_a_wait)
 		thread_join(thread);
 		EXPECT_EQ(1, handled);
 	}
-	/* With something queued, that is the result. */
+	/* If requests were queued, the call returns their count. */
 	handle_usr1(0);
 	prepare(self->ring, self->fd, 1);
 	thread = thread_start(interrupt, &it);
@@ -732,7 +732,7 @@ TEST_F(lib, signal_mask_holds_during_the_wait_only)
 	need(pthread_sigmask(SIG_SETMASK, &usr1, NULL) == 0);
 	need(raise(SIGUSR1) == 0);
 
-	/* Pending and blocked: nothing. Pending and not blocked: the end. */
+	/* Pending and blocked: no effect. Pending and not blocked: the wait ends. */
 	EXPECT_EQ(-ETIME, LIB(afsync_wait_cqes(self->ring, &cqe, 1, &moment, NULL)));
 	EXPECT_EQ(-ETIME, LIB(afsync_wait_cqes(self->ring, &cqe, 1, &moment, &usr1)));
 	EXPECT_EQ(0, handled);
@@ -770,7 +770,7 @@ TEST_F(lib, reading_completions_needs_no_system_call)
 	ASSERT_EQ(6, LIB(afsync_submit_and_wait(self->ring, 6)));
 	pid = fork();
 	if (pid == 0) {
-		/* Any system call but read, write and exit kills. */
+		/* Any system call except read, write and exit kills the process. */
 		need(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
 		n += afsync_wait_cqe(self->ring, &cqe) != 0;
 		afsync_cqe_seen(self->ring, cqe);
@@ -838,7 +838,7 @@ TEST_F(lib, cancel_takes_back_what_is_queued_and_says_what_runs)
 		EXPECT_EQ(0, next_cqe(self->ring).res);
 	EXPECT_EQ(-ENOENT, LIB(afsync_cancel_all(self->ring)));
 	EXPECT_EQ(-ENOENT, LIB(afsync_cancel_fd(self->ring, self->fd)));
-	/* Prepared and not submitted: not touched. */
+	/* A prepared request that is not submitted is not touched. */
 	EXPECT_EQ(1, LIB(afsync_sq_ready(self->ring)));
 	close(other);
 }
@@ -876,7 +876,7 @@ TEST_F(lib, cancel_of_what_matches_both_counts_those_that_run)
 						   &running)));
 	EXPECT_EQ(0, running);
 
-	/* What is not asked for is not looked at. */
+	/* Criteria that the flags do not ask for are ignored. */
 	EXPECT_EQ(1, LIB(afsync_cancel_match(self->ring, AFSYNC_CANCEL_USER_DATA, 1, -1,
 					     &running)));
 	EXPECT_EQ(2, running);
@@ -969,7 +969,7 @@ TEST_F(lib, child_shares_the_ring_and_its_exit_leaves_the_parents_alone)
 	}
 	ASSERT_EQ(0, child_wait(pid));
 	EXPECT_EQ(1, next_cqe(self->ring).user_data);
-	/* Prepared before the fork: the parent still has it too. */
+	/* The request was prepared before the fork: the parent still has it, too. */
 	EXPECT_EQ(1, LIB(afsync_sq_ready(self->ring)));
 	EXPECT_EQ(1, LIB(afsync_submit_and_wait(self->ring, 1)));
 	EXPECT_EQ(1, next_cqe(self->ring).user_data);
@@ -1069,7 +1069,7 @@ TEST_F(lib, attach_refuses_what_is_no_sound_ring)
 	raw.header->cqes_offset = 0;
 	EXPECT_EQ(-EINVAL, LIB(afsync_queue_attach(raw.fd, &ring)));
 	raw.header->cqes_offset = sizeof(*raw.header);
-	/* With another number, of another ring even, every command would be refused. */
+	/* With another id, even that of another ring, every command would be refused. */
 	id = raw.header->id;
 	raw.header->id = id + 1;
 	EXPECT_EQ(-EINVAL, LIB(afsync_queue_attach(raw.fd, &ring)));
@@ -1078,7 +1078,7 @@ TEST_F(lib, attach_refuses_what_is_no_sound_ring)
 	EXPECT_EQ(NULL, ring);
 	raw.header->id = id;
 	ASSERT_EQ(0, LIB(afsync_queue_attach(dup(raw.fd), &ring)));
-	/* From now on it does not matter what is written there. */
+	/* From now on writes there have no effect. */
 	raw.header->id = id + 1;
 	prepare(ring, self->fd, 1);
 	EXPECT_EQ(1, LIB(afsync_submit_and_wait(ring, 1)));
@@ -1088,7 +1088,7 @@ TEST_F(lib, attach_refuses_what_is_no_sound_ring)
 
 /* --- a descriptor that the program has closed --- */
 
-/* Nothing is done by a ring whose descriptor is lost. */
+/* A ring whose descriptor is lost does nothing. */
 static void expect_lost(struct __test_metadata *_metadata, struct afsync_ring *ring, int file,
 			int event, int error)
 {
@@ -1124,7 +1124,7 @@ TEST_F(lib, ring_whose_descriptor_is_another_rings_does_nothing_to_that)
 	other = new_ring(8);
 	need(afsync_ring_fd(other) == fd);
 	need(event >= 0 && afsync_register_eventfd(other, event) == 0);
-	/* To cancel and to start. */
+	/* A request to cancel and to start. */
 	sqe = prepare(other, self->fd, 1);
 	afsync_sqe_set_flags(sqe, AFSYNC_SQE_HOLD);
 	need(afsync_submit(other) == 1);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P4 merging: all requests that wait for a file when its sync starts are covered by that
- * one sync, which is the strongest that is needed and nothing weaker; one that arrives
- * later is not. Across threads and processes; where sync is per open file, per open file.
+ * P4 merging: one sync covers all requests that wait for a file when it starts, and is as
+ * strong as the strongest of them; a request that arrives later is not covered. Across
+ * threads and processes; where sync is per open file, per open file.
  *
  * Needs afsync_sim.
  */
@@ -25,7 +25,7 @@ FIXTURE_TEARDOWN(merge)
 	stage_close(&self->s);
 }
 
-/* Lets one sync of the file start and stay, so that what is queued next waits. */
+/* Lets one sync of the file start and stay, so that later requests wait. */
 static void hold_one(struct stage *s)
 {
 	sim_hold(s->ctl, SIM_GATE_FSYNC);
@@ -115,7 +115,7 @@ TEST_F(merge, array_on_an_idle_file_is_one_sync)
 
 	/* All are queued before the first worker starts. */
 	for (n = 0; n < rounds(50); n++) {
-		/* Another one: the worker of the last may still be on its way out. */
+		/* Another one: the worker of the last one may still be on its way out. */
 		snprintf(name, sizeof(name), "idle%u", n);
 		file = world_open(&self->s.world, name, O_RDWR);
 		for (i = 0; i < 100; i++)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Errors that show only at writeback because there is no room (P5): a thin device
+ * Errors that appear only at writeback because the storage is full (P5): a thin device
  * that is full, an NFS server whose filesystem is full or whose quota is used up.
  *
- * Each open file is told once, as plain fsync() does on a second file in the same
+ * Each open file reports it once, as plain fsync() does on a second file in the same
  * state. Needs root, loop devices, the device mapper with thin provisioning, NFS.
  */
 #include "fs_nfs.h"
@@ -69,8 +69,8 @@ static void thin_fill(struct thin *t)
 }
 
 /*
- * All that the filesystem needs to go on has its place in the pool: mkfs has
- * written the log, and the file's blocks are reserved, but not written.
+ * Everything that the filesystem needs to continue is in the pool: mkfs has written the
+ * log, and the file's blocks are reserved, but not written.
  */
 static int thin_up(struct thin *t, enum fs_id id, off_t pool_size, const char *name)
 {
@@ -185,7 +185,7 @@ TEST_F(thin, no_space_at_writeback_fails_all_of_a_batch)
 		EXPECT_EQ(0, sync_one(&self->ring, self->ours.fds[i], AFSYNC_OP_FSYNC));
 }
 
-/* NFS: the client keeps what is written, the server refuses it later. */
+/* NFS: the client keeps the written data, the server refuses it later. */
 
 FIXTURE(nfs_server) {
 	struct memdev disk;
@@ -204,7 +204,7 @@ FIXTURE_VARIANT_ADD(nfs_server, over_quota) { .id = FS_EXT4_QUOTA, .error = -EDQ
 
 #define QUOTA_USER	1000
 
-/* No more than one page for that user. */
+/* At most one page for that user. */
 static int limit_user(const struct memdev *disk)
 {
 	struct dqblk limit = { .dqb_bhardlimit = 4, .dqb_valid = QIF_BLIMITS };
@@ -213,7 +213,7 @@ static int limit_user(const struct memdev *disk)
 	return quotactl(QCMD(Q_SETQUOTA, USRQUOTA), disk->path, QUOTA_USER, (caddr_t)&limit);
 }
 
-/* Takes all the room there is below the directory. */
+/* Uses up all the space below the directory. */
 static void fill(const char *dir)
 {
 	off_t size = 64 * MIB, at = 0;
@@ -247,7 +247,7 @@ FIXTURE_SETUP(nfs_server)
 	if (variant->error == -EDQUOT && limit_user(&self->disk))
 		SKIP(exit(255), "no quota in this kernel: %s", strerror(errno));
 	nfs_up(&self->nfs, "/mnt/below", "client");
-	/* the server writes as the user who has the file open at the client */
+	/* the server writes as the user that opened the file at the client */
 	need(seteuid(QUOTA_USER) == 0);
 	for (i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), "/mnt/client/file%d", i / 2);

@@ -161,7 +161,7 @@ struct sequence {
 	unsigned int wrong;
 };
 
-/* Queues numbers on a file that others sync too and checks that they come in order. */
+/* Queues numbers on a file that other threads sync too and checks their order. */
 static void *sequence_thread(void *arg)
 {
 	struct sequence *sequence = arg;
