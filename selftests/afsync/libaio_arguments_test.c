@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * libafsync-libaio: every error of io_fsync(3) and io_submit(2), at the call and as the
- * kernel gives it; what was submitted before the error counts and ends, what came after
- * it was not looked at; more than there is room for is EAGAIN, and nothing is lost.
+ * kernel returns it; requests submitted before the error count and end, later ones are
+ * not looked at; a request without room is refused with EAGAIN, and nothing is lost.
  *
  * Needs afsync_sim.
  */
@@ -32,11 +32,11 @@ FIXTURE_TEARDOWN(arguments)
 	aio_stage_close(&self->s);
 }
 
-/* Nothing is outstanding: no event comes, and no sync ran but those of the test. */
+/* Nothing is outstanding: no event comes, and no syncs ran but those of the test. */
 #define EXPECT_NO_MORE(s, syncs) do {					\
 	others_sync((s)->other, 3);					\
 	EXPECT_EQ(0, events_ready((s)->ctx));				\
-	/* what was taken back has ended soon, and nothing is left held */ \
+	/* cancelled requests have ended soon, and no file is held */ \
 	WAIT_UNTIL(!counter("in_flight"));				\
 	EXPECT_EQ(syncs, sim_started((s)->ctl, SIM_GATE_FSYNC));	\
 } while (0)
@@ -193,7 +193,7 @@ TEST_F(arguments, improper_iocb_is_refused_with_the_error_that_kernel_aio_gives)
 	int ret, raw;
 	size_t i, j;
 
-	/* descriptor 0 shall be open, and no eventfd */
+	/* descriptor 0 must be open, and no eventfd */
 	need(dup2(self->s.other, 0) == 0);
 	for (i = 0; i < 2 * sizeof(impropers) / sizeof(impropers[0]); i++) {
 		j = i / 2;
@@ -212,7 +212,7 @@ TEST_F(arguments, improper_iocb_is_refused_with_the_error_that_kernel_aio_gives)
 	EXPECT_NO_MORE(&self->s, 0);
 }
 
-/* What kernel AIO lets an iocb of a sync have. */
+/* The options that kernel AIO allows in an iocb of a sync. */
 TEST_F(arguments, priority_is_taken)
 {
 	struct iocb iocb;
@@ -225,7 +225,7 @@ TEST_F(arguments, priority_is_taken)
 	iocb.aio_reqprio = 2 << 13 | 7;
 	ASSERT_EQ(1, submit_one(self->s.ctx, &iocb));
 	EXPECT_EQ(0, event_next(self->s.ctx).res);
-	/* not one that there is: it was never looked at */
+	/* an invalid one: it was never looked at */
 	iocb.aio_reqprio = 7 << 13 | 7;
 	ASSERT_EQ(1, submit_one(self->s.ctx, &iocb));
 	EXPECT_EQ(0, event_next(self->s.ctx).res);
@@ -341,7 +341,7 @@ TEST_F(arguments, long_array_is_submitted_up_to_the_one_that_is_refused)
 	}
 }
 
-/* The kernel copies each iocb when it comes to it, so one can be there twice. */
+/* The kernel copies each iocb when it comes to it, so an array may contain one twice. */
 TEST_F(arguments, iocb_that_is_in_the_array_twice_is_two_requests)
 {
 	struct iocb iocb, *list[] = { &iocb, &iocb, &iocb };
@@ -408,26 +408,26 @@ TEST_F(arguments, more_than_the_context_has_room_for_is_EAGAIN_and_nothing_is_lo
 	unsigned int n, again;
 
 	need(iocbs);
-	/* Room that is kept for another CPU is not found, and later found again. */
+	/* The kernel keeps free slots for each CPU: those of another CPU are found only later. */
 	stay_on_this_cpu();
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	n = submit_until_refused(_metadata, self->s.ctx, iocbs, 4096, self->s.file);
 	EXPECT_LE(64, n);
-	/* as long as nothing has ended, and been taken */
+	/* as long as no request has ended, and its event been read */
 	EXPECT_EQ(-EAGAIN, submit_one(self->s.ctx, &iocbs[n]));
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	expect_all(_metadata, self->s.ctx, iocbs, n);
 
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	again = submit_until_refused(_metadata, self->s.ctx, iocbs, 4096, self->s.file);
-	/* the kernel keeps some of the room on other processors */
+	/* the kernel keeps some of the free slots on other processors */
 	EXPECT_LE(64, again);
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	expect_all(_metadata, self->s.ctx, iocbs, again);
 	free(iocbs);
 }
 
-/* Events that nobody has taken need room, too. */
+/* Unread events occupy slots, too. */
 TEST_F(arguments, room_is_short_until_events_are_taken)
 {
 	struct iocb *iocbs = calloc(4096, sizeof(*iocbs));
@@ -470,7 +470,7 @@ TEST_F_TIMEOUT(arguments, more_than_the_device_has_room_for_is_EAGAIN_and_nothin
 
 	need(iocbs);
 	need(io_setup(20000, &ctx) == 0);
-	/* fewer than any ring has */
+	/* fewer than the slots of any ring */
 	parameter_set("max_user_requests", 500);
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	n = submit_until_refused(_metadata, ctx, iocbs, 20000, self->s.file);
@@ -480,7 +480,7 @@ TEST_F_TIMEOUT(arguments, more_than_the_device_has_room_for_is_EAGAIN_and_nothin
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	expect_all(_metadata, ctx, iocbs, n);
 
-	/* all that the ring has */
+	/* as many as the slots of the ring */
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	n = submit_until_refused(_metadata, ctx, iocbs, 20000, self->s.file);
 	EXPECT_LT(1000, n);
@@ -495,7 +495,7 @@ TEST_F_TIMEOUT(arguments, more_than_the_device_has_room_for_is_EAGAIN_and_nothin
 	free(iocbs);
 }
 
-/* Whoever has nothing to wait for could only try again for ever. */
+/* A program with nothing to wait for could only retry for ever. */
 TEST_F(arguments, context_with_nothing_outstanding_has_room_whoever_uses_the_device)
 {
 	long long max = parameter("max_user_requests");

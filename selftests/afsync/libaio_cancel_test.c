@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-libaio: io_cancel() takes back a sync that has not started: it returns
- * -EINPROGRESS, which is how the kernel says that the request's event comes as all events
- * do, and the event has -ECANCELED. One that runs cannot be taken back (-EAGAIN) and ends
- * as if nothing had been asked. Kernel AIO's own syncs can never be cancelled.
+ * libafsync-libaio: io_cancel() cancels a sync that has not started: it returns
+ * -EINPROGRESS, which is the kernel's sign that the request's event comes like all
+ * events, and the event has -ECANCELED. A running sync cannot be cancelled (-EAGAIN) and
+ * ends as if there had been no call. Kernel AIO's own syncs can never be cancelled.
  *
  * Needs afsync_sim; the tests with direct I/O need root, loop devices and the device
  * mapper.
@@ -128,7 +128,7 @@ TEST_F(cancel, what_is_not_outstanding_is_EINVAL)
 	prep_sync(&queued, self->s.file, false);
 	EXPECT_EQ(-EINVAL, io_cancel(self->s.ctx, &queued, &self->unused));
 	ASSERT_EQ(1, submit_one(self->s.ctx, &queued));
-	/* another context, and one that is none */
+	/* another context, and an invalid one */
 	EXPECT_EQ(-EINVAL, io_cancel(other, &queued, &self->unused));
 	EXPECT_EQ(-EINVAL, io_cancel(NULL, &queued, &self->unused));
 	EXPECT_EQ(-EFAULT, io_cancel(self->s.ctx, NULL, &self->unused));
@@ -142,7 +142,7 @@ TEST_F(cancel, what_is_not_outstanding_is_EINVAL)
 	need(io_destroy(other) == 0);
 }
 
-/* What is no sync is the kernel's, as before. */
+/* Requests that are no syncs are the kernel's, as before. */
 TEST_F(cancel, poll_is_cancelled_by_the_kernel)
 {
 	struct iocb poll;
@@ -157,7 +157,7 @@ TEST_F(cancel, poll_is_cancelled_by_the_kernel)
 	close(pipes[1]);
 }
 
-/* Whatever the moment: each is notified once, as done or as cancelled. */
+/* At any moment: each is notified once, as done or as cancelled. */
 TEST_F(cancel, cancelling_at_any_moment_loses_and_doubles_nothing)
 {
 	unsigned int i, n = rounds(1000), cancelled = 0, done = 0;

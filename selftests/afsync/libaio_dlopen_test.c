@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A program that is not linked with libaio but opens it by dlopen(), as bindings of other
- * languages do, uses the device under `afsync exec`: what that preloads has the name of
- * libaio. One that opens libaio by its path gets that one, and `afsync exec --stats` tells.
+ * languages do, uses the device under `afsync exec`: the preloaded library has the name of
+ * libaio. A program that opens libaio by its path gets that file, and `afsync exec --stats`
+ * says so.
  *
  * Needs afsync_sim, root, and libaio.so.1.
  */
@@ -16,7 +17,7 @@
 #define REAL_PATH	"LIBAIO_REAL_PATH"
 #define OPEN		"LIBAIO_OPEN"
 
-/* Before the library is there: where is that of the machine? */
+/* Runs before the library is loaded: where is the machine's libaio? */
 static void __attribute__((constructor(150))) find_real(void)
 {
 	char path[PATH_MAX];
@@ -104,7 +105,7 @@ FIXTURE_SETUP(dlopen)
 FIXTURE_TEARDOWN(dlopen)
 {
 	close(self->file);
-	/* Kernel AIO lets go of a file only after its event can be seen. */
+	/* Kernel AIO drops the file only after its event can be seen. */
 	umount2(self->world.dir, MNT_DETACH);
 }
 

@@ -144,7 +144,7 @@ TEST_F(events, minimum_is_waited_for)
 	struct waiter w = { .ctx = self->s.ctx, .min = 3, .max = MAX };
 	int i;
 
-	/* Each sync starts only when the one before has ended: none is merged. */
+	/* Each sync starts only when the one before it has ended: none is merged. */
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
 	for (i = 0; i < 3; i++) {
 		submit_syncs(self, i, 1);
@@ -207,7 +207,7 @@ TEST_F(events, timeout_ends_the_wait_with_what_is_there)
 	EXPECT_EQ(0, io_getevents(self->s.ctx, 1, MAX, self->events, &timeout));
 	EXPECT_LE(100 * 1000 * 1000, now_ns() - begun);
 
-	/* one of another file comes, the one that is held does not */
+	/* the event of another file comes, that of the held sync does not */
 	prep_sync(&self->iocbs[1], self->s.other, false);
 	ASSERT_EQ(1, submit_one(self->s.ctx, &self->iocbs[1]));
 	WAIT_UNTIL(events_ready(self->s.ctx) == 1);
@@ -300,7 +300,7 @@ TEST_F(events, io_pgetevents_lets_through_the_signals_of_its_mask_only)
 	EXPECT_EQ(-EINTR, io_pgetevents(self->s.ctx, 1, MAX, self->events, NULL, &none));
 	EXPECT_EQ(1, handled);
 
-	/* the other way round */
+	/* the reverse */
 	need(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
 	w.mask = &all;
 	waiter_start(&w);
@@ -328,7 +328,7 @@ static void wait_without_a_mask(int file)
 	_exit(ret == 1 && event.obj == &iocb && !event.res ? 0 : 64 - ret);
 }
 
-/* The kernel has io_getevents() end with EINTR then, and io_pgetevents() wait on. */
+/* The kernel ends io_getevents() with EINTR then, and lets io_pgetevents() wait again. */
 TEST_F(events, io_pgetevents_waits_on_when_the_process_is_stopped_and_continued)
 {
 	int status;
@@ -388,7 +388,7 @@ TEST_F(events, requests_of_all_kinds_end_in_one_io_getevents)
 		long nr = (long)self->events[i].data;
 
 		EXPECT_EQ(list[nr], self->events[i].obj);
-		/* the kernel may tell more of the poll than was asked for */
+		/* the kernel may report more poll events than the request named */
 		EXPECT_EQ(results[nr],
 			  (long)self->events[i].res & (nr == 3 ? POLLIN : -1));
 		list[nr] = NULL;	/* each of them once */
@@ -429,7 +429,7 @@ TEST_F(events, eventfd_of_the_request_is_signalled_when_its_event_is_there)
 	EXPECT_EQ(0, eventfd_count(two));
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(1, poll(&pollfd, 1, -1));
-	/* order of one file: the last is there, so all are */
+	/* order of one file: if the last event is there, all are */
 	EXPECT_EQ(3, events_now(self->s.ctx, self->events, MAX));
 	EXPECT_EQ(1, eventfd_count(one));
 	EXPECT_EQ(1, eventfd_count(two));
@@ -459,7 +459,7 @@ TEST_F(events, one_eventfd_counts_the_events_of_many_requests_of_both_kinds)
 	close(event);
 }
 
-/* As QEMU does it: the eventfd tells, the ring is read, nobody calls io_getevents(). */
+/* As in QEMU: the eventfd signals, the program reads the ring and never calls io_getevents(). */
 TEST_F(events, program_that_reaps_the_ring_itself_finds_its_syncs_there)
 {
 	int event = eventfd(0, EFD_CLOEXEC), i, n = rounds(300), slot;
@@ -571,7 +571,7 @@ TEST_F(waiting, timeout_ends_the_wait_for_a_sync_that_waits)
 	begun = now_ns();
 	ASSERT_EQ(0, io_getevents(self->l.ctx, 2, MAX, events, &timeout));
 	EXPECT_LE(100 * 1000 * 1000, now_ns() - begun);
-	/* the time that the first event took is not given once more */
+	/* the timeout does not restart after the first event */
 	ASSERT_EQ(1, submit_sync(self->l.ctx, &sync, self->l.other, false));
 	WAIT_UNTIL(events_ready(self->l.ctx) == 1);
 	begun = now_ns();
@@ -602,7 +602,7 @@ TEST_F(waiting, signal_interrupts_the_wait_for_a_sync_that_waits)
 	EXPECT_EQ(&self->syncs[0], events[1].obj);
 }
 
-/* Events of a new context that were there so far, whether somebody has taken them or not. */
+/* Events of a new context so far, whether they have been read or not. */
 static unsigned int events_came(io_context_t ctx)
 {
 	return __atomic_load_n(&((const struct aio_ring *)ctx)->tail, __ATOMIC_ACQUIRE);
@@ -658,7 +658,7 @@ FIXTURE_TEARDOWN(signals)
 	lanes_close(&self->l);
 }
 
-/* A write, a sync that waits for it, and a write that waits for neither. */
+/* A write, a sync that waits for it, and a write that neither of them waits for. */
 static void three_submit(FIXTURE_DATA(signals) *self)
 {
 	lane_stop(&self->l, 0);
@@ -731,7 +731,7 @@ static void leave(int signal)
 
 #define LEFT_WAITS	33
 
-/* Interrupts the thread that is given each time it waits. */
+/* Interrupts the given thread each time it waits. */
 static void *interrupt(void *arg)
 {
 	const struct waiter *w = arg;
@@ -758,8 +758,8 @@ static void wait_and_leave(io_context_t ctx)
 }
 
 /*
- * What is kept for a context that large is 9 MiB of address space. What is measured must not
- * grow for another reason: the threads are made before, and allocate nothing.
+ * The library keeps 9 MiB of address space for a context that large. The measured size must
+ * not grow for another reason: the threads are made before, and allocate nothing.
  */
 TEST_F(waiting, wait_that_a_handler_leaves_by_longjmp_keeps_no_context)
 {
@@ -779,7 +779,7 @@ TEST_F(waiting, wait_that_a_handler_leaves_by_longjmp_keeps_no_context)
 		need(io_setup(16000, &ctx) == 0);
 		wait_and_leave(ctx);
 		need(io_destroy(ctx) == 0);
-		/* what the first wait needs stays */
+		/* the memory for the first wait stays */
 		if (!i)
 			before = number_read("/proc/self/statm");
 	}
@@ -787,7 +787,7 @@ TEST_F(waiting, wait_that_a_handler_leaves_by_longjmp_keeps_no_context)
 	EXPECT_LT(number_read("/proc/self/statm") - before, limit / PAGE);
 }
 
-/* A deadline of a replaced clock that the kernel is given would end sometime, or never. */
+/* A deadline of a replaced clock, given to the kernel, would end at any time, or never. */
 TEST_F(waiting, clock_that_the_program_has_replaced_is_not_asked)
 {
 	struct timespec timeout = { 0, 1000 * 1000 };

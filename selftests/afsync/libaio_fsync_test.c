@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * libafsync-libaio: a sync queued through libaio returns at once, syncs the file of the
- * call, and is notified through the callback, the event and no other way, with its
- * result.
+ * call, and is notified only through the callback and the event, with its result.
  *
  * Needs afsync_sim; the tests of what is on the disk need root, loop devices and the
  * device mapper.
  */
 #include "aio_common.h"
 
-/* What the callback saw; callbacks have no argument of their own. */
+/* The values that the callback saw; callbacks have no argument of their own. */
 static struct {
 	int calls;
 	io_context_t ctx;
@@ -31,7 +30,7 @@ static void callback(io_context_t ctx, struct iocb *iocb, long res, long res2)
 		seen.synced = sim_stats(seen.ctl).finished[SIM_GATE_FSYNC];
 }
 
-/* Nobody announces an event to a program that only calls io_queue_run(). */
+/* No event wakes a program that only calls io_queue_run(). */
 static void run_until_called(io_context_t ctx, int calls)
 {
 	while (seen.calls < calls) {
@@ -102,7 +101,7 @@ TEST_F(sync, callback_is_run_after_the_sync_with_its_result)
 	EXPECT_EQ(&iocb, seen.iocb);
 	EXPECT_EQ(0, seen.res);
 	EXPECT_EQ(0, seen.res2);
-	/* Once only. */
+	/* Only once. */
 	others_sync(self->s.other, 5);
 	EXPECT_EQ(0, io_queue_run(self->s.ctx));
 	EXPECT_EQ(1, seen.calls);
@@ -118,7 +117,7 @@ TEST_F(sync, error_of_the_sync_is_the_res_of_the_callback)
 	run_until_called(self->s.ctx, 1);
 	EXPECT_EQ(-EIO, seen.res);
 	EXPECT_EQ(0, seen.res2);
-	/* The next one is not owed it. */
+	/* The next sync does not report it. */
 	ASSERT_EQ(1, queue_callback(self->s.ctx, &iocb, self->s.file, variant->datasync));
 	run_until_called(self->s.ctx, 2);
 	EXPECT_EQ(0, seen.res);
@@ -196,7 +195,7 @@ TEST_F(sync, iocb_is_as_it_was_when_io_submit_has_returned)
 	EXPECT_EQ(0, memcmp(&before, &iocb, sizeof(iocb)));
 }
 
-/* Kernel AIO copies the iocb; so programs may have it on their stack. */
+/* Kernel AIO copies the iocb; that is why programs may have it on their stack. */
 TEST_F(sync, iocb_may_be_gone_when_io_submit_has_returned)
 {
 	struct iocb *iocb, *list[1];
@@ -217,7 +216,7 @@ TEST_F(sync, iocb_may_be_gone_when_io_submit_has_returned)
 	EXPECT_EQ(0, event.res);
 }
 
-/* libaio: "operating on the file descriptor iocb->io_fildes": the file that it is now */
+/* libaio: "operating on the file descriptor iocb->io_fildes": the file that it now names */
 TEST_F(sync, file_of_the_call_is_synced_though_the_descriptor_is_closed_and_used_again)
 {
 	__u32 id = sim_open_id(self->s.file);
@@ -269,7 +268,7 @@ TEST_F(sync, syncs_of_one_file_are_done_by_the_device_and_merged)
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	for (i = 0; i < 50; i++)
 		EXPECT_EQ(0, event_next(self->s.ctx).res);
-	/* The first, and one for all that came while it ran. */
+	/* The first one, and one for all that were queued while it ran. */
 	EXPECT_GE(2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
@@ -361,8 +360,8 @@ static bool copy_has(int image, enum fs_id id, const char *file, int page,
 }
 
 /*
- * libaio: "Synchronize a file's complete in-core state with that on disk". What a power
- * cut at the time of the callback would leave has the data of a file that is new, was
+ * libaio: "Synchronize a file's complete in-core state with that on disk". After a power
+ * cut at the time of the callback the disk has the data of a file that is new, was
  * extended by buffered and by direct writes, and was never synced before.
  */
 TEST_F(disk, in_core_state_is_on_the_disk_when_the_callback_is_run)
@@ -383,7 +382,7 @@ TEST_F(disk, in_core_state_is_on_the_disk_when_the_callback_is_run)
 	io_prep_pwrite(&writes[1], fds[1], pages + PAGE, PAGE, PAGE);
 	io_set_callback(&writes[0], callback);
 	io_set_callback(&writes[1], callback);
-	/* the descriptor with writes of which the disk hears last */
+	/* the descriptor whose writes reach the disk last */
 	io_prep_fsync(&sync, fds[1]);
 	io_set_callback(&sync, callback);
 	ASSERT_EQ(3, io_submit(self->l.ctx, 3, list));

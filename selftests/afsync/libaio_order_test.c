@@ -3,9 +3,9 @@
  * libafsync-libaio: a sync is notified only after all earlier requests for its descriptor
  * have ended and the file is synced; later requests neither delay it nor wait for it.
  *
- * Kernel AIO keeps neither half: it starts a sync at once, whatever is in flight. What it
- * can have in flight is direct I/O; a buffered read or write ends within io_submit(), so
- * there it takes a second thread to come in between.
+ * Kernel AIO keeps neither half: it starts a sync at once, with any requests in flight.
+ * Only direct I/O can be in flight there; a buffered read or write ends within
+ * io_submit(), so a second thread is needed to submit the sync in between.
  *
  * Needs afsync_sim; the tests with direct I/O need root, loop devices and the device
  * mapper.
@@ -106,7 +106,7 @@ TEST_F(direct, vectored_requests_count_as_well)
 	EXPECT_EVENT(self->l.ctx, &sync, 0);
 }
 
-/* "all requests": the last that ends need not be the last that came */
+/* "all requests": the last to end need not be the last that was submitted */
 TEST_F(direct, sync_waits_for_every_one_of_many_requests)
 {
 	struct iocb writes[LANES * LANE_PAGES], sync;
@@ -188,7 +188,7 @@ TEST_F(direct, sync_does_not_wait_for_a_later_write)
 	EXPECT_EVENT(self->l.ctx, &after, PAGE);
 }
 
-/* "for this file descriptor": no other has to wait */
+/* "for this file descriptor": no other sync has to wait */
 TEST_F(direct, sync_of_another_descriptor_does_not_wait)
 {
 	struct iocb write, other, sync;
@@ -225,7 +225,7 @@ TEST_F(direct, sync_behind_a_waiting_sync_comes_after_it)
 	EXPECT_EVENT(self->l.ctx, &third, 0);
 }
 
-/* "have terminated": with whatever result */
+/* "have terminated": with any result */
 TEST_F(direct, request_that_fails_has_ended)
 {
 	struct dm_table error = { 0 };
@@ -408,7 +408,7 @@ TEST_F_TIMEOUT(alike, sync_is_not_early_however_many_came_and_went, LONG_TIMEOUT
 	lane_stop(&self->l, 1);
 	alike_begin(self, self->l.direct, LANE(0));
 	alike_begin(self, self->second, LANE(1));
-	/* more than a context has entries, and never all at an end */
+	/* more than a context has entries, and at no point have all of them ended */
 	for (i = 0; i < 1000; i++) {
 		alike_begin(self, i % 2 ? self->l.direct : self->second, LANE_FREE);
 		ASSERT_EQ(PAGE, event_next(self->l.ctx).res);
@@ -436,7 +436,7 @@ TEST_F(alike, sync_is_not_early_when_another_is_cancelled)
 	ASSERT_EQ(1, submit_sync(self->l.ctx, &self->iocb, self->l.direct, false));
 	alike_begin(self, self->second, LANE(1));
 	ASSERT_EQ(1, submit_sync(self->l.ctx, &sync, self->second, false));
-	/* the sync is the one of the two that can be */
+	/* only the sync of the two can be cancelled */
 	ASSERT_EQ(-EINPROGRESS, io_cancel(self->l.ctx, &self->iocb, &unused));
 	EXPECT_EVENT(self->l.ctx, &self->iocb, -ECANCELED);
 	EXPECT_NOTHING_YET(&self->l);
@@ -447,7 +447,7 @@ TEST_F(alike, sync_is_not_early_when_another_is_cancelled)
 	EXPECT_EVENT(self->l.ctx, &write, PAGE);
 }
 
-/* What comes and goes behind a request that stays costs nothing that stays. */
+/* Requests that begin and end behind one that stays do not use up anything. */
 TEST_F_TIMEOUT(alike, thousand_syncs_are_cancelled_behind_one_write, LONG_TIMEOUT)
 {
 	struct io_event events[2], unused;
@@ -584,7 +584,7 @@ TEST_F(buffered, sync_after_a_write_is_not_served_by_a_sync_before_it)
 	EXPECT_EQ(1, sim_call(self->s.ctl, 1).writes);
 }
 
-/* "all requests": also one that neither reads nor writes */
+/* "all requests": even one that neither reads nor writes */
 TEST_F(buffered, sync_waits_for_the_poll_in_flight_before_it)
 {
 	int fd = open(PARAMETERS "max_entries", O_RDONLY | O_CLOEXEC);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-libaio in whatever process: one context used by several threads, contexts by
- * the hundred, a program that forks, ends, destroys its contexts or closes descriptors
- * that are not its own, all of it with syncs that run, are queued or wait.
+ * libafsync-libaio in any process: one context used by several threads, contexts by the
+ * hundred, a program that forks, ends, destroys its contexts or closes descriptors that
+ * are not its own, all of it with syncs that run, are queued or wait.
  *
  * Needs afsync_sim; the tests with direct I/O need root, loop devices and the device
  * mapper.
@@ -32,13 +32,13 @@ FIXTURE_TEARDOWN(process)
 #define THREADS		8
 #define SLOTS		16
 
-/* A thread that submits writes and syncs, and reaps whatever events it gets. */
+/* A thread that submits writes and syncs, and reaps the events that it gets. */
 struct worker {
 	struct aio_stage *s;
 	pthread_t thread;
 	unsigned int seed;
 	struct iocb iocbs[SLOTS];
-	char free[SLOTS];	/* 1: nobody uses it; whoever reaps its event sets it */
+	char free[SLOTS];	/* 1: free; the thread that reaps its event sets it */
 	unsigned int submitted;
 	unsigned int reaped;
 	unsigned int bad;
@@ -58,7 +58,7 @@ static void worker_reap(struct worker *w)
 	for (i = 0; i < ret; i++) {
 		if ((long)events[i].res < 0)
 			w->bad++;
-		/* a slot that was free already: an event too many */
+		/* a slot that was already free: one event too many */
 		if (__atomic_exchange_n((char *)events[i].data, 1, __ATOMIC_ACQ_REL))
 			w->bad++;
 		w->reaped++;
@@ -225,7 +225,7 @@ TEST_F(process, io_destroy_ends_running_and_queued_syncs)
 			sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	}
 	thread = thread_start(destroy, ctx);
-	/* it takes the queued ones back, and waits for the one that runs */
+	/* it cancels the queued ones, and waits for the one that runs */
 	WAIT_UNTIL(counter("cancelled") == cancelled + 19);
 	others_sync(self->s.other, 5);
 	EXPECT_EQ(0, sim_stats(self->s.ctl).finished[SIM_GATE_FSYNC]);
@@ -283,30 +283,30 @@ TEST_F(process, io_destroy_ends_the_wait_of_another_thread)
 	EXPECT_EQ(0, (long)ret);
 }
 
-/* What a program does with system calls of its own, beside the library. */
+/* Operations of a program by system calls of its own, beside the library. */
 TEST_F(process, system_calls_of_the_program_itself_work_with_the_contexts_of_the_library)
 {
 	struct iocb iocb, *list[] = { &iocb };
 	struct io_event event;
 	unsigned long raw = 0;
 
-	/* submitted by itself */
+	/* submitted by the program itself */
 	prep_sync(&iocb, self->s.file, false);
 	ASSERT_EQ(1, syscall(SYS_io_submit, self->s.ctx, 1, list));
 	EXPECT_EQ(&iocb, event_next(self->s.ctx).obj);
-	/* taken by itself */
+	/* read by the program itself */
 	ASSERT_EQ(1, submit_one(self->s.ctx, &iocb));
 	ASSERT_EQ(1, syscall(SYS_io_getevents, self->s.ctx, 1, 1, &event, NULL));
 	EXPECT_EQ(&iocb, event.obj);
 	EXPECT_EQ(0, event.res);
-	/* a context that the library never heard of */
+	/* a context that is unknown to the library */
 	ASSERT_EQ(0, syscall(SYS_io_setup, 4, &raw));
 	ASSERT_EQ(1, submit_one((io_context_t)raw, &iocb));
 	event = event_next((io_context_t)raw);
 	EXPECT_EQ(&iocb, event.obj);
 	EXPECT_EQ(0, event.res);
 	EXPECT_EQ(0, io_destroy((io_context_t)raw));
-	/* and one that it heard of, but not of its end */
+	/* and one that it knows, but whose end it does not */
 	ASSERT_EQ(0, syscall(SYS_io_destroy, self->s.ctx));
 	EXPECT_EQ(-EINVAL, submit_one(self->s.ctx, &iocb));
 	EXPECT_EQ(-EINVAL, io_destroy(self->s.ctx));
@@ -472,7 +472,7 @@ TEST_F(end, process_ends_with_syncs_that_run_and_are_queued)
 	turn_wait(&self->ready, 1);
 	if (variant->how == IS_KILLED)
 		need(kill(pid, SIGKILL) == 0);
-	/* the queued ones are taken back, and the one that runs is waited for */
+	/* the queued ones are cancelled, and the call waits for the one that runs */
 	WAIT_UNTIL(counter("cancelled") == cancelled + 19);
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(variant->how == IS_KILLED ? 128 + SIGKILL : 0, child_wait(pid));
@@ -516,7 +516,7 @@ TEST_F(process, descriptor_of_the_device_is_out_of_the_way_and_closed_on_exec)
 	EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
 }
 
-/* As daemons do it: everything from 3 on is closed, whosever it is. */
+/* As daemons do: everything from 3 on is closed, even the library's descriptors. */
 TEST_F(process, syncs_go_on_when_the_program_has_closed_all_descriptors)
 {
 	struct io_event event;
@@ -541,7 +541,10 @@ TEST_F(process, syncs_go_on_when_the_program_has_closed_all_descriptors)
 	}
 }
 
-/* Else the file would get what is meant for the device, or be closed under its user. */
+/*
+ * Otherwise data for the device would reach the file, or the file would be closed under its
+ * user.
+ */
 TEST_F(process, file_of_the_program_in_the_place_of_the_device_is_left_alone)
 {
 	int device, file, i;
@@ -572,7 +575,7 @@ TEST_F(process, file_of_the_program_in_the_place_of_the_device_is_left_alone)
 	close(file);
 }
 
-/* A program that uses the device itself, and has closed what it did not know. */
+/* A program that uses the device itself, and has closed the descriptors that it did not know. */
 TEST_F(process, device_that_the_program_opened_in_that_place_is_left_alone)
 {
 	struct afsync_cqe cqe;
@@ -661,7 +664,7 @@ TEST_F(waiting, io_destroy_ends_the_wait_of_another_thread_for_syncs_that_wait)
 	getter = getter_start(&g);
 	thread = thread_start(destroy, g.ctx);
 	thread_join(getter);
-	/* the kernel may give it events of cancelled syncs before it says so */
+	/* the kernel may return events of cancelled syncs before it says so */
 	EXPECT_TRUE(g.ret == -EINVAL || g.ret > 0);
 	lane_go(&self->l, 0);
 	need(pthread_join(thread, &ret) == 0);
@@ -717,7 +720,7 @@ TEST_F(waiting, fork_leaves_the_waiting_syncs_of_the_parent_alone)
 		EXPECT_EQ(&self->syncs[i], event_next(self->l.ctx).obj);
 }
 
-/* They cannot be started any more; each gets its event all the same, and no lie. */
+/* They cannot be started any more; each has its event all the same, with an error. */
 TEST_F(waiting, syncs_that_wait_end_when_the_program_has_closed_all_descriptors)
 {
 	struct io_event event;
@@ -733,7 +736,7 @@ TEST_F(waiting, syncs_that_wait_end_when_the_program_has_closed_all_descriptors)
 		EXPECT_NE(&self->write, event.obj);
 		EXPECT_GT(0, (long)event.res);
 	}
-	/* and new ones are done */
+	/* and new ones are synced */
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(1, submit_sync(self->l.ctx, &self->syncs[i], self->l.direct,
 					 i % 2));
@@ -741,7 +744,7 @@ TEST_F(waiting, syncs_that_wait_end_when_the_program_has_closed_all_descriptors)
 	}
 }
 
-/* Many contexts with held syncs at once: the one that looks after them finds them all. */
+/* Many contexts with held syncs at once: the thread in charge finds them all. */
 TEST_F_TIMEOUT(waiting, syncs_that_wait_in_many_contexts_all_end, LONG_TIMEOUT)
 {
 	enum { CONTEXTS = 100 };
@@ -776,7 +779,7 @@ TEST_F_TIMEOUT(waiting, syncs_that_wait_in_many_contexts_all_end, LONG_TIMEOUT)
 	free(iocbs);
 }
 
-/* A process in which one thread is stopped on its way through io_setup() */
+/* A process in which one thread is stopped inside io_setup() */
 
 static struct turn setup_turn, call_turn;
 static int tid_pipe[2];
@@ -851,7 +854,7 @@ static bool thread_rests(pid_t pid, pid_t tid)
 	}
 }
 
-/* One that spins keeps the stopped one from its CPU, if it has a real-time policy. */
+/* A spinning thread with a real-time policy keeps the CPU from the stopped one. */
 TEST(thread_that_is_stopped_anywhere_in_io_setup_makes_no_other_spin)
 {
 	int status, stops = 0;

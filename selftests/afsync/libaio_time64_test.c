@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-libaio: what 32-bit programs call that were built with a time_t of 64 bits, for
- * the libaio of Debian 13. The libaio of Debian 12 has no such names, so they are looked up.
+ * libafsync-libaio: the functions that 32-bit programs with a 64-bit time_t call, for the
+ * libaio of Debian 13. The libaio of Debian 12 has no such names, so they are looked up.
  *
  * Needs afsync_sim. Built for 32-bit programs only.
  */
@@ -11,7 +11,7 @@
 #include <linux/time_types.h>
 
 #define VERSION	"LIBAIO_0.6"
-/* Half of tv_nsec is padding: this is what a program may have left in it. */
+/* Half of tv_nsec is padding: a program may have left these bytes in it. */
 #define GARBAGE	(0x5a5a5a5aLL << 32)
 /* Its lower half is 0: read as 32 bits, it would be over at once. */
 #define CENTURIES	(1LL << 33)
@@ -53,7 +53,7 @@ static int get(FIXTURE_DATA(time64) *self, bool masked, struct __kernel_timespec
 	return self->pgetevents(self->s.ctx, 1, 1, &self->event, timeout, &mask);
 }
 
-/* Lets the sync go when the thread whose number it is given waits. */
+/* Releases the sync when the thread with the given number waits. */
 static FIXTURE_DATA(time64) *letting_go;
 
 static void *let_go(void *arg)

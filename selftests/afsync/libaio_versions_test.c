@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * libafsync-libaio has every symbol of the libaio that this machine has, in every
- * version, so that whatever was ever linked with it runs; and each does what its version
- * did.
+ * version, so that every program linked with any of them runs; and each function does the
+ * same as that version.
  *
  * Needs afsync_sim, and libaio.so.1.
  */
@@ -17,7 +17,7 @@
 struct symbol {
 	char name[32];
 	char version[32];	/* "" for one without */
-	bool usual;		/* what dlsym() and the linker take */
+	bool usual;		/* the address that dlsym() and the linker choose */
 };
 
 #define MAX_SYMBOLS	64
@@ -49,7 +49,7 @@ static const char *version_name(const struct link_map *map, unsigned int index)
 	const Elf64_Verdef *def;
 	char *at;
 
-	/* the one address that glibc leaves as it is in the file */
+	/* the one address that glibc leaves unchanged in memory */
 	at = (char *)map->l_addr + (size_t)dynamic(map, DT_VERDEF);
 	for (;; at += def->vd_next) {
 		def = (void *)at;
@@ -61,7 +61,7 @@ static const char *version_name(const struct link_map *map, unsigned int index)
 	}
 }
 
-/* What the library defines, its versions' own names left out. */
+/* The symbols that the library defines, without its versions' own names. */
 static int symbols_of(void *library, struct symbol *symbols)
 {
 	const char *strings;
@@ -76,7 +76,7 @@ static int symbols_of(void *library, struct symbol *symbols)
 	versions = dynamic(map, DT_VERSYM);
 	table = dynamic(map, DT_SYMTAB);
 	need(strings && versions && table);
-	/* in every library that a linker made so far the strings follow the symbols */
+	/* in every library that linkers have made so far the strings follow the symbols */
 	end = ((const char *)strings - (const char *)table) / sizeof(*table);
 	for (i = 1; i < end; i++) {
 		if (table[i].st_shndx == SHN_UNDEF ||
@@ -92,7 +92,7 @@ static int symbols_of(void *library, struct symbol *symbols)
 	return n;
 }
 
-/* Is this a function of the library that ought to answer? */
+/* Does the library under test define this function? */
 static bool is_ours(void *function)
 {
 	Dl_info info;
@@ -107,7 +107,7 @@ TEST(every_symbol_of_libaio_is_there_in_every_version)
 	struct symbol symbols[MAX_SYMBOLS];
 	int i, n = symbols_of(real_library(), symbols);
 
-	/* libaio 0.3.113 has 13; a reading that finds none would be no test. */
+	/* libaio 0.3.113 has 13; if the test read none, it would test nothing. */
 	EXPECT_LE(13, n);
 	for (i = 0; i < n; i++) {
 		EXPECT_TRUE(is_ours(dlvsym(RTLD_DEFAULT, symbols[i].name,
@@ -152,7 +152,7 @@ TEST(known_versions_are_there_whatever_libaio_the_machine_has)
 	}
 }
 
-/* As some programs do it, and as a plugin does that is linked with it. */
+/* The method of some programs, and of a plugin that is linked with it. */
 TEST(library_opened_by_hand_does_not_hide_ours_from_the_program)
 {
 	void *library = dlopen(REAL_LIBRARY, RTLD_NOW | RTLD_GLOBAL);

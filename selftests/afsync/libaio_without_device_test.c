@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P14 stays out, for libafsync-libaio: a program that cannot have the device runs on
- * kernel AIO as if the library were not there, and is told so in one line only if it asks
- * with AFSYNC_VERBOSE.
+ * P14 stays out, for libafsync-libaio: a program that cannot use the device runs on
+ * kernel AIO as if the library were not there; one line says so, only with
+ * AFSYNC_VERBOSE.
  *
  * The program is this one, executed again: it does its work when LIBAIO_WORK is set. The
  * device is taken away in a mount namespace. Needs root and afsync_sim.
@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 
 /*
- * In the process that is to work, before anything that misses the device. By then it
- * has been preloaded: the environment is that of a test that was.
+ * Runs in the working process, before code that would look for the device. By then the
+ * library has been preloaded: the environment comes from a preloaded test.
  */
 static void work(void);
 
@@ -51,7 +51,7 @@ static void callback(io_context_t ctx, struct iocb *iocb, long res, long res2)
 	calls += !res && !res2;
 }
 
-/* One of each, on the descriptor that LIBAIO_WORK names; ends with 0 if all went well. */
+/* One of each, on the descriptor that LIBAIO_WORK names; exits with 0 if all succeeded. */
 static void work(void)
 {
 	int fd = atoi(getenv("LIBAIO_WORK")), pipes[2], i;
@@ -114,7 +114,7 @@ FIXTURE_SETUP(without)
 FIXTURE_TEARDOWN(without)
 {
 	close(self->file);
-	/* Kernel AIO lets go of a file only after its event can be seen. */
+	/* Kernel AIO drops the file only after its event can be seen. */
 	umount2(self->world.dir, MNT_DETACH);
 }
 
@@ -136,7 +136,7 @@ static void take_away_device(int how)
 	}
 }
 
-/* Runs the program without the device; returns its exit code, and what it said. */
+/* Runs the program without the device; returns its exit code, and its output. */
 static int run(int how, int file, const char *verbose, char *said, size_t size)
 {
 	int pipes[2], code;
@@ -179,7 +179,7 @@ TEST_F(without, program_runs_on_kernel_aio_and_says_nothing)
 	EXPECT_EQ(0, run(variant->how, self->file, "0", said, sizeof(said)));
 	EXPECT_STREQ("", said);
 	EXPECT_EQ(submitted, counter("submitted"));
-	/* each sync was done all the same */
+	/* each sync ran all the same */
 	EXPECT_EQ(2 * 21, sim_started(self->file, SIM_GATE_FSYNC));
 }
 
@@ -212,7 +212,7 @@ FIXTURE_TEARDOWN(with)
 	umount2(self->world.dir, MNT_DETACH);
 }
 
-/* The same program, so that it is known to use the device when it can. */
+/* The same program, to know that it uses the device when it can. */
 TEST_F(with, same_program_uses_the_device_when_it_is_there)
 {
 	long long submitted = counter("submitted");
