@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of libafsync-posix share: control blocks, and waiting for them. The
- * functions queue and wait with nothing but <aio.h>, so that the same test runs against
+ * Functions that the tests of libafsync-posix share: control blocks, and waiting for
+ * them. They queue and wait with nothing but <aio.h>, so that the same test runs against
  * glibc (preload.h).
  *
- * The comment above a test names the sentence that it shows: "AIX", "illumos" and
+ * The comment above a test names the sentence that it checks: "AIX", "illumos" and
  * "NetBSD" are their manual pages of aio_fsync; libafsync-posix(7) has the table.
  */
 #ifndef _AFSYNC_SELFTEST_POSIX_H
@@ -57,7 +57,7 @@ static inline int read_queue(struct aiocb *block)
 	return aio_read(block) ? -errno : 0;
 }
 
-/* Waits for the end of what was queued; its error status, 0 for success. */
+/* Waits for the end of the queued request; its error status, 0 for success. */
 static inline int block_wait(const struct aiocb *block)
 {
 	const struct aiocb *list[] = { block };
@@ -68,7 +68,7 @@ static inline int block_wait(const struct aiocb *block)
 	return error;
 }
 
-/* Waits, and takes the result: as the call itself would give it, or -errno. */
+/* Waits, and takes the result: the same as of the call itself, or -errno. */
 static inline ssize_t block_end(struct aiocb *block)
 {
 	int error = block_wait(block);
@@ -87,9 +87,9 @@ static inline int sync_now(int op, int fd)
 }
 
 /*
- * True if the sync does not end although a sync that is queued after it, on the same
- * file, by the raw commands, does: what the device has of one file is done in order. A
- * peer is given a moment in which to be wrong; no right answer depends on its length.
+ * True if the sync does not end although a later sync on the same file, queued by the raw
+ * commands, does: the device handles the requests of one file in order. A peer is given a
+ * moment in which to be wrong; no correct answer depends on its length.
  */
 static inline bool block_stays(const struct aiocb *block, struct ring *ring, int file)
 {
@@ -102,12 +102,12 @@ static inline bool block_stays(const struct aiocb *block, struct ring *ring, int
 	       aio_error(block) == EINPROGRESS;
 }
 
-/* Names a file for the test to execute itself as a plain user of it. */
+/* Names a file for the test, which executes itself as a plain user of it. */
 #define WORKER	"AFSYNC_POSIX_WORKER"
 
 /*
  * The plain user: writes the file and syncs it. Runs before the constructors that look
- * for the device or for the library: whoever executes it has seen to both.
+ * for the device or for the library: the test that executes it has checked both.
  */
 static void __attribute__((constructor(200))) worker_run(void)
 {
@@ -127,7 +127,7 @@ static void __attribute__((constructor(200))) worker_run(void)
 	_exit((block_end(&sync) != 0) + 2 * (block_end(&write) != 6));
 }
 
-/* Becomes the plain user of that file; its exit code is 0 if all went well. */
+/* Becomes the plain user of that file; its exit code is 0 if all succeeded. */
 static inline void __attribute__((noreturn)) worker_exec(const char *path)
 {
 	need(setenv(WORKER, path, 1) == 0);
@@ -135,7 +135,7 @@ static inline void __attribute__((noreturn)) worker_exec(const char *path)
 	_exit(97);
 }
 
-/* What the library waits by: a program of 32 bits has two. */
+/* The system call of the library's waits: a 32-bit program has two. */
 #ifdef SYS_futex_time64
 #define NR_FUTEX	SYS_futex_time64
 #else
@@ -143,7 +143,7 @@ static inline void __attribute__((noreturn)) worker_exec(const char *path)
 #endif
 
 /*
- * Interrupts a thread whenever it sleeps on a futex, until told to stop: the sleep that a
+ * Interrupts a thread each time it sleeps on a futex, until stopped: the sleep that a
  * test means may not be the first.
  */
 struct interrupter {

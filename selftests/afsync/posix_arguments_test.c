@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-posix: every error that aio_fsync can return at the call, with nothing
- * queued by a call that was refused.
+ * libafsync-posix: every error that aio_fsync can return at the call; a refused call
+ * queues nothing.
  *
  * Needs afsync_sim and root; changes the limit of requests of a user for a while.
  */
@@ -29,7 +29,7 @@ FIXTURE_TEARDOWN(arguments)
 	stage_close(&self->s);
 }
 
-/* How many calls of fsync the file has seen, of all that is queued by now. */
+/* How many calls of fsync the file has seen, including all those that are queued by now. */
 static unsigned int syncs_seen(struct stage *s)
 {
 	need(ring_queue(&s->ring, s->file, AFSYNC_OP_FSYNC, 0) == 1);
@@ -97,7 +97,7 @@ TEST_F(arguments, preloaded_library_accepts_a_descriptor_open_for_reading_as_gli
 	close(fd);
 }
 
-/* To sync it is what makes a rename durable, and it cannot be opened for writing. */
+/* Syncing a directory makes a rename durable, and no directory can be opened for writing. */
 TEST_F(arguments, directory_is_accepted)
 {
 	int fd = world_open(&self->s.world, "dir", O_RDONLY | O_DIRECTORY);
@@ -244,7 +244,7 @@ TEST_F(arguments, no_room_is_eagain_and_nothing_that_was_queued_is_lost)
 	struct aiocb blocks[20], refused;
 	int i, taken;
 
-	/* The library's first ring is made before there is no room. */
+	/* The library's first ring is made before the space runs out. */
 	ASSERT_EQ(0, sync_now(O_SYNC, self->s.file));
 	parameter_set("max_user_requests", 12);
 	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
@@ -263,12 +263,12 @@ TEST_F(arguments, no_room_is_eagain_and_nothing_that_was_queued_is_lost)
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	for (i = 0; i < taken; i++)
 		EXPECT_EQ(0, block_end(&blocks[i]));
-	/* The same block, once there is room. */
+	/* The same block, once there is room again. */
 	EXPECT_EQ(0, sync_queue(O_SYNC, &refused));
 	EXPECT_EQ(0, block_end(&refused));
 }
 
-/* The same with a transfer in front, where the sync waits outside the file's queue. */
+/* The same behind a transfer, where the sync waits outside the file's queue. */
 TEST_F(arguments, no_room_behind_a_write_is_eagain_at_the_call)
 {
 	struct aiocb blocks[20], write = transfer_of(self->s.file, "x", 1, 0);
@@ -292,7 +292,7 @@ TEST_F(arguments, no_room_behind_a_write_is_eagain_at_the_call)
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 }
 
-/* What a transfer can be refused for, at the call or by its status. */
+/* Reasons to refuse a transfer, at the call or by its status. */
 TEST_F(arguments, impossible_transfers_are_refused_as_posix_has_it)
 {
 	int input = world_open(&self->s.world, "file", O_RDONLY);
@@ -332,7 +332,7 @@ TEST_F(arguments, impossible_transfers_are_refused_as_posix_has_it)
 			TH_LOG("case %u", i);
 		}
 	}
-	/* None of them is in the way of a sync. */
+	/* None of them blocks a sync. */
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 	close(input);
 	close(output);
@@ -371,14 +371,14 @@ TEST_F(arguments, transfer_of_a_bad_descriptor_ends_with_ebadf_and_notifies)
 
 /*
  * Some programs leave aio_reqprio as malloc() returns it, which works if that memory is
- * new: what the library needs for itself must not come back to the program.
+ * new: memory that the library has used for itself must not reach the program.
  */
 TEST_F(arguments, memory_that_the_library_used_does_not_become_a_block_of_the_program)
 {
 	unsigned int i, j, n = rounds(20);
 	struct aiocb *blocks[64];
 
-	/* Uses up what others have freed. */
+	/* Uses up memory that other code has freed. */
 	for (i = 0; i < 4096; i++)
 		need(malloc(sizeof(struct aiocb)));
 	for (i = 0; i < n; i++) {

@@ -9,7 +9,7 @@
 
 FIXTURE(cancel) {
 	struct stage s;
-	struct aiocb running;	/* a sync that has begun and stands at the gate */
+	struct aiocb running;	/* a sync that has begun and is at the gate */
 };
 
 FIXTURE_SETUP(cancel)
@@ -35,7 +35,7 @@ TEST_F(cancel, queued_sync_is_cancelled_by_its_block)
 	ASSERT_EQ(0, sync_queue(O_SYNC, &queued));
 	ASSERT_EQ(0, sync_queue(O_DSYNC, &next));
 	EXPECT_EQ(AIO_CANCELED, aio_cancel(self->s.file, &queued));
-	/* At once, though the file's sync stands. */
+	/* The answer comes at once, though the file's sync is held. */
 	EXPECT_EQ(ECANCELED, aio_error(&queued));
 	EXPECT_EQ(-1, aio_return(&queued));
 	EXPECT_EQ(EINPROGRESS, aio_error(&self->running));
@@ -85,7 +85,7 @@ TEST_F(cancel, by_descriptor_what_can_be_is_and_what_runs_is_told)
 	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
-/* "Requests against file descriptor fildes": a dup'd one's are its own. */
+/* "Requests against file descriptor fildes": a dup'd descriptor has its own. */
 TEST_F(cancel, by_descriptor_only_its_own_are_cancelled)
 {
 	int other = dup(self->s.file);
@@ -145,7 +145,7 @@ TEST_F(cancel, sync_that_waits_for_an_earlier_write_is_cancelled_without_the_wri
 	close(other);
 }
 
-/* More writes than there are threads: those that have not begun can be taken back. */
+/* More writes than there are threads: those that have not begun can be cancelled. */
 TEST_F(cancel, writes_that_have_not_begun_are_cancelled_and_the_sync_waits_for_the_rest)
 {
 	int other = world_open(&self->s.world, "other", O_RDWR), i, end;
@@ -198,7 +198,7 @@ TEST_F(cancel, block_can_be_used_again_at_once)
 	EXPECT_EQ(0, block_end(&block));
 }
 
-/* POSIX: for cancelled operations too, notification occurs as it was asked for. */
+/* POSIX: cancelled operations are notified, too, as requested. */
 TEST_F(cancel, cancelled_sync_is_notified)
 {
 	struct aiocb block = block_of(self->s.file);
@@ -239,7 +239,7 @@ TEST_F(cancel, who_waits_for_the_cancelled_sync_is_woken)
 	EXPECT_EQ(-ECANCELED, block_end(&block));
 }
 
-/* Whoever is faster, each block ends exactly once, and as the answer said. */
+/* In each order, each block ends exactly once, and as the answer said. */
 TEST_F_TIMEOUT(cancel, race_with_the_end_gives_the_answer_that_holds, LONG_TIMEOUT)
 {
 	unsigned int i, n = rounds(3000), early = 0, wrong = 0;
@@ -247,7 +247,7 @@ TEST_F_TIMEOUT(cancel, race_with_the_end_gives_the_answer_that_holds, LONG_TIMEO
 	int ret, end;
 
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
-	/* It is of the same descriptor: its answer would be part of the first. */
+	/* The first sync has the same descriptor: its answer would be part of the result. */
 	ASSERT_EQ(0, block_wait(&self->running));
 	for (i = 0; i < n; i++) {
 		block = block_of(self->s.file);
@@ -311,7 +311,7 @@ TEST_F_TIMEOUT(cancel, no_write_is_done_after_a_cancelled_one, LONG_TIMEOUT)
 	}
 }
 
-/* Leaves one thread, which is busy with a write, so that no later request begins. */
+/* Leaves one thread, which is busy with a write: no later request begins. */
 static void busy_thread(struct aiocb *write, int file)
 {
 	const struct aioinit init = { .aio_threads = 1, .aio_num = 1 };
@@ -324,8 +324,8 @@ static void busy_thread(struct aiocb *write, int file)
 }
 
 /*
- * The addresses of the blocks may decide which request is cancelled first: the syncs are
- * behind all writes there.
+ * The addresses of the blocks may decide which request is cancelled first: there, the
+ * syncs are behind all writes.
  */
 TEST_F(cancel, cancelling_writes_does_not_start_the_syncs_behind_them)
 {
@@ -365,7 +365,7 @@ TEST_F(cancel, cancelling_writes_does_not_start_the_syncs_behind_them)
 	close(other);
 }
 
-/* The device goes on starting syncs during the call. */
+/* The device continues to start syncs during the call. */
 TEST_F_TIMEOUT(cancel, no_sync_is_done_after_a_cancelled_one, LONG_TIMEOUT)
 {
 	unsigned int i, j, n = rounds(300), cancelled, holes = 0;
@@ -419,7 +419,7 @@ TEST_F(cancel, waiting_write_is_cancelled_and_the_next_goes_on_waiting)
 	close(other);
 }
 
-/* A cancelled block does not keep the next one waiting. */
+/* A cancelled block does not delay the next one. */
 TEST_F(cancel, write_that_waited_only_for_the_cancelled_one_is_done)
 {
 	int other = world_open(&self->s.world, "other", O_RDWR);

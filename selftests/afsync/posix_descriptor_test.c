@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-posix: the file that aio_fsync was called for is synced, whatever becomes of
- * its descriptor afterwards: closed, its number reused, dup'd. And a program that closes
- * descriptors it does not know, the library's among them, is served all the same.
+ * libafsync-posix: the file at the call of aio_fsync is synced, even if its descriptor is
+ * closed, reused or dup'd afterwards. And a program that closes descriptors
+ * it does not know, the library's among them, is still served.
  *
  * AIX, illumos: the I/O operations associated with the file indicated by aio_fildes, and
  * queued at the time of the call.
@@ -65,7 +65,7 @@ TEST_F(descriptor, close_right_after_the_call_loses_no_sync_of_many)
 	EXPECT_EQ(n, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
-/* The number means another file when the sync runs. */
+/* The number names another file when the sync runs. */
 TEST_F(descriptor, number_that_is_reused_does_not_lead_to_the_wrong_file)
 {
 	int fd = world_open(&self->s.world, "file", O_RDWR), again;
@@ -109,9 +109,9 @@ TEST_F(descriptor, number_reused_while_the_sync_waits_for_a_running_write)
 }
 
 /*
- * POSIX: close() cancels a request, or it goes on as if the close had not happened. A
- * write that has not begun is cancelled; the one thing it must not do is to write to the
- * file that has the number now. The sync that was called for it tells.
+ * POSIX: close() cancels a request, or it continues as if the close had not happened. A
+ * write that has not begun is cancelled; it must never write to the file that has the
+ * number now. Its sync reports the error.
  */
 TEST_F(descriptor, queued_write_never_goes_to_the_file_that_got_its_number)
 {
@@ -119,7 +119,7 @@ TEST_F(descriptor, queued_write_never_goes_to_the_file_that_got_its_number)
 	struct aiocb writes[2], sync = block_of(fd);
 	struct stat st;
 
-	/* Both append, so the second waits for the first. */
+	/* Both append, so the second one waits for the first. */
 	writes[0] = transfer_of(fd, "x", 1, 0);
 	writes[1] = transfer_of(fd, "y", 1, 0);
 	sim_hold(self->s.ctl, SIM_GATE_WRITE);
@@ -167,7 +167,7 @@ TEST_F(descriptor, queued_write_never_goes_to_the_file_that_got_its_inode_number
 	sim_let_go(self->s.ctl, SIM_GATE_WRITE);
 	EXPECT_EQ(-ECANCELED, block_end(&second));
 	EXPECT_EQ(1, block_end(&first));
-	/* Else the test would have shown less. */
+	/* Otherwise the test would have shown less. */
 	EXPECT_EQ(before.st_ino, after.st_ino);
 	need(fstat(again, &after) == 0);
 	EXPECT_EQ(0, after.st_size);
@@ -188,7 +188,7 @@ TEST_F(descriptor, dup_made_after_the_call_changes_nothing)
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(0, block_end(&block));
 	EXPECT_EQ(id, sim_last_call(self->s.ctl).open_id);
-	/* And a sync by the copy is one of the same open file. */
+	/* And a sync of the copy syncs the same open file. */
 	EXPECT_EQ(0, sync_now(O_SYNC, copy));
 	EXPECT_EQ(id, sim_last_call(self->s.ctl).open_id);
 	close(copy);
@@ -215,7 +215,7 @@ TEST_F(descriptor, record_locks_of_the_program_survive)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* The program's next open must get the number that it gets without the library. */
+/* The program's next open must return the same number as without the library. */
 TEST_F(descriptor, low_numbers_are_left_to_the_program)
 {
 	int before = dup(0), after;
@@ -228,7 +228,7 @@ TEST_F(descriptor, low_numbers_are_left_to_the_program)
 	close(after);
 }
 
-/* --- a program that closes what it does not know --- */
+/* --- a program that closes descriptors that it does not know --- */
 
 static bool is_device(int fd)
 {
@@ -259,7 +259,7 @@ TEST_F(descriptor, closing_the_librarys_own_does_not_stop_later_syncs)
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 	for (i = 0; i < 3; i++) {
 		closed = close_the_librarys(&self->s.ring);
-		/* It has one, or there was nothing to see here. */
+		/* It has one; otherwise the test would check nothing. */
 		if (!preload_peer())
 			EXPECT_LE(1, closed + i);
 		EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
@@ -280,7 +280,7 @@ TEST_F(descriptor, closing_the_librarys_own_while_syncs_are_queued_hangs_nobody)
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	close_the_librarys(&self->s.ring);
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
-	/* Each ends, with its result or with an error; a success has been synced. */
+	/* Each ends, with its result or with an error; if it succeeded, it was synced. */
 	for (i = 0; i < 3; i++) {
 		end = block_end(&blocks[i]);
 		EXPECT_TRUE(end == 0 || end == -EBADF || end == -ECANCELED) {
@@ -328,7 +328,7 @@ TEST_F(descriptor, file_that_gets_the_number_of_the_librarys_own_is_not_harmed)
 		EXPECT_LE(1, n);
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 	EXPECT_EQ(0, sync_now(O_DSYNC, self->s.file));
-	/* It was not closed, nor anything else. */
+	/* The library did not close it, nor any other. */
 	EXPECT_EQ(0, sync_now(O_SYNC, victim));
 	for (fd = 512; fd < 4096; fd++) {
 		struct stat st, other;
@@ -343,7 +343,7 @@ TEST_F(descriptor, file_that_gets_the_number_of_the_librarys_own_is_not_harmed)
 	close(victim);
 }
 
-/* Nor is a ring that the program has there: it is the same device, and not the same. */
+/* The same for a ring of the program with that number: the same device, but another open of it. */
 TEST_F(descriptor, ring_of_the_program_that_gets_that_number_is_left_alone)
 {
 	struct aiocb blocks[2] = { block_of(self->s.file), block_of(self->s.file) };
@@ -369,7 +369,7 @@ TEST_F(descriptor, ring_of_the_program_that_gets_that_number_is_left_alone)
 	}
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 	EXPECT_EQ(0, sync_now(O_DSYNC, self->s.file));
-	/* One request was queued by the program, and that is all there was. */
+	/* One request was queued by the program, and there is no other. */
 	EXPECT_EQ(1, ring_next(&ring).user_data);
 	EXPECT_EQ(0, ring_ready(&ring));
 	ring_close(&ring);

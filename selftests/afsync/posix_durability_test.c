@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-posix: what was written by aio_write before aio_fsync is on the disk when
- * its status is 0; a disk that fails shows in it.
+ * libafsync-posix: data written by aio_write before aio_fsync is on the disk when its
+ * status is 0; the status shows a disk that fails.
  *
  * NetBSD: aio_fsync allows the calling process to force all modified data associated with
  * the file descriptor to be flushed to the stable storage device. AIX, illumos: forces
@@ -42,7 +42,7 @@ FIXTURE_SETUP(durability)
 
 FIXTURE_TEARDOWN(durability)
 {
-	/* Nothing of the library keeps the filesystem busy. */
+	/* The library does not keep the filesystem busy. */
 	if (!variant->block)
 		need(umount2("/mnt/fs", 0) == 0);
 	memdev_close(&self->disk);
@@ -77,7 +77,7 @@ TEST_F(durability, data_of_queued_writes_is_on_the_disk_and_the_disk_is_flushed)
 	close(fd);
 }
 
-/* O_SYNC: what fsync does and fdatasync need not, the time of the last change. */
+/* O_SYNC: fsync, unlike fdatasync, has to make the time of the last change durable. */
 TEST_F(durability, file_made_and_synced_can_be_unmounted_at_once)
 {
 	struct aiocb sync;
@@ -136,7 +136,7 @@ TEST_F(broken_disk, error_of_the_disk_shows_in_the_sync_once)
 	ASSERT_EQ(0, write_queue(&write));
 	ASSERT_EQ(0, sync_queue(O_DSYNC, &sync));
 	EXPECT_EQ(-EIO, block_end(&sync));
-	/* The write went to memory, and that went well. */
+	/* The write into memory succeeded. */
 	EXPECT_EQ(PAGE, block_end(&write));
 	rig_repair(&self->rig);
 	EXPECT_EQ(0, sync_now(O_DSYNC, fd));

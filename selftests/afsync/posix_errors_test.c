@@ -82,7 +82,7 @@ TEST_F(earlier, error_shows_in_the_sync)
 	EXPECT_EQ(variant->error, block_wait(&sync));
 	EXPECT_EQ(-1, aio_return(&sync));
 	EXPECT_EQ(-variant->error, block_end(&transfer));
-	/* Told once: whoever comes later knows nothing of it. */
+	/* Reported once: a later sync does not see it. */
 	EXPECT_EQ(0, sync_now(variant->op, self->file));
 }
 
@@ -103,11 +103,11 @@ TEST_F(errors, first_of_several_errors_shows_and_the_rest_is_synced)
 	for (i = 0; i < 6; i++)
 		failed += block_end(&writes[i]) == -ENOSPC;
 	EXPECT_EQ(2, failed);
-	/* The four that could be written were synced all the same. */
+	/* The four successful ones were synced all the same. */
 	EXPECT_EQ(4, sim_last_call(self->s.ctl).writes);
 }
 
-/* All syncs that were called while it was queued had it queued. */
+/* It was queued at the calls of all these syncs. */
 TEST_F(errors, error_shows_in_every_sync_queued_while_the_transfer_was)
 {
 	struct aiocb write, syncs[3];
@@ -154,7 +154,7 @@ TEST_F(errors, error_of_a_later_transfer_does_not_show)
 	EXPECT_EQ(-ENOSPC, block_end(&write));
 }
 
-/* The same where the sync still waits for an earlier one when the later one fails. */
+/* The same if the sync still waits for an earlier one when the later one fails. */
 TEST_F(errors, error_of_a_later_transfer_does_not_show_in_a_sync_that_still_waits)
 {
 	struct aiocb sync = block_of(self->s.file), read, write;
@@ -226,7 +226,10 @@ TEST_F(errors, sync_never_succeeds_where_both_have_failed)
 	EXPECT_EQ(-ENOSPC, block_end(&write));
 }
 
-/* The pages that could not be written back: each open file is told once, as by fsync. */
+/*
+ * The pages that could not be written back: each open file reports the error once, as fsync
+ * does.
+ */
 TEST_F(errors, writeback_error_is_told_once_to_each_open_file)
 {
 	int other = world_open(&self->s.world, "file", O_RDWR);
@@ -241,7 +244,7 @@ TEST_F(errors, writeback_error_is_told_once_to_each_open_file)
 
 /*
  * AIX, illumos: if aio_fsync fails, outstanding I/O is not guaranteed to have been
- * completed; it goes on as if aio_fsync had not been called.
+ * completed; it continues as if aio_fsync had not been called.
  */
 TEST_F(errors, refused_or_failed_sync_leaves_outstanding_writes_alone)
 {
@@ -258,7 +261,7 @@ TEST_F(errors, refused_or_failed_sync_leaves_outstanding_writes_alone)
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 }
 
-/* A cancelled write was taken back, and has not failed. */
+/* A cancelled write has not failed. */
 TEST_F(errors, write_that_was_cancelled_is_no_error_of_the_sync)
 {
 	int file = world_open(&self->s.world, "file", O_WRONLY | O_APPEND);

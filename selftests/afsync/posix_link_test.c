@@ -39,7 +39,7 @@ TEST(every_name_is_the_librarys)
 	EXPECT_TRUE(is_of_the_library(aio_error));
 }
 
-/* Nothing else of it can be seen, so it gets in nobody's way. */
+/* No other symbol of it is visible, so it conflicts with no program's. */
 TEST(other_names_of_the_library_are_hidden)
 {
 	static const char * const hidden[] = {
@@ -95,7 +95,7 @@ static void *function(const char *name, const char *suffix)
 	return found;
 }
 
-/* On 64-bit machines the two structures are one; the offset is beyond 4 GiB. */
+/* On 64-bit machines the two structures are the same; the offset is beyond 4 GiB. */
 TEST_F(names64, write_sync_and_read_by_these_names)
 {
 	one_fn write = function("aio_write", variant->suffix);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A program that links libafsync-posix has what the manual promises with the device and
- * without it: the sync is of the file of the call, whatever becomes of the descriptor, and
- * the errors are those of the manual.
+ * A program that links libafsync-posix has the promises of the manual with the device and
+ * without it: the sync is of the file of the call, even if the descriptor is closed or
+ * reused, and the errors are those of the manual.
  *
  * Hides the device in a mount namespace of its own. Needs afsync_sim and root.
  */
@@ -73,8 +73,8 @@ static int times_open_in(const char *thread, ino_t inode)
 }
 
 /*
- * The same for all tables of the process. One that has as many as this thread is the
- * same: the tests have at least two, and nobody else keeps as many.
+ * The same for all tables of the process. A table with as many as this thread's is the
+ * same table: the tests have at least two, and no other thread keeps as many.
  */
 static int times_open(ino_t inode)
 {
@@ -244,7 +244,7 @@ TEST_F(linked, record_locks_of_the_program_survive)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* What the program closes is closed, even if the library has just copied its table. */
+/* A file that the program closes is closed, even if the library has just copied its table. */
 TEST_F(linked, other_files_of_the_program_are_not_kept_open)
 {
 	struct aiocb block = block_of(self->file);
@@ -255,7 +255,7 @@ TEST_F(linked, other_files_of_the_program_are_not_kept_open)
 	need(pipe(fds) == 0);
 	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
 	close(fds[1]);
-	/* Hangs if somebody else has the end for writing. */
+	/* Hangs if another thread has the end for writing. */
 	EXPECT_EQ(0, read(fds[0], &c, 1));
 	sim_let_go(self->ctl, SIM_GATE_FSYNC);
 	EXPECT_EQ(0, block_end(&block));
@@ -363,7 +363,7 @@ TEST_F(linked, threads_that_sync_at_the_same_time_are_all_served)
 	}
 }
 
-/* To close a copy of its descriptor in this process would remove it. */
+/* Closing a copy of its descriptor in this process would remove it. */
 TEST_F(linked, notification_of_a_message_queue_of_the_program_stays)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-posix: lio_listio with LIO_WAIT and LIO_NOWAIT, and what a sync after it
- * waits for (posix_order_test has more of that).
+ * libafsync-posix: lio_listio with LIO_WAIT and LIO_NOWAIT, and the requests that a sync
+ * after it waits for (posix_order_test has more of that).
  *
  * Needs afsync_sim.
  */
@@ -69,7 +69,7 @@ TEST_F(lio, wait_gives_eio_if_one_has_failed_and_its_block_says_which)
 	EXPECT_EQ(EBADF, aio_error(&blocks[1]));
 	EXPECT_EQ(1, block_end(&blocks[2]));
 
-	/* And if it fails only while it runs. */
+	/* The same if it fails only while it runs. */
 	sim_fail(self->s.ctl, SIM_GATE_WRITE, ENOSPC, 1);
 	blocks[0] = listed(transfer_of(self->s.file, "x", 1, 0), LIO_WRITE);
 	errno = 0;
@@ -134,7 +134,7 @@ TEST_F(lio, nowait_notifies_once_when_all_have_ended)
 	EXPECT_EQ(-1, sigtimedwait(&set, NULL, &at_once));
 }
 
-/* Each element has its own sigevent, which is no business of the mode's. */
+/* Each element has its own sigevent, whatever the mode is. */
 TEST_F(lio, wait_notifies_for_each_element_that_asks_for_it)
 {
 	struct aiocb blocks[3], *list[3];
@@ -164,7 +164,7 @@ TEST_F(lio, wait_notifies_for_each_element_that_asks_for_it)
 		EXPECT_EQ(1, block_end(&blocks[i]));
 }
 
-/* A list with nothing in it has ended when it is called. */
+/* An empty list has ended when it is called. */
 TEST_F(lio, nowait_notifies_for_a_list_of_nothing)
 {
 	struct sigevent event = {
@@ -253,7 +253,7 @@ static void *list_thread(void *arg)
 	return (void *)(long)lio_listio(LIO_WAIT, list, 2, NULL);
 }
 
-/* A sync that another thread calls meanwhile waits for the list. */
+/* A sync that another thread queues meanwhile waits for the list. */
 TEST_F(lio, sync_waits_for_the_list_that_another_thread_waits_for)
 {
 	struct aiocb blocks[2], *list[2] = { &blocks[0], &blocks[1] };

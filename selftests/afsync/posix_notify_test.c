@@ -72,7 +72,7 @@ TEST_F(notify, none_sends_nothing)
 	block.aio_sigevent.sigev_value.sival_int = 1;
 	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
 	EXPECT_EQ(0, block_end(&block));
-	/* One that does comes after it, and alone. */
+	/* A block with a signal comes after it, and its signal is the only one. */
 	block = signalling_block(self->s.file, SIGNAL, 2);
 	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
 	EXPECT_EQ(2, signal_next(&all).si_value.sival_int);
@@ -93,7 +93,7 @@ TEST_F(notify, signal_carries_the_value_and_says_that_it_is_of_asynchronous_io)
 	EXPECT_EQ((void *)0x123456789abcULL, info.si_value.sival_ptr);
 	EXPECT_EQ(getpid(), info.si_pid);
 	EXPECT_EQ(getuid(), info.si_uid);
-	/* When it comes, all is over. */
+	/* When the signal comes, the sync has ended. */
 	EXPECT_EQ(0, aio_error(&block));
 	EXPECT_EQ(0, aio_return(&block));
 }
@@ -174,7 +174,7 @@ TEST_F(notify, reads_and_writes_are_notified_too)
 	EXPECT_EQ('x', data);
 }
 
-/* A cleared aiocb asks for signal 0: that is nothing. */
+/* A cleared aiocb asks for signal 0, which is none. */
 TEST_F(notify, signal_0_is_accepted_and_sends_nothing)
 {
 	struct aiocb block;
@@ -227,7 +227,7 @@ TEST_F(notify, sigevent_is_copied_at_the_call)
 	block.aio_sigevent.sigev_value.sival_int = 6;
 	block.aio_sigevent.sigev_signo = SIGUSR1;
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
-	/* A sync that says the first is over: it cannot overtake it. */
+	/* A sync whose end shows that the first has ended: it cannot overtake it. */
 	while (aio_error(&block) == EINPROGRESS)
 		sched_yield();
 	memset(&block, POISON_BYTE, sizeof(block));
@@ -265,7 +265,7 @@ TEST_F(notify, handler_of_the_signal_takes_the_result)
 		if (i % 2)
 			sim_fail(self->s.ctl, SIM_GATE_FSYNC, EIO, 1);
 		ASSERT_EQ(0, sync_queue(O_SYNC, &handled_block));
-		/* Unblocks it for as long as it waits. */
+		/* Unblocks the signal while it waits. */
 		need(sigsuspend(&none) == -1);
 		EXPECT_EQ(i % 2 ? EIO : 0, handled_error);
 		EXPECT_EQ(i % 2 ? -1 : 0, handled_result);
@@ -354,7 +354,7 @@ TEST_F(notify, attributes_of_the_thread_are_honoured)
 	pthread_attr_destroy(&attr);
 }
 
-/* They are part of what the call copies. */
+/* The attributes are part of the copy at the call. */
 TEST_F(notify, attributes_may_go_as_soon_as_the_call_has_returned)
 {
 	const size_t stack = 3 << 20;
@@ -378,7 +378,7 @@ TEST_F(notify, attributes_may_go_as_soon_as_the_call_has_returned)
 	pthread_attr_destroy(&attr);
 }
 
-/* A function that waits keeps nobody from being served. */
+/* A function that waits blocks no other notification. */
 static void waits_for_a_turn(union sigval value)
 {
 	struct turn *turns = value.sival_ptr;
@@ -407,7 +407,7 @@ TEST_F(notify, function_that_waits_does_not_hold_up_other_syncs)
 	turn_wait(&turns[0], 1);
 }
 
-/* A user who may not have the scheduling that is asked for (EPERM) hears all the same. */
+/* A user who may not have the requested scheduling (EPERM) is notified all the same. */
 TEST_F(notify, thread_that_may_not_be_scheduled_as_asked_for_runs_without_that)
 {
 	struct sched_param param = { .sched_priority = 1 };
@@ -444,7 +444,7 @@ TEST_F(notify, thread_that_may_not_be_scheduled_as_asked_for_runs_without_that)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* Not even thousands of them: each would be waited for if the order were kept. */
+/* Even thousands of them: if the order were kept, each one would delay the others. */
 TEST_F(notify, threads_that_cannot_be_had_hold_up_no_request_and_no_other_thread)
 {
 	static struct aiocb blocks[1000];
@@ -472,7 +472,7 @@ TEST_F(notify, threads_that_cannot_be_had_hold_up_no_request_and_no_other_thread
 	pthread_attr_destroy(&attr);
 }
 
-/* As many threads as the program may have: the notification comes when there is room. */
+/* As many threads as the program may have: the notification comes when one more is possible. */
 TEST_F(notify, thread_that_cannot_be_had_yet_comes_later)
 {
 	struct rlimit none = {}, old;
@@ -494,7 +494,7 @@ TEST_F(notify, thread_that_cannot_be_had_yet_comes_later)
 		sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
 		need(block_end(&block) == 0);
 		need(sync_now(O_SYNC, self->s.file) == 0);
-		/* Who asks for another one now cannot be promised it. */
+		/* Another notification cannot be promised now. */
 		need(poll(&(struct pollfd) { .fd = heard.turn.fds[0], .events = POLLIN },
 			  1, 0) == 0);
 		need(setrlimit(RLIMIT_NPROC, &old) == 0);
@@ -504,7 +504,7 @@ TEST_F(notify, thread_that_cannot_be_had_yet_comes_later)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* EAGAIN, and nothing is queued, where the notification could never be made. */
+/* EAGAIN, and nothing is queued, if the notification is impossible. */
 TEST_F(notify, thread_that_nobody_could_ever_create_is_eagain_at_the_call)
 {
 	struct rlimit none = {}, old;
@@ -533,7 +533,7 @@ TEST_F(notify, thread_that_nobody_could_ever_create_is_eagain_at_the_call)
 	EXPECT_EQ(2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
-/* What the parent waits for is none of the child's. */
+/* The child does not wait for the parent's requests. */
 TEST_F(notify, child_of_a_fork_gets_its_own_threads)
 {
 	struct heard heard, other_heard;
@@ -610,7 +610,7 @@ TEST_F(notify, thread_id_sends_the_signal_to_that_thread_alone)
 	block.aio_sigevent.sigev_notify = SIGEV_THREAD_ID;
 	block.aio_sigevent._sigev_un._tid = listener.tid;
 	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
-	/* All threads block it, so it pends where it was sent. */
+	/* All threads block it, so it stays pending where it was sent. */
 	do {
 		alone = signal_pends(listener.tid, SIGNAL);
 		shared = !alone && !signal_none(&self->signals);
@@ -625,9 +625,9 @@ TEST_F(notify, thread_id_sends_the_signal_to_that_thread_alone)
 	EXPECT_EQ(0, block_end(&block));
 }
 
-/* --- who else gets signals --- */
+/* --- other threads and signals --- */
 
-/* All threads of the program block it: the library's must not be there to take it. */
+/* All threads of the program block it: no thread of the library may be there to take it. */
 TEST_F(notify, signals_of_the_process_do_not_end_up_in_threads_of_the_library)
 {
 	struct aiocb write = transfer_of(self->s.file, "x", 1, 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-posix: all reads and writes that are queued on the file when aio_fsync is
- * called have ended, and are durable, before it completes; what is queued later neither
- * delays it nor is promised anything.
+ * libafsync-posix: all reads and writes that are queued on the file at the call of
+ * aio_fsync have ended, and are durable, before it completes; later requests neither
+ * delay it nor have any promise.
  *
  * AIX, illumos: aio_fsync asynchronously forces all I/O operations associated with the
  * file and queued at the time of the call to the synchronized I/O completion state.
@@ -25,7 +25,7 @@ FIXTURE_TEARDOWN(order)
 	stage_close(&self->s);
 }
 
-/* Where the earlier transfer comes from, and where the sync. */
+/* The descriptors of the earlier transfer and of the sync. */
 FIXTURE(before) {
 	struct stage s;
 	int file;
@@ -40,7 +40,7 @@ FIXTURE_VARIANT(before) {
 	int sync_prio;	/* and of the sync: 0 is the highest */
 };
 
-/* The simple cases; glibc does these too. */
+/* The simple cases; glibc passes these too. */
 FIXTURE_VARIANT_ADD(before, fsync_after_write) { .op = O_SYNC };
 FIXTURE_VARIANT_ADD(before, fdatasync_after_write) { .op = O_DSYNC };
 FIXTURE_VARIANT_ADD(before, fsync_after_read) { .op = O_SYNC, .read = true };
@@ -57,7 +57,7 @@ FIXTURE_VARIANT_ADD(before, fsync_by_another_open_file_after_write) {
 	.op = O_SYNC, .open = true,
 };
 
-/* "all": whatever their priorities */
+/* "all": with any priorities */
 FIXTURE_VARIANT_ADD(before, fsync_after_write_of_higher_priority) {
 	.op = O_SYNC, .sync_prio = 5,
 };
@@ -110,7 +110,7 @@ TEST_F(before, sync_waits_for_it)
 
 	sim_let_go(self->s.ctl, gate);
 	EXPECT_EQ(0, block_end(&sync));
-	/* All have ended, and only then was the file synced. */
+	/* The file was synced only after all had ended. */
 	for (i = 0; i < 3; i++)
 		EXPECT_NE(EINPROGRESS, aio_error(&transfers[i]));
 	EXPECT_EQ(3, sim_stats(self->s.ctl).finished[gate]);
@@ -122,7 +122,7 @@ TEST_F(before, sync_waits_for_it)
 		EXPECT_EQ(variant->read ? 0 : 1, block_end(&transfers[i]));
 }
 
-/* Each one of them alone keeps the sync, until the last. */
+/* Each of them alone delays the sync, until the last has ended. */
 TEST_F(order, sync_waits_for_the_last_of_many_transfers)
 {
 	struct aiocb transfers[12], sync = block_of(self->s.file);
@@ -190,7 +190,7 @@ TEST_F(order, sync_waits_for_writes_that_append)
 	EXPECT_EQ(8, sim_last_call(self->s.ctl).writes);
 	for (i = 0; i < 8; i++)
 		EXPECT_EQ(1, block_end(&writes[i]));
-	/* POSIX: writes that append are in the order of their calls. */
+	/* POSIX: appending writes are in the order of their calls. */
 	EXPECT_EQ(8, pread(self->s.ctl, data, 8, 0));
 	EXPECT_STREQ(digits, data);
 	close(file);
@@ -241,7 +241,7 @@ TEST_F(order, later_write_does_not_delay_a_sync_that_waits_for_an_earlier_read)
 	EXPECT_EQ(0, block_end(&read));
 }
 
-/* As above, with a later one of higher priority: glibc would run that one first. */
+/* The same with a later one of higher priority: glibc would run that one first. */
 TEST_F(order, later_write_of_higher_priority_does_not_delay_the_sync)
 {
 	struct aiocb first = block_of(self->s.file), sync, write;
@@ -263,7 +263,7 @@ TEST_F(order, later_write_of_higher_priority_does_not_delay_the_sync)
 	EXPECT_EQ(1, block_end(&write));
 }
 
-/* Each sync waits for what was queued before it, and for nothing else. */
+/* Each sync waits for the requests queued before it, and for nothing else. */
 TEST_F(order, two_syncs_with_a_write_between_them_wait_for_one_and_for_two)
 {
 	struct aiocb syncs[2], read, write;
@@ -312,7 +312,7 @@ TEST_F(order, later_transfer_that_ends_first_lets_no_sync_go)
 	EXPECT_EQ(0, block_end(&syncs[0]));
 	EXPECT_EQ(0, block_end(&syncs[1]));
 	EXPECT_EQ(1, sim_last_call(self->s.ctl).writes);
-	/* The read came after the write after all. */
+	/* In fact the read came after the write. */
 	EXPECT_EQ(1, block_end(&read));
 	EXPECT_EQ(1, block_end(&write));
 }
@@ -335,7 +335,7 @@ TEST_F(order, transfers_of_another_file_do_not_delay_the_sync)
 	close(other);
 }
 
-/* Reads that wait for somebody to write are in nobody's way. */
+/* Reads that wait for a writer delay no other request. */
 TEST_F(order, reads_that_wait_on_forty_pipes_do_not_hold_up_a_sync)
 {
 	struct aiocb reads[40];
@@ -359,7 +359,7 @@ TEST_F(order, reads_that_wait_on_forty_pipes_do_not_hold_up_a_sync)
 	}
 }
 
-/* glibc's way to ask for fewer threads changes how many run, and not the order. */
+/* glibc's call to ask for fewer threads changes how many run, and not the order. */
 TEST_F(order, one_thread_for_all_transfers_is_enough)
 {
 	const struct aioinit init = { .aio_threads = 1, .aio_num = 1 };
@@ -534,7 +534,7 @@ TEST_F(order, request_of_impossible_size_waits_for_the_write_it_overlaps)
 	EXPECT_GT(0, block_end(&read));
 }
 
-/* With one thread, which is busy, a queue by priority would reverse the order. */
+/* With only one thread, which is busy, a queue by priority would reverse the order. */
 TEST_F(order, priority_does_not_change_the_order_of_overlapping_requests)
 {
 	const struct aioinit init = { .aio_threads = 1, .aio_num = 1 };

@@ -79,7 +79,7 @@ TEST_F(priority, idle_caller_stays_idle)
 	EXPECT_EQ(IOPRIO_CLASS_IDLE, IOPRIO_PRIO_CLASS(ioprio_seen(&self->s, 3)));
 }
 
-/* A caller that has named none has best effort, level 4 (ioprio_set(2), at nice 0). */
+/* A caller that has set none has best effort, level 4 (ioprio_set(2), at nice 0). */
 TEST_F(priority, caller_without_a_priority_is_lowered_from_the_default)
 {
 	EXPECT_EQ(IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6), ioprio_seen(&self->s, 2));
@@ -98,7 +98,7 @@ TEST_F(priority, impossible_aio_reqprio_is_no_error_of_a_sync)
 		}
 }
 
-/* The priority of the call is meant, also where the sync has to wait for a write. */
+/* The priority at the call applies, even if the sync has to wait for a write. */
 TEST_F(priority, sync_behind_a_write_has_the_priority_of_its_call)
 {
 	struct aiocb write = transfer_of(self->s.file, "x", 1, 0);

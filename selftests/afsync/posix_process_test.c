@@ -49,7 +49,7 @@ TEST_F(process, child_has_nothing_in_flight_and_syncs_by_itself)
 	sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	pid = child();
 	if (!pid) {
-		/* The parent's sync is none of its. */
+		/* The child does not have the parent's sync. */
 		if (aio_cancel(self->s.file, NULL) != AIO_ALLDONE)
 			_exit(1);
 		other = world_open(&self->s.world, "other", O_RDWR);
@@ -128,7 +128,7 @@ static void *hammer_thread(void *arg)
 	return NULL;
 }
 
-/* No lock of the library may be left taken in the child. */
+/* The child must not find a lock of the library taken. */
 TEST_F_TIMEOUT(process, forks_while_threads_queue_never_hang_the_child, LONG_TIMEOUT)
 {
 	unsigned int i, n = rounds(100);
@@ -175,7 +175,7 @@ static void *first_thread(void *arg)
 	return NULL;
 }
 
-/* The first call is the one that sets the library up, and may be in the middle of it. */
+/* The first call sets the library up; a fork may come in the middle of it. */
 TEST_F_TIMEOUT(process, forks_during_the_first_call_leave_each_process_its_own_syncs,
 	       LONG_TIMEOUT)
 {
@@ -191,7 +191,7 @@ TEST_F_TIMEOUT(process, forks_during_the_first_call_leave_each_process_its_own_s
 			turn_init(&first.turn);
 			thread = thread_start(first_thread, &first);
 			turn_post(&first.turn);
-			/* One after the other, to meet the call somewhere. */
+			/* One after the other, to fork at different points of the call. */
 			for (j = 0; j < 8; j++) {
 				seconds[j] = child();
 				if (!seconds[j])
@@ -371,13 +371,13 @@ TEST_F(leave, process_with_syncs_pending_ends_and_leaves_nothing_behind)
 }
 
 /*
- * When main() has returned, the control blocks on its stack are gone, and what is in
- * flight ends while exit() runs: nothing is written there. A handler that the program has
- * for its end can still wait for requests whose blocks it has kept.
+ * When main() has returned, the control blocks on its stack are gone, and requests in
+ * flight end while exit() runs: nothing may be written there. An exit handler of the
+ * program can still wait for requests whose blocks it has kept.
  */
 static struct {
 	struct aiocb write;
-	struct aiocb gone;	/* a sync whose memory has another meaning by then */
+	struct aiocb gone;	/* a sync whose memory is reused by then */
 	struct aiocb kept;	/* a sync queued after it */
 	int ctl;
 	int file;
@@ -405,7 +405,7 @@ TEST_F(process, exit_writes_to_no_block_that_may_be_gone)
 	sim_hold(self->s.ctl, SIM_GATE_WRITE);
 	pid = child();
 	if (!pid) {
-		/* Before the first request, as most programs do: it runs late. */
+		/* Before the first request, as in most programs: the handler runs late. */
 		need(atexit(at_exit_handler) == 0);
 		at_exit.ctl = self->s.ctl;
 		at_exit.file = self->s.file;
@@ -420,7 +420,7 @@ TEST_F(process, exit_writes_to_no_block_that_may_be_gone)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* The sync is the process's, not that of the thread which asked for it. */
+/* The sync belongs to the process, not to the thread that queued it. */
 static void *queue_thread(void *arg)
 {
 	struct aiocb *block = arg;
@@ -477,7 +477,7 @@ TEST_F_TIMEOUT(process, thousands_can_be_outstanding_and_each_ends_once, LONG_TI
 	free(blocks);
 }
 
-/* AIX, illumos, NetBSD: EAGAIN. Nothing that was queued is lost by it. */
+/* AIX, illumos, NetBSD: EAGAIN. No queued request is lost by it. */
 TEST_F_TIMEOUT(process, more_than_there_is_room_for_is_eagain_and_room_comes_back,
 	       LONG_TIMEOUT)
 {

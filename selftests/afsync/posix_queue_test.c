@@ -68,9 +68,8 @@ TEST_F(queue, status_is_einprogress_from_the_call_to_the_end_and_then_0)
 }
 
 /*
- * AIX, illumos: if the operation does not complete successfully, the error status is
- * set to the error. NetBSD: aio_return() will return -1, and aio_error() has what errno
- * would have been.
+ * AIX, illumos: if the operation does not complete successfully, the error status is set
+ * to the error. NetBSD: aio_return() will return -1, and aio_error() returns the errno.
  */
 TEST_F(queue, status_of_a_failed_sync_is_its_error_and_its_result_minus_1)
 {
@@ -85,7 +84,7 @@ TEST_F(queue, status_of_a_failed_sync_is_its_error_and_its_result_minus_1)
 		EXPECT_EQ(errors[i], block_wait(&block));
 		EXPECT_EQ(errors[i], aio_error(&block));
 		EXPECT_EQ(-1, aio_return(&block));
-		/* It says nothing of the next one. */
+		/* It does not affect the next one. */
 		EXPECT_EQ(0, sync_now(O_DSYNC, self->s.file));
 	}
 }
@@ -137,7 +136,7 @@ TEST_F(queue, aio_return_gives_the_result_once)
 
 /*
  * AIX, illumos: an illegal address before the completion is undefined; so it has to be
- * allowed after it. The page is gone as soon as the end can be seen.
+ * allowed after it. The page is unmapped as soon as the end can be seen.
  */
 TEST_F(queue, memory_of_the_block_may_go_as_soon_as_the_end_is_seen)
 {
@@ -158,7 +157,7 @@ TEST_F(queue, memory_of_the_block_may_go_as_soon_as_the_end_is_seen)
 	EXPECT_EQ(0, wrong);
 }
 
-/* The same with the memory given a new meaning at once: nothing of ours is in it. */
+/* The same with the memory reused at once: the library writes nothing there. */
 TEST_F(queue, block_is_not_touched_after_the_result_was_taken)
 {
 	struct aiocb blocks[32], copy;
@@ -207,7 +206,7 @@ TEST_F(queue, block_in_memory_that_was_never_cleared_is_accepted)
 
 /*
  * NetBSD: modifications of the block before the request has completed are not allowed.
- * What a program may set has been read by then, so they do no harm either.
+ * The fields that a program may set have been read by then, so changes do no harm either.
  */
 TEST_F(queue, changes_of_the_block_after_the_call_have_no_effect)
 {
@@ -243,7 +242,10 @@ TEST_F(queue, syncs_of_one_file_end_in_the_order_of_their_calls)
 		sim_wait_started(self->s.ctl, SIM_GATE_FSYNC, 1);
 	}
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
-	/* When the last has ended, all have; looked at backwards, none is behind. */
+	/*
+	 * When the last has ended, all have; checked backwards, none is later than its
+	 * successor.
+	 */
 	for (i = 39; i >= 0; i--) {
 		ASSERT_EQ(0, block_wait(&blocks[i]));
 		for (j = 0; j < i; j++)

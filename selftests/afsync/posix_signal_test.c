@@ -2,11 +2,11 @@
 /*
  * libafsync-posix: aio_error, aio_return, aio_suspend, fork and exit in a signal handler
  * that interrupts the other calls anywhere (POSIX has the first four, and _exit, among
- * what a handler may call).
+ * among the functions that a handler may call).
  *
  * A second thread sends the signal, again and again, a random moment after the handler of
  * the one before has returned. The handler waits for a request of its own, which ends
- * only if the call that it interrupts holds nothing which that needs.
+ * only if the interrupted call holds nothing that the request needs.
  *
  * Needs afsync_sim.
  */
@@ -14,13 +14,13 @@
 
 #define SIGNAL	SIGUSR1
 
-/* --- what the handler waits for --- */
+/* --- the request of the handler --- */
 
 static struct {
 	struct aiocb block;	/* its request */
 	ssize_t result;		/* its result, unless it is cancelled */
 	volatile sig_atomic_t armed;
-	unsigned int handled;	/* atomic; requests that it has taken the result of */
+	unsigned int handled;	/* atomic; requests whose result it has taken */
 	unsigned int wrong;
 	unsigned int calls;	/* atomic; of the handler */
 } handler;
@@ -44,7 +44,7 @@ static void handler_arm(int file)
 
 /* --- the calls --- */
 
-/* Does the call once, and ends what it has queued. */
+/* Makes the call once, and ends the requests that it has queued. */
 typedef void (*call_fn)(int file);
 
 static void call_write(int file)
@@ -68,7 +68,7 @@ static void call_read(int file)
 	need(aio_return(&block) >= 0);
 }
 
-/* With a write that holds it up, and without. */
+/* With a write that delays it, and without. */
 static void call_fsync(int file)
 {
 	struct aiocb write = transfer_of(file, "x", 1, 0);
@@ -146,7 +146,7 @@ static void call_suspend(int file)
 	need(block_end(&block) == 0);
 }
 
-/* No call of the library at all, but one whose locks its threads might want. */
+/* No call of the library at all, but one whose locks the library's threads might need. */
 static void call_malloc(int file)
 {
 	struct aiocb syncs[8];
@@ -157,7 +157,7 @@ static void call_malloc(int file)
 		syncs[i] = block_of(file);
 		need(sync_queue(O_DSYNC, &syncs[i]) == 0);
 	}
-	/* Behind the others, whose end must not hold it up. */
+	/* Behind the others, whose end must not delay it. */
 	if (!handler.armed)
 		handler_arm(file);
 	for (i = 0; i < 8; i++) {
@@ -172,7 +172,7 @@ static void call_malloc(int file)
 
 /* --- the handlers --- */
 
-/* Waits for the request, which the thread that it interrupts has queued. */
+/* Waits for the request, which the interrupted thread has queued. */
 static void on_signal_wait(int signal)
 {
 	const struct aiocb *list[] = { &handler.block };
@@ -264,7 +264,7 @@ FIXTURE(signal) {
 
 FIXTURE_VARIANT(signal) {
 	call_fn call;
-	bool waits_only;	/* POSIX does not have it that fork() is safe there */
+	bool waits_only;	/* POSIX does not list fork() as safe there */
 };
 
 FIXTURE_VARIANT_ADD(signal, aio_write) { .call = call_write };
@@ -318,7 +318,7 @@ TEST_F(signal, handler_that_interrupts_the_call_can_fork)
 	EXPECT_EQ(0, handler.wrong);
 }
 
-/* The first one, too, which finds out who serves the process. */
+/* Including the first call, which decides whether the device or glibc serves the process. */
 TEST_F(signal, handler_that_interrupts_the_call_can_exit)
 {
 	unsigned int i, n = rounds(10);

@@ -16,7 +16,7 @@ FIXTURE(suspend) {
 	int other;
 	struct aiocb sync;	/* of the file, */
 	struct aiocb write;	/* of another file, */
-	struct aiocb read;	/* and of that one too: none ends unless it is let */
+	struct aiocb read;	/* and of that one too: each is held until the test releases it */
 	char data[2];
 };
 
@@ -70,7 +70,7 @@ TEST_F(suspend, timeout_is_not_shorter_than_asked_for)
 	EXPECT_LE(MOMENT.tv_nsec, now_ns() - before);
 }
 
-/* Of the time_t of this program. */
+/* With the time_t of this program. */
 #if defined(SYS_clock_gettime64) && defined(_TIME_BITS) && _TIME_BITS == 64
 #define NR_CLOCK_GETTIME	SYS_clock_gettime64
 #else
@@ -78,8 +78,8 @@ TEST_F(suspend, timeout_is_not_shorter_than_asked_for)
 #endif
 
 /*
- * The clock that the library would find first: that of a program which has been given
- * another time (libfaketime). What the kernel waits by is another one.
+ * The library would find this clock first: that of a program with a changed time
+ * (libfaketime). The kernel waits by another one.
  */
 static time_t clock_is_off;
 
@@ -100,7 +100,7 @@ TEST_F(suspend, timeout_is_as_long_under_a_clock_that_is_not_the_kernels)
 
 	for (i = 0; i < 2; i++) {
 		need(syscall(NR_CLOCK_GETTIME, CLOCK_MONOTONIC, &before) == 0);
-		/* The time comes after the end of the test, or has passed. */
+		/* The time is after the end of the test, or has passed. */
 		clock_is_off = i ? -1000000 : 1000000;
 		errno = 0;
 		EXPECT_EQ(-1, aio_suspend(list, 1, &MOMENT));
@@ -118,7 +118,7 @@ struct let_go {
 	pid_t tid;
 };
 
-/* Lets a gate go when the other thread waits. */
+/* Opens a gate when the other thread waits. */
 static void *let_go_thread(void *arg)
 {
 	struct let_go *go = arg;
@@ -149,7 +149,7 @@ TEST_F(suspend, wait_over_a_mixed_list_ends_with_whichever_ends_first)
 		for (j = i + 1; j < 3; j++)
 			EXPECT_EQ(EINPROGRESS, aio_error(ends[j]));
 		thread_join(thread);
-		/* What has ended is not waited for again. */
+		/* Ended requests are not waited for again. */
 		for (j = 0; j < 5; j++)
 			if (list[j] == ends[i])
 				list[j] = NULL;
@@ -165,7 +165,7 @@ TEST_F(suspend, list_with_one_that_has_ended_returns_at_once)
 	EXPECT_EQ(0, aio_suspend(list, 3, NULL));
 	EXPECT_EQ(0, aio_suspend(list, 3, &AT_ONCE));
 	EXPECT_EQ(0, aio_suspend(list, 3, &FOREVER));
-	/* Also when its result was taken, and it is the last. */
+	/* The same if its result was taken, and it is the last one. */
 	EXPECT_EQ(0, aio_return(&self->sync));
 	list[0] = &self->write;
 	list[2] = &self->sync;
@@ -226,7 +226,7 @@ TEST_F(suspend, signal_ends_the_wait_with_eintr)
 	EXPECT_EQ(0, aio_error(&self->sync));
 }
 
-/* The notification of the very operation is such a signal, or its end: one of them. */
+/* The wait ends by that signal or by the end of the operation itself. */
 TEST_F(suspend, notification_by_signal_wakes_the_waiter)
 {
 	struct aiocb block = block_of(self->other);
@@ -292,7 +292,7 @@ TEST_F(suspend, every_thread_that_waits_for_the_sync_is_woken)
 	}
 }
 
-/* POSIX: a cancellation point. Nothing of the thread is used afterwards. */
+/* POSIX: a cancellation point. The library uses nothing of the thread afterwards. */
 TEST_F(suspend, thread_can_be_cancelled_while_it_waits)
 {
 	struct waiter waiter;
@@ -329,7 +329,7 @@ static void leave_wait(int signal)
 	siglongjmp(out, 1);
 }
 
-/* Uses the stack again on which the wait was. */
+/* Reuses the stack of the wait. */
 static __attribute__((noinline)) void cover_stack(int depth)
 {
 	volatile char room[4096];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A program that links libafsync-posix and finds no device: libafsync's threads sync, and
- * nothing that is particular to them shows. posix_linked_test.c has what is the same with the
- * device.
+ * nothing that is particular to them is visible. posix_linked_test.c has the tests that are
+ * the same with the device.
  *
  * Hides the device in a mount namespace of its own. Needs afsync_sim and root.
  */
@@ -70,7 +70,7 @@ TEST_F(threads, syncs_that_wait_for_one_file_are_done_by_one)
 	EXPECT_EQ(2, sim_started(self->ctl, SIM_GATE_FSYNC));
 }
 
-/* All that one sync was for have its error, and the next one has none. */
+/* All requests of one sync have its error, and the next one has none. */
 TEST_F(threads, error_shows_in_all_that_one_sync_was_for)
 {
 	struct aiocb blocks[3];
@@ -84,7 +84,7 @@ TEST_F(threads, error_shows_in_all_that_one_sync_was_for)
 	EXPECT_EQ(0, sync_now(O_SYNC, self->file));
 }
 
-/* Lets the socket, by which threads are sent descriptors, have as little room as it can. */
+/* Gives the socket, by which threads receive descriptors, as little room as possible. */
 static void narrow_the_socket(void)
 {
 	int fd, type, least = 1, narrowed = 0;
@@ -100,7 +100,7 @@ static void narrow_the_socket(void)
 	need(narrowed == 1);
 }
 
-/* However fast they come; each is an open file of its own. */
+/* At any speed; each is an open file of its own. */
 TEST_F(threads, more_files_than_can_be_under_way_at_once_are_all_taken)
 {
 	enum { FILES = 500 };
@@ -125,7 +125,7 @@ TEST_F(threads, more_files_than_can_be_under_way_at_once_are_all_taken)
 		close(fds[i]);
 }
 
-/* The next numbers that the program gets. */
+/* The next descriptor numbers of the program. */
 static void next_numbers(int fd, int *numbers, int n)
 {
 	int i;
@@ -138,7 +138,7 @@ static void next_numbers(int fd, int *numbers, int n)
 		close(numbers[i]);
 }
 
-/* Programs count on the lowest number, and select() on low ones. */
+/* Programs rely on the lowest number, and select() on low ones. */
 TEST_F(threads, numbers_of_the_programs_descriptors_are_those_without_the_library)
 {
 	enum { NUMBERS = 8 };
@@ -188,7 +188,7 @@ TEST_F(threads, sync_of_another_file_that_had_the_number_is_not_cancelled)
 	close(fd);
 }
 
-/* The threads have the file; they need no descriptor of the program to begin. */
+/* The threads have the file; they do not need the program's descriptor to begin. */
 TEST_F(threads, sync_behind_a_write_is_done_though_all_descriptors_were_closed)
 {
 	struct aiocb write = transfer_of(self->file, "x", 1, 0), sync;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libafsync-posix: programs that were linked long ago, to librt's symbols, get the
- * library as those do that are linked today. This program asks for each of glibc's
- * versions of each symbol.
+ * libafsync-posix: programs that were linked long ago, to librt's symbols, are served
+ * like those that are linked today. This program asks for each of glibc's versions of
+ * each symbol.
  *
  * Needs afsync_sim; on other machines than x86-64, whose old versions have other names,
  * it is skipped.
@@ -13,7 +13,7 @@
 
 #ifdef __x86_64__
 
-/* What the dynamic linker made of that version of that symbol. */
+/* The dynamic linker's result for that version of that symbol. */
 #define FUNCTION(symbol, version) ({						\
 	void *function;								\
 										\
@@ -111,7 +111,7 @@ TEST_F(versions, sync_of_an_old_program_works)
 	EXPECT_EQ(0, result(&block));
 }
 
-/* The lists of old programs come back with EIO, or their notification, as today's do. */
+/* The lists of old programs end with EIO, or their notification, as today's do. */
 TEST_F(versions, list_of_an_old_program_works)
 {
 	int (*calls[])(int mode, struct aiocb *const list[], int count,

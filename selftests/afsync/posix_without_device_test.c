@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P14: where the device cannot be had, whatever the reason, glibc serves the program as
- * if the library were not there; it says so only if asked to.
+ * P14: if the device cannot be used, for any reason, glibc serves the program as if the
+ * library were not there; it says so only on request.
  *
- * Hides the device in a mount namespace of its own, so that the tests beside it keep
- * theirs. Needs afsync_sim and root.
+ * Hides the device in a mount namespace of its own, so that the tests beside it keep the
+ * device. Needs afsync_sim and root.
  */
 #include "posix.h"
 
@@ -105,7 +105,7 @@ FIXTURE_TEARDOWN(without)
 	world_unmount(&self->world);
 }
 
-/* Was the sync run by the device? Then the thread that ran it is none of this process. */
+/* Did the device run the sync? Then no thread of this process ran it. */
 static bool synced_by_the_kernel(int ctl)
 {
 	char path[64], text[64] = "";
@@ -162,7 +162,7 @@ TEST_F(without, every_call_works)
 	EXPECT_FALSE(synced_by_the_kernel(self->ctl));
 }
 
-/* Runs a plain user with that in the environment: what it says on stderr. */
+/* Runs a plain user with that in the environment: returns its output on stderr. */
 static int worker_says(const struct world *world, enum absence absence,
 		       const char *verbose, char *text, size_t size)
 {
@@ -187,12 +187,12 @@ static int worker_says(const struct world *world, enum absence absence,
 		snprintf(path, sizeof(path), "%s/file", world->dir);
 		own_mounts();
 		device_hide(absence, &files);
-		/* Else it is one of two users, which is not trusted with a preload. */
+		/* Otherwise it has two users, and the linker does not trust it with a preload. */
 		if (absence == FORBIDDEN)
 			need(setresuid(65534, 65534, 65534) == 0);
-		/* Of those that whoever runs us has left open, none. */
+		/* No descriptor is left open from the parent process. */
 		need(close_range(3, ~0U, 0) == 0);
-		/* One for the file, which is opened first. */
+		/* One descriptor for the file, which is opened first. */
 		if (absence == CROWDED)
 			need(setrlimit(RLIMIT_NOFILE, &(struct rlimit) { 4, 4 }) == 0);
 		worker_exec(path);
@@ -230,7 +230,7 @@ TEST_F(without, one_line_says_so_if_asked_and_none_if_not)
 	EXPECT_STREQ("", text);
 }
 
-/* The module goes away between a program and its child, which needs a ring of its own. */
+/* The module is unloaded between a program and its child, which needs a ring of its own. */
 TEST_F(without, child_that_finds_the_device_gone_is_served_all_the_same)
 {
 	struct rlimit files;
@@ -255,7 +255,7 @@ TEST_F(without, child_that_finds_the_device_gone_is_served_all_the_same)
 	EXPECT_EQ(0, sync_now(O_SYNC, self->file));
 }
 
-/* To see that the tests above can tell the two: with the device it is the other way. */
+/* Shows that the tests above can distinguish the two: with the device the answer differs. */
 FIXTURE(with) {
 	struct stage s;
 };
