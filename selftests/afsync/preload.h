@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Runs a test under LD_PRELOAD of one of the drop-in libraries: the test itself is built
- * against the plain headers and libraries of the system, as the programs are that the
+ * against the plain headers and libraries of the system, like the programs that the
  * library is for.
  *
  *	#define PRELOAD_LIBRARY "libafsync-posix.so.1"
@@ -11,8 +11,8 @@
  * test once more with it, unless it is there already; the processes that the test starts
  * inherit it.
  * With AFSYNC_PEER=1 in the environment nothing is preloaded: glibc, or kernel AIO,
- * answers, so that anybody can see what it makes of the same test. preload_peer() tells
- * a test, which must not let it off anything, that this is so.
+ * answers, which shows what they make of the same test. preload_peer() says so to a test,
+ * which must not be more lenient for that.
  */
 #ifndef _AFSYNC_SELFTEST_PRELOAD_H
 #define _AFSYNC_SELFTEST_PRELOAD_H
@@ -41,7 +41,7 @@ static inline void preload_bail(const char *what, const char *path)
 	_exit(KSFT_FAIL);
 }
 
-/* Is the library among what this process has mapped? */
+/* Has this process mapped the library? */
 static inline bool preload_mapped(const char *path)
 {
 	char *maps = text_read("/proc/self/maps");
@@ -65,7 +65,7 @@ static void __attribute__((constructor)) preload_or_bail(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/" PRELOAD_FOLDER "/" PRELOAD_LIBRARY, self);
 	if (!realpath(path, real))
 		preload_bail("is not there: build it", path);
-	/* The linker may have it by its link's name, or by the name of the file. */
+	/* The linker may know it by its link's name, or by the name of the file. */
 	if (preload_mapped(real))
 		return;
 	if (getenv("AFSYNC_PRELOADED"))

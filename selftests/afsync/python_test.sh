@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The tests of the Python module, on the device, with the syncs of a file of afsync_sim
-# under their control.
+# The tests of the Python module, on the device. They control the syncs of a file of
+# afsync_sim.
 #
 #	selftests/afsync/python_test.sh		as root, with afsync and afsync_sim loaded
 #
-# $OUTPUT is where the selftests were built; $TEST_DIR is where files are synced (/mnt/ext4
-# if there is one).
+# $OUTPUT is the folder of the built selftests; $TEST_DIR is the folder of the files that
+# they sync (/mnt/ext4 if there is one).
 
 set -euo pipefail
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A filesystem that is shut down, or whose device dies, under pending syncs: all of
- * them complete, none with success, and nothing is left that keeps the filesystem
- * from being unmounted (P2, P5, P6). Needs root, loop devices, the device mapper.
+ * A filesystem that is shut down, or whose device dies, under pending syncs: all of them
+ * complete, none with success, and nothing keeps the filesystem from being unmounted
+ * afterwards (P2, P5, P6). Needs root, loop devices, the device mapper.
  */
 #include "fs_rig.h"
 
@@ -120,7 +120,7 @@ TEST_F(shutdown_fs, syncs_after_the_shutdown_do_what_fsync_does)
 		EXPECT_EQ(plain, sync_one(&self->ring, self->fds[i], AFSYNC_OP_FSYNC));
 		EXPECT_EQ(plain, sync_one(&self->ring, self->fds[i], AFSYNC_OP_FDATASYNC));
 	}
-	/* the first tells of the loss, if the filesystem does */
+	/* the first one reports the loss, if the filesystem does */
 	syncfs(self->dir);
 	plain = syncfs(self->dir) ? -errno : 0;
 	EXPECT_EQ(plain, sync_one(&self->ring, self->dir, AFSYNC_OP_SYNCFS));
@@ -140,7 +140,7 @@ TEST_F(shutdown_fs, pending_syncs_fail_when_the_device_dies)
 		EXPECT_EQ((__u64)i, cqe.user_data);
 		EXPECT_GT(0, cqe.res);
 	}
-	/* what each has been told is told; from here on it is as for fsync() */
+	/* each file has reported its errors; from here on it behaves like fsync() */
 	for (i = 0; i < 3; i++) {
 		plain = fsync(self->fds[i]) ? -errno : 0;
 		EXPECT_EQ(plain, sync_one(&self->ring, self->fds[i], AFSYNC_OP_FSYNC));

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# afsync top: what it prints is what ran; on a terminal it quits with q, fits any size, and
-# gives the terminal back however it ends.
+# afsync top: the printed numbers match the syncs; on a terminal it quits with q, fits any
+# size, and restores the terminal however it ends.
 #
 #	selftests/afsync/top_test.sh		as root, with afsync loaded
 #
-# Needs debugfs, python3 and expect. $TEST_DIR is where files are synced (/mnt/ext4 if there is
-# one); $SCRATCH_DEV, a block device that nobody needs, is synced if it is set.
+# Needs debugfs, python3 and expect. $TEST_DIR is the folder of the files that it syncs
+# (/mnt/ext4 if there is one); $SCRATCH_DEV, an unused block device, is synced if it is set.
 # shellcheck disable=SC2317 # the tests are called by name
 
 set -euo pipefail
@@ -75,7 +75,7 @@ a_block_device_has_its_own_line() {
 	[ "$(top | value "$number" bdev filesystem)" = "$SCRATCH_DEV" ]
 }
 
-# Whatever the intervals are: all rates together are what was asked for.
+# With any intervals: the sum of all rates is the number of requests.
 rates_are_of_the_interval() {
 	python3 - "$device" "$type" "$data" <<-'PYTHON'
 		import json, subprocess, sys
@@ -107,7 +107,7 @@ text_where_there_is_no_terminal() {
 
 ends_when_nobody_reads() {
 	local status
-	# What is at the other end of the pipe takes one line.
+	# The reader at the other end of the pipe takes one line.
 	{ afsync top --interval=0.1 || echo $? >&3; } 3>"$work/status" | head -n 1 >"$work/out"
 	status=$(<"$work/status")
 	[ "$status" = 141 ]
@@ -140,7 +140,7 @@ screen() {
 			send q
 		} elseif {$env(how) eq "STOP"} {
 			exec kill -TSTP $pid
-			# Given back while it is stopped.
+			# The terminal is restored while it is stopped.
 			expect -re {\[\?1049l} {} timeout { exit 4 }
 			exec kill -CONT $pid
 			expect -re {\[\?1049h.*\[J} {} timeout { exit 5 }

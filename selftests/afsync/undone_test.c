@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A command that fails has changed nothing, wherever in it something fails; one that has
- * changed something says so, also when its struct can no longer be written. With fault
+ * A command that fails has changed nothing, at whatever step it fails; a command that has
+ * changed something says so, even if its struct can no longer be written. With fault
  * injection every allocation and copy of a command fails once; elsewhere another thread
  * takes the struct's memory away in the midst of the command.
  *
@@ -64,7 +64,7 @@ TEST_F(undone, setup_that_failed_has_made_no_ring)
 		EXPECT_EQ(64, setup.entries);
 		close(fd);
 	}
-	/* In, out, and the memory; what comes after that as well. */
+	/* At least: the copies in and out, the memory, and a step after it. */
 	EXPECT_LE(4, self->failed);
 }
 
@@ -259,7 +259,7 @@ static void *take_page_and_give_it_back(void *arg)
 	return NULL;
 }
 
-/* The page is at hand between the two threads as chance has it; both answers are right. */
+/* Chance decides whether the page is mapped at that moment; both answers are correct. */
 TEST(setup_whose_struct_is_taken_away_meanwhile_fails_and_makes_no_ring_or_makes_one)
 {
 	unsigned int n = rounds(2000), i, failed = 0, made = 0, wrong = 0;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * For unload_test.sh: a ring that ends in the background while its sync hangs, because
- * nobody who may be made to wait had its last descriptor. As long as it lives the module
- * stays, whatever is asked of delete_module(2), and works for others; then it can go.
+ * the process that closed its last descriptor must not be made to wait. As long as it
+ * lives the module stays, whatever delete_module(2) asks for, and works for others; then
+ * it can be unloaded.
  *
  *	unload_background DIR io_uring		the kernel drops the last descriptor
  *	unload_background DIR user		a process of another user does
@@ -131,7 +132,7 @@ static void unload_in_vain(void)
 {
 	int i;
 
-	/* The kernel drops a descriptor when it comes to that: not once only. */
+	/* The kernel drops a descriptor some time later: that is why it tries more than once. */
 	for (i = 0; i < TRIES; i++) {
 		if (!syscall(SYS_delete_module, "afsync", i % 2 ? O_NONBLOCK : 0))
 			_exit(1);
@@ -150,8 +151,9 @@ static void rmmod(void)
 }
 
 /*
- * In a process of its own, which may be one that nothing can end. If the device goes the
- * module is going: then the sync is let go, so that it ends. Returns its exit status.
+ * In a process of its own, in case nothing can end it. If the device disappears, the
+ * module is being unloaded: then the sync is released, so that it ends. Returns its exit
+ * status.
  */
 static int try_unload(int ctl, void (*how)(void))
 {
@@ -187,7 +189,7 @@ int main(int argc, char **argv)
 	ring = ring_open();
 	submit(ring, file, 0, 0);
 	gate(ctl, SIM_IOC_WAIT_STARTED, SIM_GATE_FSYNC, 1);
-	/* Shows when the ring has ended: it is cancelled, and its file released. */
+	/* It is cancelled, and its file released, when the end of the ring begins. */
 	submit(ring, released, AFSYNC_SQE_HOLD, 0);
 	close(released);
 	drop(ring, strcmp(argv[2], "user") ? drop_by_io_uring : drop_by_user);
@@ -206,7 +208,7 @@ int main(int argc, char **argv)
 	close(file);
 	close(ring);
 
-	/* Nobody is told when the ring is gone. */
+	/* Nothing announces the end of the ring. */
 	gate(ctl, SIM_IOC_RELEASE, SIM_GATE_FSYNC, 0);
 	while (syscall(SYS_delete_module, "afsync", O_NONBLOCK)) {
 		if (!is_busy(errno))

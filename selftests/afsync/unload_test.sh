@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# P7 clean end: the module unloads right after the last close, also when the last
-# user died with a thousand requests in flight; and it does not unload before, nor while
-# a ring that nobody waits for ends in the background (these tests need afsync_sim).
+# P7 clean end: the module unloads right after the last close, even if the last user
+# died with a thousand requests in flight; and it does not unload before, nor while a
+# ring whose close did not wait ends in the background (these tests need afsync_sim).
 #
 #	selftests/afsync/unload_test.sh		as root, with afsync loaded
 #
 # Loads the module again each time, from $AFSYNC_KO or with modprobe, and leaves it
-# loaded. $TEST_DIR is where files are synced (/mnt/ext4 if there is one).
+# loaded. $TEST_DIR is the folder of the files that it syncs (/mnt/ext4 if there is
+# one).
 # AFSYNC_DEBUG_KERNEL=1 does a tenth of the rounds.
 # shellcheck disable=SC2317 # the tests are called by name
 
@@ -44,7 +45,7 @@ load() {
 	[ -c /dev/afsync ]
 }
 
-# Right after the last close: the first try has to do.
+# Right after the last close: the first try has to succeed.
 unload() { rmmod afsync; }
 
 module_in_use_does_not_unload() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For unload_test.sh: leaves a ring with a thousand requests behind, as a program does
- * that ends in the midst of its work.
+ * For unload_test.sh: leaves a ring with a thousand requests behind, like a program that
+ * ends in the midst of its work.
  *
  *	unload_work DIR		DIR is where its files are made (and unlinked)
  */

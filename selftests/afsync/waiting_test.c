@@ -184,10 +184,10 @@ TEST_F(wait, absolute_timeout_is_a_time_of_the_monotonic_clock)
 	queue_all(&self->s.ring, self->files);
 	EXPECT_EQ(-ETIME, afsync_cmd_wait(self->s.ring.fd, 1, flags, deadline, 0));
 	EXPECT_GE(now_ns(), deadline);
-	/* In the past, and at the start of time. */
+	/* A deadline in the past, and the start of time. */
 	EXPECT_EQ(-ETIME, afsync_cmd_wait(self->s.ring.fd, 1, flags, deadline, 0));
 	EXPECT_EQ(-ETIME, afsync_cmd_wait(self->s.ring.fd, 1, flags, 0, 0));
-	/* Far away: the completion comes first. */
+	/* A distant deadline: the completion comes first. */
 	sim_let_go(self->files[0], SIM_GATE_FSYNC);
 	EXPECT_EQ(1, afsync_cmd_wait(self->s.ring.fd, 1, flags, now_ns() + FOREVER_NS, 0));
 }
@@ -207,7 +207,7 @@ static bool clock_of_children_ahead(long seconds)
 	return true;
 }
 
-/* In the first the machine's clock has passed the deadline, in the second it is far. */
+/* In the first, the machine's clock has passed the deadline, in the second it is far away. */
 TEST_F(wait, absolute_timeout_is_a_time_of_the_callers_time_namespace)
 {
 	__u32 flags = AFSYNC_WAIT_TIMEOUT | AFSYNC_WAIT_ABSTIME;
@@ -343,7 +343,7 @@ TEST_F(wait, restarted_wait_goes_on_with_what_is_left_of_its_timeout)
 	} };
 	__u64 begin = now_ns();
 
-	/* Were the timeout to start anew each time, this would never end. */
+	/* If each signal restarted the timeout, this would never end. */
 	handle(SIGUSR1, SA_RESTART);
 	queue_all(&self->s.ring, self->files);
 	waiter_start(&waiter, &self->s.ring);
@@ -631,7 +631,7 @@ TEST_F(wait, epoll_works_level_and_edge_triggered)
 		EXPECT_EQ(EPOLLIN, event.events);
 		EXPECT_EQ(1, epoll_wait(level, &event, 1, -1));
 		EXPECT_EQ(1, epoll_wait(level, &event, 1, -1));
-		/* An edge is told once. */
+		/* An edge is reported once. */
 		EXPECT_EQ(0, epoll_wait(edge, &event, 1, 0));
 	}
 	for (i = 0; i < 3; i++)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Each open file learns of each writeback error exactly once (P5), on real
- * filesystems over a device whose sectors fail.
+ * Each open file reports each writeback error exactly once (P5), on real filesystems over
+ * a device whose sectors fail.
  *
- * Each test does the same twice: with plain fsync() or syncfs() on one disk, with
- * afsync on an identical second one, and compares what every open file was told.
- * Which requests make one batch does not depend on time: the device is suspended
- * with a first sync stuck on it, so that what is queued meanwhile waits, and is
- * resumed with a table on which half of the file fails.
+ * Each test does the same twice: with plain fsync() or syncfs() on one disk, with afsync
+ * on an identical second one, and compares the errors that every open file reported. The
+ * batches do not depend on time: the device is suspended with a first sync stuck on it,
+ * so that requests queued meanwhile wait, and is resumed with a table on which half of
+ * the file fails.
  *
  * Needs root, the device mapper and loop devices; filesystems that the kernel or
  * the machine lacks are skipped.
@@ -104,8 +104,8 @@ static int our_syncfs(FIXTURE_DATA(writeback_errors) *self, int nr)
 }
 
 /*
- * Dirty pages for later, then a sync through file 0 of the good page alone, which
- * gets stuck. All that is queued until let_go() waits behind it.
+ * Dirty pages for later, then a sync through file 0 of the good page alone, which gets
+ * stuck. All requests queued before let_go() wait behind it.
  */
 static void hold(FIXTURE_DATA(writeback_errors) *self, bool dirty_bad)
 {
@@ -134,8 +134,8 @@ static void queue_files(FIXTURE_DATA(writeback_errors) *self, const int *files, 
 }
 
 /*
- * Takes the completions of the stuck sync and of nr others, by file: the result,
- * and how many real syncs ran for them.
+ * Takes the completions of the stuck sync and of nr others, by file: the result, and the
+ * number of real syncs for them.
  */
 static int collect(FIXTURE_DATA(writeback_errors) *self, int nr, int results[FILES], int *held)
 {
@@ -150,7 +150,7 @@ static int collect(FIXTURE_DATA(writeback_errors) *self, int nr, int results[FIL
 			*held = cqe.res;
 			continue;
 		}
-		/* two requests of one open file in a batch are told the same */
+		/* two requests of one open file in a batch have the same result */
 		need(results[cqe.user_data] == 1 || results[cqe.user_data] == cqe.res);
 		results[cqe.user_data] = cqe.res;
 		syncs += !(cqe.flags & AFSYNC_CQE_MERGED);
@@ -158,7 +158,7 @@ static int collect(FIXTURE_DATA(writeback_errors) *self, int nr, int results[FIL
 	return syncs;
 }
 
-/* The bad page is lost and file 0 has been told; the device works again. */
+/* The bad page is lost and file 0 has reported it; the device works again. */
 static void lose_a_page(FIXTURE_DATA(writeback_errors) *self)
 {
 	rig_break(&self->plain);
@@ -171,7 +171,7 @@ static void lose_a_page(FIXTURE_DATA(writeback_errors) *self)
 	rig_repair(&self->ours);
 }
 
-/* The bad page is lost, and nobody who has the file open has been told. */
+/* The bad page is lost, and no open file has reported it. */
 static void lose_a_page_unseen(FIXTURE_DATA(writeback_errors) *self)
 {
 	int plain = open("/mnt/plain", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -235,7 +235,7 @@ TEST_F(writeback_errors, two_open_files_in_one_failing_batch_are_each_told_once)
 		queue_files(self, files, 2);
 		syncs = collect(self, 2, ours, NULL);
 	}
-	/* a failed sync serves nobody else */
+	/* a failed sync serves no other file */
 	EXPECT_EQ(2, syncs);
 	ours[0] = our_fsync(self, 0);
 
@@ -273,7 +273,7 @@ TEST_F(writeback_errors, requests_of_one_open_file_in_a_failing_batch_all_fail)
 	EXPECT_EQ(0, our_fsync(self, 2));
 }
 
-/* File 1 is owed an error, file 2 was opened after somebody had been told of it. */
+/* File 1 has an error to report, file 2 was opened after another file had reported it. */
 static void old_error(struct __test_metadata *_metadata, FIXTURE_DATA(writeback_errors) *self,
 		      const FIXTURE_VARIANT(writeback_errors) *variant, const int files[2])
 {
@@ -294,7 +294,7 @@ static void old_error(struct __test_metadata *_metadata, FIXTURE_DATA(writeback_
 	syncs = collect(self, 2, ours, variant->per_inode ? &held : NULL);
 	if (variant->per_inode) {
 		EXPECT_EQ(0, held);
-		/* the sync of the file that is owed an error fails, and serves only that */
+		/* the sync of the file with the error fails, and serves only that file */
 		EXPECT_EQ(files[0] == 1 ? 2 : 1, syncs);
 	}
 
@@ -322,15 +322,15 @@ TEST_F(writeback_errors, a_file_opened_after_the_error_is_told_unless_somebody_w
 
 	open_both(self, 0);
 	lose_a_page_unseen(self);
-	/* nobody has been told yet, so the next to open the file will be */
+	/* no file has reported it yet, so the next one to be opened will */
 	open_both(self, 1);
 	EXPECT_EQ(-EIO, plain_fsync(self->plain_fd[1]));
 	EXPECT_EQ(-EIO, our_fsync(self, 1));
-	/* now somebody has */
+	/* now one file has */
 	open_both(self, 2);
 	EXPECT_EQ(0, plain_fsync(self->plain_fd[2]));
 	EXPECT_EQ(0, our_fsync(self, 2));
-	/* who had it open before is told in any case */
+	/* files that were open before report it in any case */
 	EXPECT_EQ(-EIO, plain_fsync(self->plain_fd[0]));
 	EXPECT_EQ(-EIO, our_fsync(self, 0));
 	for (i = 0; i < 3; i++) {
@@ -367,7 +367,7 @@ TEST_F(writeback_errors, fdatasync_and_a_range_tell_of_errors_as_fsync_does)
 	need(write_page(self->ours_fd[0], RIG_BAD, "afsync: lost") == 0);
 	need(write_page(self->ours_fd[0], RIG_GOOD, "afsync: kept") == 0);
 
-	/* a range that can be written is written without complaint */
+	/* a range without bad pages is written without an error */
 	sqe = sqe_of(self->ours_fd[1], AFSYNC_OP_FSYNC, 0);
 	sqe.offset = RIG_GOOD * PAGE;
 	sqe.length = PAGE;
@@ -403,7 +403,7 @@ TEST_F(writeback_errors, syncfs_tells_each_open_file_of_the_filesystem_once)
 		if (!variant->overlay)
 			EXPECT_EQ(i < 3 ? -EIO : 0, ours);
 	}
-	/* what a file is told of its own pages does not depend on syncfs */
+	/* the errors of a file's own pages do not depend on syncfs */
 	for (i = 0; i < 6; i++) {
 		plain = plain_fsync(self->plain_fd[i % 3]);
 		EXPECT_EQ(i < 3 ? -EIO : 0, plain);
@@ -435,12 +435,12 @@ TEST_F(writeback_errors, syncfs_merged_into_another_tells_its_own_open_file)
 		cqe = ring_next(&self->ring);
 		EXPECT_EQ((__u64)i, cqe.user_data);
 		EXPECT_EQ(plain, cqe.res);
-		/* an overlay does not tell of errors of the filesystem below */
+		/* an overlay does not report errors of the filesystem below */
 		if (!variant->overlay)
 			EXPECT_EQ(-EIO, cqe.res);
 		syncs += !(cqe.flags & AFSYNC_CQE_MERGED);
 	}
-	/* the first alone; if the first of the batch fails, each has its own */
+	/* the first one alone; if the first of the batch fails, each has its own sync */
 	EXPECT_EQ(variant->overlay ? 2 : 4, syncs);
 	for (i = 0; i < 4; i++)
 		EXPECT_EQ(0, our_syncfs(self, i));
