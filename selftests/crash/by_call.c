@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Syncs by fsync(2) and its relatives, to see what the filesystem itself promises. */
+/* Syncs by fsync(2) and its relatives, to see the promises of the filesystem itself. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Syncs by the command afsync, which is run for each. */
+/* Syncs by the command afsync, which runs once for each sync. */
 #include <err.h>
 #include <errno.h>
 #include <stdio.h>

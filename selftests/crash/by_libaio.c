@@ -45,7 +45,7 @@ static void cancel(uint32_t slot)
 {
 	struct io_event event;
 
-	/* What it cancels, it completes by an event. */
+	/* A cancelled request completes by an event. */
 	io_cancel(context, &iocbs[slot], &event);
 }
 

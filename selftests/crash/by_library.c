@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Syncs by libafsync, which takes the engine that AFSYNC_ENGINE names. */
+/* Syncs by libafsync, with the engine that AFSYNC_ENGINE names. */
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static int submit(const struct want *want, uint32_t slot)
 	afsync_sqe_set_flags(sqe, (want->drain ? AFSYNC_SQE_DRAIN : 0) |
 			     (want->hold ? AFSYNC_SQE_HOLD : 0));
 	afsync_sqe_set_data64(sqe, slot);
-	/* Where nothing else is in flight it may run the sync itself. */
+	/* If nothing else is in flight it may run the sync itself. */
 	ret = getenv("CRASH_INLINE") && !want->hold ? afsync_submit_and_wait(ring, 1) :
 						      afsync_submit(ring);
 	if (ret != 1) {

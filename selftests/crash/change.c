@@ -50,7 +50,7 @@ int open_name(uint32_t name)
 	int fd;
 
 	path_of(path, name);
-	/* For the command, which is run with it: not O_CLOEXEC. */
+	/* The command inherits this descriptor: no O_CLOEXEC. */
 	fd = open(path, O_RDWR);
 	if (fd < 0)
 		err(2, "%s", path);
@@ -115,7 +115,7 @@ void link_to(uint32_t from, uint32_t to)
 	name_is(to, names[from]);
 }
 
-/* The sectors first to end, as the next record will have written them. */
+/* The sectors first to end, as the next record will write them. */
 static void *sectors(uint32_t file, uint32_t first, uint32_t end)
 {
 	static char buf[MAX_SECTORS * SECTOR] __attribute__((aligned(4096)));
@@ -175,7 +175,7 @@ void write_sectors(uint32_t file, int fd, uint32_t name, enum write_how how, uin
 	switch (how) {
 	case DIRECT:
 		path_of(path, name);
-		/* Its sync may be acknowledged before it has returned. */
+		/* Its sync may be acknowledged before the write has returned. */
 		note_write(file, first, end);
 		write_direct(file, path, buf, first, end, in_flight);
 		return;

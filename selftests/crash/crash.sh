@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What was acknowledged is there after a crash, at whatever moment that comes.
+# Acknowledged data survives a crash, at whatever moment that comes.
 #
 #	selftests/crash/crash.sh [POINTS [SEED [KO...]]]	as root, in the VM
 #
 # Processes change files and sync them on a filesystem whose disk keeps a log of all writes
 # (dm-log-writes), in the order in which they became durable. After each acknowledgement, a
 # mark goes into the log. Then the log is replayed to POINTS moments of each kind of
-# workload, and what was acknowledged before each has to be there: contents, sizes, modes,
-# names. Each KO is a module with a bug planted in it (selftests/plants/crash), which the
+# workload, and everything acknowledged before each of them has to be there: contents,
+# sizes, modes, names. Each KO is a module with a bug planted in it
+# (selftests/plants/crash), which the
 # crashes have to show. Prints TAP. CRASH_ONLY="ext4-library xfs-posix" runs only these.
 #
 # The disk is memory (brd), which has no queues that could reorder a flush; dm-delay gives a
@@ -30,7 +31,8 @@ number=0 failed=0
 PATH=$PATH:/usr/sbin:/sbin
 
 # FILESYSTEM MB PROCESSES SYNCER [VARIABLE=VALUE]...
-# "call" is fsync(2) itself: where a crash takes what that acknowledged, the filesystem does.
+# "call" is fsync(2) itself: if a crash loses data that it acknowledged, the filesystem is at
+# fault.
 KINDS=(
 	"ext4 64 3 library"
 	"ext4 64 1 library CRASH_INLINE=1"
@@ -45,12 +47,12 @@ KINDS=(
 	"btrfs 160 2 library KEEP_NAMES=1"
 	"vfat 64 2 library NO_JOURNAL=1"
 )
-# Only by name.
+# Runs only by name.
 CONTROLS=("ext4 64 2 call" "xfs 320 2 call" "btrfs 160 2 call KEEP_NAMES=1" "vfat 64 2 call NO_JOURNAL=1")
 
 begin_disks() {
 	local mb=$1
-	# Anew each time: memory that was never written to is zero, and takes none.
+	# Made anew each time: memory that was never written is zero and takes no pages.
 	modprobe brd rd_nr=4 rd_size=$((mb * 4 * 1024)) max_part=0
 	mapped=$((mb * 2048))
 }
@@ -91,7 +93,7 @@ attempt() {
 	local fs=$1 mb=$2 processes=$3 syncer=$4 rc=0
 	shift 4
 	: >"$dir/said"
-	# In a shell of its own, for the variables of this kind.
+	# In a subshell, for the variables of this kind.
 	(
 		for variable; do export "${variable?}"; done
 		steps=${STEPS:-${syncer_steps[$syncer]}}
@@ -104,7 +106,7 @@ attempt() {
 	return $rc
 }
 
-# figures: sums of what the programs have said, for 'make soak'.
+# figures: sums of the numbers that the programs print, for 'make soak'.
 figures() {
 	awk '/ syncs acknowledged$/ { syncs += $(NF - 2) } / points, [0-9]+ failed$/ { points += $3 }
 		END { printf "figure: %d crashes\nfigure: %d syncs acknowledged\n", points, syncs }' "$dir/said"
@@ -131,7 +133,7 @@ kind() {
 	result $rc "$name: what was acknowledged outlives a crash"
 }
 
-# plant KO: a module with a bug, which one of the crashes has to show.
+# plant KO: a module with a bug, which one of the crashes has to reveal.
 plant() {
 	local name fs rc=1 until=first
 	name=${1##*/plants/crash/}
@@ -141,7 +143,7 @@ plant() {
 	for fs in "ext4 64" "xfs 320"; do
 		# shellcheck disable=SC2086 # a list
 		attempt $fs 3 library || true
-		# Not what merely ended early.
+		# Does not count a run that merely ended early.
 		! grep -qE 'points, [1-9][0-9]* failed' "$dir/said" || { rc=0; break; }
 	done
 	tail -n 3 "$dir/said" | sed 's/^/# /'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# How the filesystems of the crash tests are made and mounted. Sourced, never run.
+# Making and mounting the filesystems of the crash tests. Sourced, never run.
 
 make_filesystem() {
 	case $1 in

@@ -3,7 +3,7 @@
 #ifndef AFSYNC_CRASH_MARK_H
 #define AFSYNC_CRASH_MARK_H
 
-/* Put that into the log of the device mapper device of this name. Ends the program if it cannot. */
+/* Puts that text into the log of the device mapper device of this name. Exits if it cannot. */
 void put_mark(const char *device, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

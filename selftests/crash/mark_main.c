@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Put a mark into a log of writes: mark DEVICE TEXT */
+/* Puts a mark into a log of writes: mark DEVICE TEXT */
 #include <err.h>
 
 #include "mark.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a process of the workload did, and what was acknowledged to it: a list of records in
- * a file of its own, outside the filesystem that crashes. The workload appends to it, the
- * check after a crash reads it.
+ * The actions of a process of the workload, and the acknowledgements that it received: a
+ * list of records in a file of its own, outside the filesystem that crashes. The workload
+ * appends to it, the check after a crash reads it.
  *
- * A file consists of sectors. Each that was ever written says whose it is, where, and by
- * which record; so every sector of a file after a crash tells how old it is. What a sync has
- * acknowledged is the youngest record before its submit: a sector must not be older.
+ * A file consists of sectors. Each written sector contains its file, its position and the
+ * record that wrote it; so every sector of a file after a crash shows how old it is. A sync
+ * acknowledges the youngest record before its submit: a sector must not be older.
  */
 #ifndef AFSYNC_CRASH_MODEL_H
 #define AFSYNC_CRASH_MODEL_H
@@ -18,7 +18,7 @@
 #define SECTOR		512
 #define MAX_SECTORS	256u		/* of a file */
 #define FILES		4096u		/* that a process may create */
-#define NAMES		12u		/* that a process gives them, n0, n1, ... */
+#define NAMES		12u		/* names that a process gives to files, n0, n1, ... */
 #define NO_FILE		UINT32_MAX
 #define FOLDER		(UINT32_MAX - 1)	/* the name of a directory */
 
@@ -26,7 +26,7 @@ enum kind {
 	DID_WRITE = 1,		/* sectors first to end of file */
 	DID_TRUNCATE,		/* file has end sectors */
 	DID_CHMOD,		/* file has mode end */
-	DID_NAME,		/* name is that of file, or of none */
+	DID_NAME,		/* name is of file, or of none */
 	ACK_DATA,		/* sectors first to end of file, as after record upto */
 	ACK_SIZE,		/* the size of file */
 	ACK_MODE,
@@ -60,7 +60,7 @@ struct sector_id {
 };
 
 void sector_fill(void *buf, const struct sector_id *id);
-/* False if it is no sector of the workload, or only a part of one. */
+/* False if it is no sector of the workload, or only part of one. */
 bool sector_read(const void *buf, struct sector_id *id);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Every sequence of one and of two changes on a durable file, ended by a sync of the file and
  * of the folder, once with fsync and once with fdatasync of the file. The idea is that of ACE
- * (CrashMonkey, OSDI 2018): what a filesystem loses, it loses after few operations.
+ * (CrashMonkey, OSDI 2018): if a filesystem loses data, a few operations are enough.
  */
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 #include "plan.h"
 #include "request.h"
 
-/* The names: of the file that is changed, of another, and two of none. */
+/* The names: that of the changed file, that of another file, and two unused ones. */
 enum { MAIN, OTHER, FREE, SPARE };
 
 #define OLD_SECTORS	24u
@@ -31,7 +31,7 @@ static uint32_t name_of(uint32_t file)
 	return name;
 }
 
-/* The first name of nothing. */
+/* The first unused name. */
 static uint32_t free_name(void) { return name_of(NO_FILE); }
 
 static void take(enum step step, uint32_t file, int fd)
@@ -40,7 +40,7 @@ static void take(enum step step, uint32_t file, int fd)
 
 	switch (step) {
 	case OVERWRITE:
-		/* Not at the borders of pages. */
+		/* Not at page boundaries. */
 		write_sectors(file, fd, name, BUFFERED, 5, size < 6 ? 6 : size, NULL);
 		break;
 	case APPEND:
@@ -54,7 +54,7 @@ static void take(enum step step, uint32_t file, int fd)
 			write_sectors(file, fd, name, MAPPED, size / 2, size, NULL);
 		break;
 	case WRITE_DIRECT:
-		/* By its name. */
+		/* Opened by its name. */
 		if (name < NAMES)
 			write_sectors(file, fd, name, DIRECT, 8, 24, NULL);
 		break;
@@ -94,7 +94,7 @@ static void take(enum step step, uint32_t file, int fd)
 	}
 }
 
-/* A new file, durable when the caller has waited. Returns its descriptor. */
+/* A new file, durable after the caller's wait. Returns its descriptor. */
 static int durable_file(uint32_t name)
 {
 	uint32_t file;

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Look at the filesystem as a crash has left it: for replay, which crash.sh runs.
+# Looks at the filesystem as a crash has left it: for replay, which crash.sh runs.
 #
 #	point.sh FILESYSTEM ENTRY ACKS...	for each process its acknowledgements so far
 #
-# It is mounted through a snapshot, so that the replay can go on from here.
+# It is mounted through a snapshot, so that the replay can continue from here.
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/filesystems.sh"
 
-# Of crash.sh.
+# Variables of crash.sh.
 : "${mapped:?}" "${seed:?}" "${dir:?}" "${bin:?}"
 fs=$1 entry=$2
 shift 2

@@ -9,7 +9,7 @@
 #define PAGE_SECTORS	8u
 
 static uint64_t state;
-/* The filesystem has none: less is done there. */
+/* The filesystem has no journal: the test does less there. */
 static bool no_journal;
 /* A file keeps the name that it was made with. */
 static bool keep_names;
@@ -20,7 +20,7 @@ static uint32_t below(uint32_t n)
 	return (state >> 33) % n;
 }
 
-/* A sync of an open file, of one kind or another. */
+/* A sync of an open file, of a random kind. */
 static void sync_file(uint32_t file, int fd)
 {
 	struct request r = { .file = file, .end = MAX_SECTORS, .with_size = true };
@@ -63,7 +63,7 @@ static void write_file(uint32_t file, int fd, uint32_t name)
 	uint32_t first, end, size = sizes[file];
 	enum write_how how = BUFFERED;
 
-	/* Over old sectors, at the end, or behind it. */
+	/* Over old sectors, at the end, or beyond it. */
 	first = below(4) ? below(size + 1) : below(MAX_SECTORS - 32);
 	end = first + 1 + below(32);
 	end = end > MAX_SECTORS ? MAX_SECTORS : end;
@@ -83,7 +83,7 @@ static void write_file(uint32_t file, int fd, uint32_t name)
 	write_sectors(file, fd, name, how, first, end, sync_with_drain);
 }
 
-/* What is written behind a sync, and its own sync, which is cancelled while that one runs. */
+/* A write after a sync, and its own sync, which is cancelled while the first one runs. */
 static void sync_and_cancel(uint32_t file, int fd, uint32_t name)
 {
 	struct request r = { .file = file, .end = MAX_SECTORS, .with_size = true };
@@ -98,7 +98,7 @@ static void truncate_file(uint32_t file, int fd)
 {
 	uint32_t end = below(sizes[file] + 16);
 
-	/* Without a journal, a crash can leave a file its old size and take its blocks. */
+	/* Without a journal, a crash can restore a file's old size and take its blocks. */
 	if (!no_journal)
 		truncate_to(file, fd, end > MAX_SECTORS ? MAX_SECTORS : end);
 }
@@ -107,7 +107,10 @@ static void change_name(uint32_t name)
 {
 	uint32_t other = below(NAMES);
 
-	/* Without a journal names are changed in steps, of which a crash can leave any. */
+	/*
+	 * Without a journal, names are changed in several steps, and a crash can come between
+	 * them.
+	 */
 	if (no_journal || keep_names)
 		return;
 	switch (below(3)) {
@@ -147,7 +150,7 @@ static void change_file(uint32_t name)
 		sync_and_cancel(file, fd, name);
 	else if (below(2))
 		sync_file(file, fd);
-	/* The requests have the file. */
+	/* The requests hold references to the file. */
 	close(fd);
 }
 
@@ -163,7 +166,10 @@ static void step(int folder)
 		make_file(name);
 	else
 		make_folder(name);
-	/* On vfat, fsync(2) of a folder does not keep its names: the control "call" shows it. */
+	/*
+	 * On vfat, fsync(2) of a folder does not make its names durable: the control "call"
+	 * shows this.
+	 */
 	if (!below(6) && !no_journal)
 		sync_folder(folder);
 	if (!below(6))

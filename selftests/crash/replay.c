@@ -5,12 +5,12 @@
  *
  *	replay LOG TARGET POINTS SEED COMMAND [first]
  *
- * TARGET holds what the device held when the log began. Points are chosen among the entries
- * behind the mark "begin": marks, some flushes and writes that bypass the cache, and now and
- * then any other. COMMAND is run by sh with the number of the entry, and for each process,
- * from 0 on, the number of its acknowledgments so far. Prints at the end how many points
- * there were and at how many the command failed; the status is 1 if it failed at any. With
- * "first" that is the end.
+ * TARGET holds the contents of the device at the beginning of the log. Points are chosen
+ * among the entries behind the mark "begin": marks, some flushes and writes that bypass the
+ * cache, and now and then any other. COMMAND is run by sh with the number of the entry, and
+ * for each process, from 0 on, the number of its acknowledgments so far. Prints at the end
+ * the number of points and of those at which the command failed; the status is 1 if it
+ * failed at any. With "first", the run stops there.
  */
 #include <endian.h>
 #include <err.h>
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As drivers/md/dm-log-writes.c in the kernel writes them, little endian. */
+/* The format that drivers/md/dm-log-writes.c in the kernel writes, little endian. */
 #define MAGIC		0x6a736677736872ull
 #define FLUSH		(1 << 0)
 #define FUA		(1 << 1)
@@ -73,7 +73,7 @@ static void note_mark(const char *text)
 	}
 }
 
-/* Put the next entry on the target, or only look at it. Returns its flags. */
+/* Puts the next entry on the target, or only looks at it. Returns its flags. */
 static uint64_t next(bool apply)
 {
 	static char *buf;
@@ -131,7 +131,7 @@ static void open_log(const char *path)
 	at = sectorsize;
 }
 
-/* Which entries are points: of those that can be, as many as wanted, evenly by chance. */
+/* Chooses the points among the possible entries: as many as wanted, evenly, at random. */
 static uint64_t choose(bool *chosen, uint64_t wanted, unsigned int seed)
 {
 	uint64_t *able = calloc(nr_entries, sizeof(*able)), nr = 0, i, other, swap;
@@ -140,7 +140,7 @@ static uint64_t choose(bool *chosen, uint64_t wanted, unsigned int seed)
 	for (i = 0; i < nr_entries; i++) {
 		uint64_t flags = next(false);
 
-		/* At a mark there is the least that may be there for what was acknowledged. */
+		/* At a mark, the disk has the least that the acknowledgement allows. */
 		if (begun && ((flags & MARK) || random() % (flags & (FLUSH | FUA) ? 8 : 32) == 0))
 			able[nr++] = i;
 	}

@@ -72,7 +72,7 @@ void start_held(void)
 		if (!requests[slot].held)
 			continue;
 		requests[slot].held = false;
-		/* What is written before the start is covered. */
+		/* The sync covers all writes before the start. */
 		requests[slot].upto = nr_records;
 		syncer->start(slot);
 	}
@@ -95,7 +95,7 @@ uint32_t submit(struct want want, struct request r)
 	r.op = want.op;
 	r.upto = nr_records;
 	ret = syncer->submit(&want, slot);
-	/* This kernel, or this engine, cannot tell what direct I/O is in flight. */
+	/* This kernel, or this engine, cannot see the direct I/O in flight. */
 	if (ret == -EOPNOTSUPP && want.drain)
 		return slot;
 	if (ret)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The contents of a sector: who wrote it, and 496 bytes that follow from that.
+ * The contents of a sector: its writer, and 496 bytes computed from that.
  */
 #include <string.h>
 

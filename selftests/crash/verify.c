@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * After a crash: is everything there that was acknowledged?
+ * After a crash: is all acknowledged data there?
  *
  *	verify FOLDER HISTORY PROCESS ACKS
  *
  * FOLDER is the process's on the filesystem that has crashed, HISTORY its list of records,
- * ACKS the number of acknowledgments before the crash. Prints what is lost; the status is 1
- * then, and 2 if it cannot tell.
+ * ACKS the number of acknowledgments before the crash. Prints what is lost; the status is
+ * then 1, and 2 if the check is impossible.
  *
- * What the process did later may be there or not. So of each sector, size, mode and name the
- * check knows the record that was acknowledged, and takes what that and any later one left.
+ * Later changes of the process may be there or not. So for each sector, size, mode and name
+ * the check knows the acknowledged record, and accepts the result of that or any later one.
  */
 #include <err.h>
 #include <errno.h>
@@ -33,7 +33,7 @@ static struct history history;
 static struct acked *acked;
 static uint32_t names_acked, process;
 static unsigned int lost;
-/* Of a filesystem without a journal less is asked for. */
+/* A filesystem without a journal has to keep less. */
 static bool no_journal;
 
 #define lose(...) do { printf(__VA_ARGS__); lost++; } while (0)
@@ -106,7 +106,7 @@ static uint32_t size_after(uint32_t file, uint32_t size, const struct record *r)
 	return size;
 }
 
-/* Can the sector have been left so by the acknowledged record or a later one? */
+/* Can the acknowledged record or a later one have left the sector in this state? */
 static bool version_is_right(uint32_t file, uint32_t place, uint32_t version)
 {
 	uint32_t size = 0, now = 0, i, from = acked[file].sectors[place];
@@ -116,7 +116,10 @@ static bool version_is_right(uint32_t file, uint32_t place, uint32_t version)
 		const struct record *r = &history.records[i];
 
 		if (i == from) {
-			/* Not in the file then: it may appear in any state on its way into it. */
+			/*
+			 * It was not in the file at that time: it may appear in any state on
+			 * its way into it.
+			 */
 			right |= version == now;
 			can_be_zero = place >= size;
 		}
@@ -146,8 +149,8 @@ static bool was_acknowledged(uint32_t file, uint32_t place)
 }
 
 /*
- * May the sector be half one write and half another? A page can go to the disk while the
- * process stores into it; the sync of that store is then not acknowledged.
+ * May the sector be half one write and half another? The kernel can write a page while
+ * the process stores into it; the sync of that store is then not acknowledged.
  */
 static bool may_be_torn(uint32_t file, uint32_t place)
 {
@@ -201,7 +204,7 @@ static void lose_torn(const char *path, uint32_t file, uint32_t place)
 		lose("%s: sector %u is torn or of nobody\n", path, place);
 }
 
-/* The file that this is, as its sectors say; NO_FILE if they say nothing. */
+/* The file that the sectors name; NO_FILE if they name none. */
 static uint32_t whose(int fd)
 {
 	struct sector_id id;
@@ -231,7 +234,7 @@ static void check_contents(const char *path, int fd, uint32_t file)
 	if (!no_journal && !mode_is_right(file, st.st_mode & 07777))
 		lose("%s: mode %o\n", path, st.st_mode & 07777);
 	for (place = 0; place < sectors && place < MAX_SECTORS; place++) {
-		/* Without a journal a file may be longer than what it has on the disk. */
+		/* Without a journal a file may be longer than its data on the disk. */
 		if (no_journal && !was_acknowledged(file, place))
 			continue;
 		if (pread(fd, buf, SECTOR, (off_t)place * SECTOR) != SECTOR)
@@ -248,7 +251,7 @@ static void check_contents(const char *path, int fd, uint32_t file)
 	}
 }
 
-/* A file that may have this name now, for one that has nothing in it that says which. */
+/* A file that may have this name now; for one whose contents do not identify it. */
 static bool name_may_be(uint32_t name, uint32_t file)
 {
 	uint32_t now = NO_FILE, i;
@@ -293,7 +296,7 @@ static void check_name(const char *folder, uint32_t name)
 	}
 	file = whose(fd);
 	if (file == NO_FILE) {
-		/* Of those that it may be, one at least may be as empty as this one. */
+		/* At least one of the possible files may be as empty as this one. */
 		for (file = 0; file < history.nr_files; file++) {
 			size_range(file, &least, &most);
 			if (name_may_be(name, file) && st.st_size / SECTOR >= least &&

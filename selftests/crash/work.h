@@ -20,7 +20,7 @@ struct want {
 };
 
 /*
- * What syncs. Slots are below DEPTH, one for each request in flight. Errors are negative
+ * A syncer. Slots are below DEPTH, one for each request in flight. Errors are negative
  * errnos. A caller never submits more than DEPTH requests.
  */
 struct syncer {
