@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Failing steps of the module's init: all of them in three rounds (ROUNDS=3). A process of
- * which the nth allocation or copy fails loads the module from memory. Failures before init
- * begins would be the kernel's own, of which its tracing warns: kprobe events show where init
+ * Failing steps of the module's init: all of them in three rounds (ROUNDS=3). A process whose
+ * nth allocation or copy fails loads the module from memory. Failures before init begins
+ * would be the kernel's own, and its tracing warns of them: kprobe events show where init
  * begins and ends among them.
  *
  * Needs AFSYNC_KO in the environment, and kprobe events. Loads the module anew each time
@@ -16,9 +16,9 @@
 #define KMEMLEAK	FAULTS "kmemleak"
 #define FAR		100000	/* a step that no call has */
 #define CALIBRATIONS	3
-#define STRIDE		3	/* to load takes long: a round takes every third point */
+#define STRIDE		3	/* loading takes long: a round takes every third point */
 
-/* What can fail, and between which two of its calls init is. */
+/* The points that can fail, and the calls that enclose them and the init. */
 static const char * const probes[] = {
 	"p:fault/point should_fail_ex",
 	"r:fault/set proc_fail_nth_write",
@@ -30,7 +30,7 @@ static const char * const probes[] = {
 /**
  * struct loaded - one try to load the module
  * @ret: 0 or -errno
- * @left: what fail-nth said afterwards: 0 if something failed
+ * @left: the value of fail-nth afterwards: 0 if something failed
  * @before: points before init began
  * @init: points in init
  * @after: points after it
@@ -54,7 +54,7 @@ static int module_load(const void *image, size_t size)
 	return syscall(SYS_init_module, image, size, "") ? -errno : 0;
 }
 
-/* A file that was just closed may hold it for a moment. */
+/* The kernel may hold a file for a moment after its close. */
 static void module_unload(void)
 {
 	while (syscall(SYS_delete_module, "afsync", O_NONBLOCK))
@@ -73,7 +73,7 @@ static void image_read(FIXTURE_DATA(init) *self, const char *path)
 	close(fd);
 }
 
-/* As a shell does with "> file". */
+/* The same as "> file" in a shell. */
 static void empty(const char *path)
 {
 	close(open(path, O_WRONLY | O_TRUNC | O_CLOEXEC));
@@ -105,7 +105,7 @@ FIXTURE_SETUP(init)
 		SKIP(exit(255), "no fault injection in this kernel");
 	if (!probes_ready())
 		SKIP(exit(255), "no kprobe events in this kernel");
-	/* When a page is needed for slabs is not the same each time. */
+	/* Which call needs a new page for slabs varies from run to run. */
 	need(text_write(FAULTS "fail_page_alloc/min-order", "100") == 0);
 	image_read(self, getenv("AFSYNC_KO"));
 	self->loaded = mmap(NULL, sizeof(*self->loaded), PROT_READ | PROT_WRITE,
@@ -135,7 +135,7 @@ static void load_with_failure(FIXTURE_DATA(init) *self, const struct turn *go, u
 	turn_wait((struct turn *)go, 1);
 	fault_set(nth);
 	self->loaded->ret = module_load(self->image, self->size);
-	/* It may be this copy that fails. */
+	/* This copy itself may fail. */
 	while (pread(fail_nth_fd, text, sizeof(text) - 1, 0) <= 0)
 		;
 	self->loaded->left = atoi(text);
@@ -143,7 +143,7 @@ static void load_with_failure(FIXTURE_DATA(init) *self, const struct turn *go, u
 	_exit(0);
 }
 
-/* Counts the points of the trace, between the setting of fail-nth and its being read. */
+/* Counts the points of the trace, between setting and reading fail-nth. */
 static void count_points(struct loaded *loaded)
 {
 	char *text = text_read(TRACING "trace"), *line, *rest = text;
@@ -209,8 +209,9 @@ static bool all_is_gone(void)
 }
 
 /*
- * The kernel itself forgets the name of a slab cache that it could not show in sysfs. That is
- * taken out of what kmemleak reports at the end; anything else is a leak of the module.
+ * The kernel itself forgets the name of a slab cache that it could not show in sysfs. The
+ * test ignores that in the report of kmemleak at the end; anything else is a leak of the
+ * module.
  */
 static unsigned int leaks_of_init(void)
 {
@@ -219,7 +220,7 @@ static unsigned int leaks_of_init(void)
 
 	if (access(KMEMLEAK, F_OK))
 		return 0;
-	/* What is younger than 5 s is not reported, and a first scan only makes candidates. */
+	/* Objects younger than 5 s are not reported, and a first scan only makes candidates. */
 	need(text_write(KMEMLEAK, "scan") == 0);
 	sleep(6);
 	need(text_write(KMEMLEAK, "scan") == 0);
@@ -238,7 +239,7 @@ static unsigned int leaks_of_init(void)
 	return leaks;
 }
 
-/* The first point that is in init for sure: how many are before it differs by a few. */
+/* The first point that is in init for certain: the number before it varies a little. */
 static unsigned int first_point(FIXTURE_DATA(init) *self)
 {
 	unsigned int i, all, first = 0;
@@ -251,7 +252,7 @@ static unsigned int first_point(FIXTURE_DATA(init) *self)
 		all = loaded.before + loaded.init + loaded.after;
 		fprintf(stderr, "# %u points; of %u in the trace %u before init, %u in it\n",
 			FAR - loaded.left, all, loaded.before, loaded.init);
-		/* The trace has all points, and in interrupts perhaps more. */
+		/* The trace has all points, and in interrupts possibly more. */
 		need(loaded.init && all >= FAR - loaded.left);
 		if (loaded.before + 1 > first)
 			first = loaded.before + 1;

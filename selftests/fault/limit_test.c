@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * In a cgroup at its limit of memory a ring is refused with ENOMEM and a request with EAGAIN,
- * without the out-of-memory killer; what was accepted before completes exactly once, and
- * with memory again there is room for more. What a failing allocation does elsewhere, and
- * that memory is charged at all, others test.
+ * without the out-of-memory killer; requests accepted before complete exactly once, and with
+ * memory available again there is room for more. Other tests check failing allocations
+ * elsewhere, and that memory is charged at all.
  *
  * Needs afsync_sim, root, and cgroup v2 with the memory controller. ROUNDS=N does it N times.
  */
@@ -16,7 +16,7 @@
 #define ARRAY		64
 #define LOST_NS		(120 * SEC_NS)
 
-/* What a process of the cgroup tells the test. */
+/* The state of a process of the cgroup that the test sees. */
 struct member {
 	unsigned int accepted;
 	unsigned int refused;
@@ -36,7 +36,7 @@ FIXTURE_SETUP(limit)
 	unsigned int i;
 
 	WORLD_SETUP(&self->world, "afsync_sim");
-	/* Left on where it is on already. */
+	/* Stays on if it was on already. */
 	text_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	rmdir(CGROUP);
 	if (mkdir(CGROUP, 0755) || access(CGROUP "/memory.max", W_OK)) {
@@ -88,7 +88,7 @@ static void limit_almost_reached(void)
 	limit_set(number_read(CGROUP "/memory.current") + SLACK);
 }
 
-/* A process of the cgroup from here on. Nothing of its own memory is missing later. */
+/* Joins the cgroup. The process has already allocated all memory that it needs itself. */
 static void join(FIXTURE_DATA(limit) *self)
 {
 	need(text_write(CGROUP "/cgroup.procs", "0") == 0);
@@ -96,7 +96,7 @@ static void join(FIXTURE_DATA(limit) *self)
 	turn_post(&self->ready);
 }
 
-/* Reads what is there: user data from *next on, in order, with that result. */
+/* Reads all entries: user data from *next on, in order, with that result. */
 static const char *read_in_order(struct ring *ring, __u64 *next, int res)
 {
 	struct afsync_cqe cqe;
@@ -144,7 +144,7 @@ static void grow(FIXTURE_DATA(limit) *self, struct member *member)
 	member->accepted = fill(&ring, file, member);
 	if (afsync_cmd_setup(other, 32768, &setup) != -ENOMEM)
 		member->wrong = "a ring that is too large is not refused with ENOMEM";
-	/* At the limit, what was accepted can be started, and completes. */
+	/* At the limit, accepted requests can be started, and complete. */
 	for (i = 0; i < member->accepted; i++)
 		if (ring_start(&ring, i) != 1)
 			member->wrong = "what was held cannot be started";
@@ -153,7 +153,7 @@ static void grow(FIXTURE_DATA(limit) *self, struct member *member)
 	member->wrong = member->wrong ?: read_in_order(&ring, &next, 0);
 	if (next != member->accepted)
 		member->wrong = "not as many have completed as were accepted";
-	/* What has ended left room. */
+	/* Ended requests have left room. */
 	if (ring_queue(&ring, file, AFSYNC_OP_FSYNC, next) != 1)
 		member->wrong = "what has ended has left no room";
 	turn_post(&self->ready);
@@ -198,9 +198,9 @@ TEST_F_TIMEOUT(limit, refuses_rings_and_requests_and_what_was_accepted_completes
 	EXPECT_EQ(0, event_count("oom_kill"));
 }
 
-/* --- several processes that meet at the limit --- */
+/* --- several processes at the limit at the same time --- */
 
-/* Submits arrays and takes what completes, until there is no memory, and then all over. */
+/* Submits arrays and takes completions until there is no memory, and starts over. */
 static void member_run(FIXTURE_DATA(limit) *self, unsigned int nr)
 {
 	int file = world_open(&self->world, nr ? "other" : "file", O_RDWR), ret;
@@ -215,7 +215,7 @@ static void member_run(FIXTURE_DATA(limit) *self, unsigned int nr)
 	join(self);
 	turn_wait(&self->go[nr], 1);
 	for (times = 0; times < 4 && !member->wrong; times++) {
-		/* Held ones pile up, all with one user data, then run in their order. */
+		/* Held requests pile up, all with one user data, then run in order. */
 		do {
 			for (i = 0; i < ARRAY; i++) {
 				sqes[i] = sqe_of(file, AFSYNC_OP_FSYNC, times);

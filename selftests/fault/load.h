@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Load in which anything may fail: rings that several threads each submit to, cancel in, start
- * in and read. Each request is written down before it is submitted; at the end every one that
- * was accepted has completed once, and no other.
+ * Load under which any step may fail: several threads each submit to, cancel in, start in and
+ * read rings. The test records each request before it is submitted; at the end every accepted
+ * one has completed once, and no other.
  *
- * Nothing in the threads stops at a failure, and they call nothing of the C library that does.
+ * The threads do not stop at a failure, and call nothing of the C library that would.
  */
 #ifndef _AFSYNC_SELFTEST_LOAD_H
 #define _AFSYNC_SELFTEST_LOAD_H
@@ -21,15 +21,15 @@
 /**
  * struct party - a ring with its threads
  * @ring: mapped by all
- * @files: what is synced; a thread may open one anew
+ * @files: the files to sync; a thread may open one anew
  * @next: the next request
- * @accepted: for each request, whether it was
+ * @accepted: for each request, whether it was accepted
  * @completed: how often each has completed
  * @reader: a thread reads the ring
- * @said_cancelled: what the cancels returned, added up
- * @seen_cancelled: completions that say so
- * @refused: submits, and other commands, that said no
- * @wrong: what must not be, and was
+ * @said_cancelled: the sum of the results of the cancels
+ * @seen_cancelled: completions with ECANCELED
+ * @refused: submits, and other commands, that failed
+ * @wrong: results that must not occur, and did
  */
 struct party {
 	struct ring ring;
@@ -49,7 +49,7 @@ static inline void count(unsigned int *what, unsigned int by)
 	__atomic_add_fetch(what, by, __ATOMIC_RELAXED);
 }
 
-/* Until it is so: what writes it may fail itself. */
+/* Repeats until it succeeds: the write itself may fail. */
 static inline void make_it_fail(bool fail)
 {
 	int fd;
@@ -120,7 +120,7 @@ static inline void party_submit(struct party *party, unsigned int *seed)
 		party->accepted[first + i] = true;
 }
 
-/* A ring that is made and ends, with a request in it that was perhaps not taken. */
+/* Makes a ring and ends it, with a request in it that may not have been accepted. */
 static inline void party_other_ring(struct party *party)
 {
 	struct afsync_sqe sqe = sqe_of(party->files[3], AFSYNC_OP_FSYNC, 0);
@@ -184,7 +184,7 @@ static inline void *party_thread(void *arg)
 	return NULL;
 }
 
-/* A ring, by a thread whose steps fail: as often as it takes. */
+/* Makes a ring in a thread whose steps fail: repeats until it succeeds. */
 static inline void *party_make_ring(void *arg)
 {
 	struct party *party = arg;
@@ -211,7 +211,7 @@ static inline void *party_make_ring(void *arg)
 	return NULL;
 }
 
-/* The end, without failures. Returns NULL, or what is wrong. */
+/* The end, without failures. Returns NULL, or a description of the error. */
 static inline const char *party_end(struct party *party)
 {
 	unsigned int i, accepted = 0, completed = 0, unread;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Under load, with every tenth allocation or copy of the threads failing, or of the kernel's
- * workers: each request that was accepted completes exactly once, with the result of its
- * sync, and the checkers of the kernel go on.
+ * workers: each accepted request completes exactly once, with the result of its sync, and
+ * the checkers of the kernel stay on.
  *
  * Needs afsync_sim, root, and a kernel with fault injection. ROUNDS=N does it N times.
  */
@@ -19,7 +19,7 @@ FIXTURE(load) {
 	struct party *parties;
 };
 
-/* @workers: those of the kernel fail, too, which run the syncs and complete requests */
+/* @workers: the kernel's workers, which run the syncs and complete requests, fail, too */
 FIXTURE_VARIANT(load) {
 	bool kinds[NR_KINDS];
 	bool workers;
@@ -42,7 +42,7 @@ static void kind_set(enum kind kind, const char *name, const char *value)
 	need(text_write(path, value) == 0);
 }
 
-/* How often it has failed since it was switched on. */
+/* The number of failures since it was switched on. */
 static long long kind_count(enum kind kind)
 {
 	char path[128];
@@ -62,7 +62,7 @@ static void kind_on(enum kind kind)
 	kind_set(kind, "probability", PERCENT);
 }
 
-/* The threads that run what is queued on an unbound workqueue, as the module's are. */
+/* The threads that run the work of an unbound workqueue, such as the module's. */
 static void workers_make_fail(bool fail)
 {
 	char path[300], name[32];
@@ -99,7 +99,7 @@ FIXTURE_SETUP(load)
 	need(self->parties && mlockall(MCL_CURRENT) == 0);
 }
 
-/* kmemleak switches itself off when it has no memory; then it would find nothing. */
+/* kmemleak switches itself off when it has no memory; then it would report nothing. */
 static bool kmemleak_runs(void)
 {
 	return !text_write(FAULTS "kmemleak", "scan=off");

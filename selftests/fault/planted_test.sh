@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The tests of this folder see a bug in an error path of the module: each patch in
+# The tests of this folder detect a bug in an error path of the module: each patch in
 # selftests/plants/fault plants one and names the call and the program that have to fail.
 #
 #	selftests/fault/planted_test.sh		as root, with afsync loaded
@@ -26,7 +26,7 @@ planted() {
 	echo "$top/build/plants/fault/$name/modules-$(uname -r)/drivers/afsync/afsync.ko"
 }
 
-# found PATCH: the program that it names fails, and says that in this call something is wrong.
+# found PATCH: the program that it names fails, and reports an error in this call.
 found() {
 	local call program ret=0 log
 	read -r call program < <(sed -n 's/^Found by \(.*\) of \(.*\)\.$/\1 \2/p' "$1")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How many points a program has made fail, one by one, over all of its tests, which are
- * processes of their own.
+ * Counts the points that a program has made fail, one by one, over all of its tests,
+ * which are processes of their own.
  */
 #ifndef _AFSYNC_SELFTEST_POINTS_H
 #define _AFSYNC_SELFTEST_POINTS_H
@@ -25,7 +25,7 @@ static void __attribute__((constructor)) walked_init(void)
 /* The stage "fault" of scripts/check.sh adds these up. */
 static void __attribute__((destructor)) walked_tell(void)
 {
-	/* Not a test that is skipped. */
+	/* Not in the process of a skipped test, which exits normally. */
 	if (getpid() != walked->program)
 		return;
 	printf("# total: %u points over %u calls\n", walked->points, walked->calls);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Every failing step of the calls on requests that are queued or held: cancel, start, and
- * what kernel AIO does with them.
+ * the calls of kernel AIO on them.
  */
 #include "walk.h"
 
@@ -25,7 +25,7 @@ static void prepare_cancel(struct scene *scene)
 	scene_queue(scene, 4, scene->files[1], AFSYNC_SQE_HOLD);
 }
 
-/* One that failed has cancelled nothing. */
+/* A cancel that failed has cancelled nothing. */
 static const char *check_cancel(struct scene *scene, int ret)
 {
 	if (ret > 0)
@@ -183,7 +183,7 @@ static int run_attach(struct scene *scene)
 	return syscall(SYS_io_submit, scene->aio, 1, &iocbs) < 0 ? -errno : 0;
 }
 
-/* A write that was refused has ended at once. Is it that, and why? */
+/* A refused write has ended at once. Was it refused, and why? */
 static int refused(struct scene *scene)
 {
 	struct timespec zero = {};
@@ -192,7 +192,7 @@ static int refused(struct scene *scene)
 	return syscall(SYS_io_getevents, scene->aio, 0, 1, &event, &zero) == 1 ? event.res : 0;
 }
 
-/* The request is attached, and started if that was asked for; or it is held as before. */
+/* The request is attached, and started if the write asked for that; or it is held as before. */
 static const char *check_attach(struct scene *scene, int ret)
 {
 	int res = ret ? 0 : refused(scene);

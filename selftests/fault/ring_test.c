@@ -89,7 +89,7 @@ CALL(setup) {
 	.errors = { ENOMEM, EFAULT },
 };
 
-/* A user stays for a moment after the last ring: each step has one of its own. */
+/* A user exists for a moment after the last ring: each step has a user of its own. */
 static void prepare_setup_of_new_user(struct scene *scene)
 {
 	static uid_t user = 30000;
@@ -139,7 +139,7 @@ CALL(mmap) {
 	.errors = { ENOMEM },
 };
 
-/* Far from all other mappings, so that page tables are needed as well. */
+/* Far from all other mappings, so that the kernel has to allocate page tables, too. */
 static void prepare_touch(struct scene *scene)
 {
 	void *far = mmap(NULL, 1ULL << 40, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -313,7 +313,7 @@ CALL(wait_masked) {
 
 static const __u32 last_flags[] = { 0, AFSYNC_SQE_HOLD, 0, AFSYNC_SQE_HOLD };
 
-/* Another ring, with requests that nobody will see the end of. */
+/* Another ring; its requests end unseen. */
 static void prepare_close(struct scene *scene)
 {
 	struct ring other;

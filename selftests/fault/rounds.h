@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What all tests of this folder share: how often they do all that they do, and which kinds
- * of steps fail.
+ * Shared by all tests of this folder: the number of rounds, and the kinds of steps that
+ * fail.
  */
 #ifndef _AFSYNC_SELFTEST_ROUNDS_H
 #define _AFSYNC_SELFTEST_ROUNDS_H

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a call is tried on: a small ring, files of the test filesystem, and a list of the
+ * The scene of a call: a small ring, files of the test filesystem, and a list of the
  * requests that the module has accepted. At the end of a scene each of them has completed
  * exactly once, nothing is left of them, and the ring takes as many requests as it has
  * entries.
  *
- * Functions that check return NULL, or in words what is wrong.
+ * Functions that check return NULL, or a description of the error.
  */
 #ifndef _AFSYNC_SELFTEST_SCENE_H
 #define _AFSYNC_SELFTEST_SCENE_H
@@ -14,7 +14,7 @@
 
 #include <linux/aio_abi.h>
 
-#define ENTRIES		8	/* of the ring, and the user has no more in flight */
+#define ENTRIES		8	/* of the ring, and the user's limit of requests in flight */
 #define FILES		3
 /* Longer than any sync here takes: a completion that has not come by then is lost. */
 #define LOST_NS		(60 * SEC_NS)
@@ -24,20 +24,20 @@
  * @world: the test filesystem, the same in all tries
  * @ctl: an open file of it, for its commands; likewise
  * @aio: a context of kernel AIO; likewise
- * @step: which step of the call fails; requests of this try have it in their user data
+ * @step: the step of the call that fails; requests of this try have it in their user data
  * @ring: new in each try
  * @files: likewise, each an open file of its own
- * @sqes: of the call, or of what prepares it
+ * @sqes: of the call, or of its preparation
  * @submit: of the call
  * @accepted: a bit for each request that the module has accepted
  * @attached: those of them that kernel AIO completes
- * @cancelled: requests of which the module has said that it cancelled them
+ * @cancelled: requests that the module has reported as cancelled
  * @started: syncs that had begun before
  * @released: open files that were gone before
  * @submitted: the module's counter, before
- * @fd: what the call opens, or is about, or -1
+ * @fd: the descriptor that the call opens, or uses, or -1
  * @map: likewise, or MAP_FAILED
- * @text: what the call reads
+ * @text: the text that the call reads
  */
 struct scene {
 	struct world world;
@@ -123,7 +123,7 @@ static inline void scene_close(struct scene *scene)
 {
 	need(syscall(SYS_io_destroy, scene->aio) == 0);
 	close(scene->ctl);
-	/* EBUSY, if anything still holds a file. */
+	/* EBUSY, if a reference to a file is left. */
 	world_unmount(&scene->world);
 }
 
@@ -146,7 +146,7 @@ static inline void scene_begin(struct scene *scene, unsigned int step)
 		scene->files[i] = world_open(&scene->world, "file", O_RDWR);
 }
 
-/* Takes what is unread: exactly the requests in @set, in any order. */
+/* Takes the unread entries: exactly the requests in @set, in any order. */
 static inline const char *take_completions(struct scene *scene, __u64 set)
 {
 	unsigned int cancelled = 0;
@@ -171,7 +171,7 @@ static inline const char *take_completions(struct scene *scene, __u64 set)
 	return cancelled == scene->cancelled ? NULL : "not as many are cancelled as were said";
 }
 
-/* The same of kernel AIO. */
+/* The same for kernel AIO. */
 static inline const char *take_events(struct scene *scene)
 {
 	struct timespec timeout = { .tv_sec = LOST_NS / SEC_NS };
@@ -192,7 +192,7 @@ static inline const char *take_events(struct scene *scene)
 	return n == (int)count && seen == scene->attached ? NULL : "an AIO has not ended once";
 }
 
-/* The ring and its user have room for as many requests as at the beginning. */
+/* The ring and its user accept as many requests as at the beginning. */
 static inline const char *scene_refill(struct scene *scene)
 {
 	unsigned int i;
@@ -207,7 +207,7 @@ static inline const char *scene_refill(struct scene *scene)
 	return take_completions(scene, (1ULL << ENTRIES) - 1);
 }
 
-/* Ends all requests, and looks at what there is of them. */
+/* Ends all requests, and checks them. */
 static inline const char *scene_settle(struct scene *scene)
 {
 	const char *wrong;
@@ -234,7 +234,7 @@ static inline const char *scene_settle(struct scene *scene)
 	return wrong ?: scene_refill(scene);
 }
 
-/* The end of a try. Also after one that went wrong: then it is the end of the test. */
+/* Ends a try, even one that went wrong: then the test ends, too. */
 static inline const char *scene_end(struct scene *scene)
 {
 	const char *wrong = scene_settle(scene);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every failing step of what shows a ring and the counters.
+ * Every failing step of the files that show a ring and the counters.
  */
 #include "walk.h"
 
@@ -20,7 +20,7 @@ static int run_read(struct scene *scene)
 	return read(scene->fd, scene->text, sizeof(scene->text) - 1) < 0 ? -errno : 0;
 }
 
-/* What it shows of a request holds a file only for a moment. */
+/* Showing a request holds a reference to a file only for a moment. */
 static const char *check_fdinfo(struct scene *scene, int ret)
 {
 	close(scene->fd);

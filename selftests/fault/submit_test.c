@@ -7,7 +7,7 @@
 
 #include <linux/ioprio.h>
 
-/* A ring whose memory for requests is not there yet: each scene has a new one. */
+/* A ring without any memory for requests yet: each scene has a new one. */
 static void prepare(struct scene *scene, unsigned int nr, __u32 op, __u32 flags)
 {
 	unsigned int i;
@@ -22,14 +22,14 @@ static int run(struct scene *scene)
 	return command(scene->ring.fd, AFSYNC_IOC_SUBMIT, &scene->submit);
 }
 
-/* What was accepted, and why no more. */
+/* The number of accepted requests, and the reason to stop. */
 static const char *check(struct scene *scene, int ret)
 {
 	int error = scene->submit.error;
 
 	if (ret > 0)
 		scene_accepted(scene, 0, ret);
-	/* That the struct could not be written is not told by the struct. */
+	/* If the struct could not be written, it cannot say so itself. */
 	if (error == (int)POISON32)
 		return ret > 0 || ret == -EFAULT ? NULL : "the reason is not written";
 	if (ret < 0)
@@ -39,7 +39,7 @@ static const char *check(struct scene *scene, int ret)
 	return error == -EAGAIN || error == -EFAULT ? NULL : "not a reason for less than all";
 }
 
-/* What all have in common. */
+/* Common to all. */
 #define SUBMITS	.run = run, .errors = { EAGAIN, EFAULT }
 
 /* --- operations and flags --- */
@@ -179,7 +179,7 @@ CALL(array_of_all) {
 	.result = ENTRIES,
 };
 
-/* Elements that are longer than the kernel knows, and not aligned: another copy. */
+/* Elements that are longer than the kernel's struct, and not aligned: another copy. */
 static char long_sqes[3 * 61 + 1];
 
 static void prepare_long(struct scene *scene)
@@ -216,7 +216,7 @@ CALL(to_full_ring) {
 	.result = -EAGAIN,
 };
 
-/* --- files and users that the module does not know --- */
+/* --- files and users that are new to the module --- */
 
 /* The mounts stay until the test ends, so that each has a device number of its own. */
 static void prepare_filesystem(struct scene *scene)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A walk over a call: its first allocation or copy fails, then in a new scene the second,
- * and so on until the call ends before anything has failed. After each step it has done
- * all or nothing and says which, with an errno that is documented for it, and the scene ends
- * as it should.
+ * and so on until the call ends before anything has failed. After each step it has done all
+ * or nothing and says which, with an errno that is documented for it, and the scene ends
+ * normally.
  *
  * A program has a CALL() for each call and ends with TEST_HARNESS_MAIN. ROUNDS=N walks N
  * times; CALL=NAME walks over that one only. Needs afsync_sim, root, and a kernel with fault
@@ -19,13 +19,13 @@
 #define MAX_STEPS	1000
 
 /**
- * struct call - what is walked over
- * @prepare: what has to be there before, made without a failure; or NULL
- * @run: the call, with as little else as possible: a result, or -errno
- * @check: whether what it did is what it says; or NULL
- * @result: what it gives when nothing fails
- * @errors: what it may say when something fails: all that the documentation has for that
- * @may_have_no_step: it may be that nothing in it can fail
+ * struct call - the call to walk over
+ * @prepare: sets up what the call needs, without a failure; or NULL
+ * @run: the call, with as little other code as possible: a result, or -errno
+ * @check: whether the result matches the effect; or NULL
+ * @result: its result without failures
+ * @errors: its possible errnos when a step fails: all that are documented for that
+ * @may_have_no_step: the call may have no step that can fail
  */
 struct call {
 	void (*prepare)(struct scene *scene);
@@ -46,7 +46,7 @@ static inline bool may_say(const struct call *call, int ret)
 	return false;
 }
 
-/* One step; *ret is what the call said, *happened whether something failed in it. */
+/* One step; *ret is the call's result, *happened whether something failed in it. */
 static inline const char *walk_step(struct scene *scene, const struct call *call,
 				    unsigned int nth, int *ret, bool *happened)
 {
@@ -123,7 +123,7 @@ FIXTURE_SETUP(every_failing_step)
 	self->max_user_requests = parameter("max_user_requests");
 	parameter_set("max_user_requests", ENTRIES);
 	scene_open(&self->scene);
-	/* No page of this program is first touched in a call. */
+	/* No page of this program is touched for the first time in a call. */
 	need(mlockall(MCL_CURRENT) == 0);
 }
 
