@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaching requests to kernel AIO, cancelling and destroying that.
+ * Attaching requests to kernel AIO, cancelling the AIO and destroying its context.
  */
 #include "world.h"
 
@@ -31,7 +31,7 @@ static struct aio_op *free_op(struct world *w)
 	return NULL;
 }
 
-/* What is wrong with it, in its fields or in the write; fields may be made so here. */
+/* Makes the attach invalid, in its fields or in the write. */
 static void spoil(struct aio_op *op, unsigned int dice, unsigned int which)
 {
 	static const __s64 offsets[] = { 0, 4096, -8192 };
@@ -76,7 +76,7 @@ static void prepare(struct aio_op *op, struct ring *ring, __u64 user_data, __u32
 	op->iocb.aio_buf = (uintptr_t)&op->args;
 }
 
-/* What the attach does to the book. Returns what io_submit() may say. */
+/* Updates the book for the attach. Returns the possible results of io_submit(). */
 static struct may plan(struct ring *ring, struct aio_op *op, bool bad)
 {
 	struct want *want = NULL;
@@ -114,7 +114,7 @@ void call_attach(struct world *w)
 	struct may may;
 	__u64 user_data;
 
-	/* Which of several with the same user data is the oldest, the book does not know. */
+	/* The book does not know which of several with the same user data is the oldest. */
 	if (!op || ring->trust == RING_SHARED)
 		return;
 	user_data = book_some_held(&ring->book, which);
@@ -222,7 +222,7 @@ void aio_drain(struct world *w)
 		;
 }
 
-/* The requests go on: an AIO holds the ring open. */
+/* The requests continue: an AIO holds the ring open. */
 void aio_forget(struct world *w, const struct ring *ring)
 {
 	struct aio_op *op;
@@ -235,7 +235,7 @@ void aio_forget(struct world *w, const struct ring *ring)
 	}
 }
 
-/* Takes held and queued requests back, and waits for what runs; no event is seen. */
+/* Cancels held and queued requests, and waits for the running ones; no event is seen. */
 void call_aio_destroy(struct world *w)
 {
 	struct aio_op *op;

@@ -42,7 +42,7 @@ struct aio {
 void aio_open(struct world *w);
 /* Cancels what it can and waits for all events. */
 void aio_drain(struct world *w);
-/* The ring is about to be closed, and its book with it. */
+/* To be called before the ring is closed, and its book with it. */
 void aio_forget(struct world *w, const struct ring *ring);
 /* The calls. */
 void call_attach(struct world *w);

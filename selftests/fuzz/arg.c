@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory that structs lie in, and the ioctl itself. Knows no command.
+ * The memory of the structs, and the ioctl itself. Does not depend on the command.
  */
 #include "world.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where the struct of a command lies, and how long it is said to be.
+ * The place of a command's struct, and its given length.
  */
 #ifndef AFSYNC_FUZZ_ARG_H
 #define AFSYNC_FUZZ_ARG_H
@@ -10,7 +10,7 @@
 
 struct world;
 
-/* Pages that end in front of one that nobody may touch, mapped once more read-only. */
+/* Pages that end before an inaccessible one, mapped once more read-only. */
 struct memory {
 	char *rw;
 	char *ro;
@@ -22,20 +22,20 @@ enum place {
 	PLACE_ODD,		/* not aligned */
 	PLACE_EDGE,		/* the last byte is the last of the mapping */
 	PLACE_READ_ONLY,
-	PLACE_ACROSS,		/* begins inside of the mapping and ends outside */
+	PLACE_ACROSS,		/* begins inside the mapping and ends outside */
 	PLACE_NULL,
-	PLACE_KERNEL,		/* no address of a program */
+	PLACE_KERNEL,		/* no user-space address */
 	NR_PLACES,
 };
 
 /**
  * struct arg - a struct in memory
- * @place: where
+ * @place: the kind of its place
  * @at: the address that the kernel gets
  * @local: where its first bytes can be written, or NULL
- * @readable: so many of its bytes are there
- * @size: as the kernel is told
- * @dirty: a byte that the kernel does not know is not zero
+ * @readable: the number of its bytes that can be read
+ * @size: the size given to the kernel
+ * @dirty: a byte beyond the kernel's struct is not zero
  */
 struct arg {
 	enum place place;
@@ -51,14 +51,14 @@ extern const char *const place_names[NR_PLACES];
 void memory_open(struct world *w, struct memory *memory, size_t size);
 /* Chooses a place for @size bytes; a good one if @good. */
 void arg_place(struct world *w, struct memory *memory, struct arg *arg, size_t size, bool good);
-/* Chooses a size and a place for a struct that has @size bytes, and had @min at first. */
+/* Chooses a size and a place for a struct of @size bytes, whose first version had @min. */
 void arg_choose(struct world *w, struct arg *arg, size_t size, size_t min);
 /*
- * What the kernel says before it looks at the fields, 0 if nothing. @in, @out: which ways the
- * struct is copied.
+ * The kernel's error before it looks at the fields, 0 if none. @in, @out: the directions in
+ * which the struct is copied.
  */
 int arg_errno(const struct arg *arg, size_t min, bool in, bool out);
-/* One ioctl; the fields go out and come back. Returns a count or -errno. */
+/* One ioctl; copies the fields in and out. Returns a count or -errno. */
 long arg_ioctl(struct world *w, int fd, unsigned int cmd, struct arg *arg, void *fields,
 	       size_t size);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The book of a ring: what exactly once means. A completion needs a request that was accepted,
- * and uses it up. Makes no call.
+ * The book of a ring, which defines exactly once: a completion needs a request that was
+ * accepted, and uses it up. Makes no call.
  */
 #include "book.h"
 
@@ -34,7 +34,7 @@ struct want *book_ask(struct book *book)
 	return want;
 }
 
-/* With nothing in it, all places are as new. */
+/* If the book is empty, all places are as new. */
 static void book_restart(struct book *book)
 {
 	book->top = 0;
@@ -71,7 +71,7 @@ static bool is_open(const struct want *want, __u64 user_data)
 	       !want->attached;
 }
 
-/* Of those that share user data, the one to which this result belongs soonest. */
+/* How well a request matches this result, to choose among those that share user data. */
 static unsigned int suits(const struct want *want, int res)
 {
 	if (want->held)
@@ -101,7 +101,10 @@ static struct want *find(struct book *book, __u64 user_data, int res)
 	return best;
 }
 
-/* @exact: this thread alone uses the ring, so the book knows what each request may say. */
+/*
+ * @exact: only this thread uses the ring, so the book knows the possible results of each
+ * request.
+ */
 const char *book_complete(struct book *book, __u64 user_data, int res, bool exact)
 {
 	struct want *want = find(book, user_data, res);

@@ -8,12 +8,12 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-/* So many requests of a ring can be in the book; a submit asks for no more than fit. */
+/* The most requests of a ring in the book; a submit asks only for as many as fit. */
 #define BOOK_ROOM	2048
 
 /*
- * User data that the requests of an open file share has this bit, and the number of that. What
- * is alike for all commands need not be told apart.
+ * User data that the requests of an open file share has this bit, and the file's number.
+ * Requests that are alike for all commands need no distinction.
  */
 #define BOOK_SHARED	(1ULL << 63)
 
@@ -25,14 +25,14 @@ enum want_state {
 
 /**
  * struct want - a request that has to complete once
- * @user_data: of the request; unless shared, its low 16 bits say where it is in the book
+ * @user_data: of the request; unless shared, its low 16 bits are its index in the book
  * @open_id: its open file
  * @seen: completed before its submit had returned
  * @held: waits for its start
  * @attached: kernel AIO gets the completion
- * @may_cancel: a cancel may have taken it
- * @must_cancel: a cancel has taken it
- * @may_fail: its file may answer EIO
+ * @may_cancel: a cancel may have cancelled it
+ * @must_cancel: a cancel has cancelled it
+ * @may_fail: its file may return EIO
  */
 struct want {
 	__u64 user_data;
@@ -49,14 +49,14 @@ struct want {
 /**
  * struct book - the requests of one ring
  * @wants: the requests
- * @top: those from here on were never used
+ * @top: the places from here on were never used
  * @free: places below that are free, as a stack
  * @nr_free: how many
  * @used: requests that were accepted, or may have been, and are not completed
  * @serial: makes user data unique
- * @cancelled_said: how many requests cancels have taken, by their own word
- * @cancelled_seen: how many completions said so in the ring
- * @cancelled_events: how many AIO events said so, or may have
+ * @cancelled_said: the number of cancelled requests, as the cancels return it
+ * @cancelled_seen: the number of completions with ECANCELED in the ring
+ * @cancelled_events: the number of AIO events with ECANCELED, or with possibly that
  */
 struct book {
 	struct want wants[BOOK_ROOM];
@@ -74,18 +74,18 @@ void book_clear(struct book *book);
 unsigned int book_room(const struct book *book);
 /* A place for a request that is about to be submitted, with unique user data. */
 struct want *book_ask(struct book *book);
-/* What became of it. Each returns NULL, or what is wrong. */
+/* The outcome of the submit. Each returns NULL, or a description of the error. */
 const char *book_accept(struct book *book, struct want *want);
 const char *book_refuse(struct book *book, struct want *want);
 const char *book_complete(struct book *book, __u64 user_data, int res, bool exact);
-/* Takes one out whose completion is not seen in the ring. */
+/* Removes one whose completion is not seen in the ring. */
 void book_drop(struct book *book, struct want *want);
 
 /* Requests that complete by themselves and have an entry, or are about to. */
 unsigned int book_sure(const struct book *book);
-/* Attached ones that may have ended: nobody knows whether they use a slot. */
+/* Attached ones that may have ended: they may or may not use a slot. */
 unsigned int book_vague(const struct book *book);
-/* Held ones with that user data, of which @nr get into @found. */
+/* Held ones with that user data; at most @nr are put into @found. */
 unsigned int book_held(struct book *book, __u64 user_data, bool attached, struct want **found,
 		       unsigned int nr);
 /* The user data of some held request, or 0. */

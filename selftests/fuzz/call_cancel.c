@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking requests back, and starting those that are held.
+ * Cancelling requests, and starting held ones.
  */
 #include "world.h"
 #include "calls.h"
@@ -30,7 +30,7 @@ static bool matches(const struct want *want, const struct afsync_cancel *args, _
 	return !(args->match & AFSYNC_CANCEL_FD) || want->open_id == open_id;
 }
 
-/* Marks what it may take; returns how many, and how many it must take in @held. */
+/* Marks the requests that it may cancel; returns how many, and how many it must cancel in @held. */
 static unsigned int mark(struct ring *ring, const struct afsync_cancel *args, __u64 open_id,
 			 unsigned int *held)
 {
@@ -107,7 +107,7 @@ static void draw_cancel(struct world *w, struct afsync_cancel *args, struct ring
 		args->user_data = 1;
 	if (dice == 60)
 		args->fd = 1;
-	/* In and out. */
+	/* Copied in and out. */
 	args->running = rng_next(&w->rng);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mappings of a ring: where they may be and where not, moved, cut, forgotten and made anew.
+ * The mappings of a ring: with valid and invalid arguments, moved, cut, unmapped and made anew.
  */
 #include "world.h"
 #include "calls.h"
@@ -20,7 +20,7 @@ static struct may may_map(const struct ring *ring, size_t size, int prot, int fl
 {
 	errnos wrong = 0;
 
-	/* What mmap() itself says first. */
+	/* The first errors of mmap() itself. */
 	if (at % PAGE)
 		return may_fail(ERRNO(EINVAL));
 	if (ring->fd < 0)
@@ -69,7 +69,7 @@ void call_mmap(struct world *w)
 	if (ring->trust != RING_SCRIBBLED && ring->id &&
 	    ((struct afsync_ring_header *)map)->id != ring->id)
 		fail(w, "a second mapping shows another ring");
-	/* The first page is kept, if there is room for it. */
+	/* The first page is kept as the second mapping, if there is none yet. */
 	if (ring->extra || size != PAGE || ring->trust == RING_SHARED || ring == w->victim)
 		must(w, !munmap(map, size));
 	else
@@ -115,7 +115,7 @@ void call_madvise(struct world *w)
 	w->note.ring = ring;
 	if (!ring->map)
 		return;
-	/* What it says is up to the kernel; the entries are still there afterwards. */
+	/* Any result is correct; the entries are still there afterwards. */
 	may.errors = how == MADV_DONTNEED ? 0 : ~(errnos)0;
 	ret = madvise(ring->map, ring->size, how);
 	expect(w, CMD_MADVISE, ret < 0 ? -errno : ret, may);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Rings in more than one process: children that exit or are killed with requests in flight,
- * that use their parent's ring, and descriptors that travel.
+ * children that use their parent's ring, and descriptors sent to other processes.
  */
 #include "world.h"
 #include "calls.h"
@@ -19,7 +19,7 @@
 
 #define CHILD_ARRAY	8
 
-/* In the child: nothing of the parent's, but what it has open. */
+/* In the child: drops all of the parent's state except its open files. */
 static void begin_child(struct world *w)
 {
 	unsigned int i;
@@ -51,7 +51,7 @@ static int lock_file(struct world *w, unsigned int thread)
 	return fd;
 }
 
-/* Syncs a file that it has locked, then does anything; and tells the parent when to kill it. */
+/* Syncs a file that it has locked, then makes random calls; the parent learns when to kill it. */
 static void child(struct world *w, unsigned int calls, int ready)
 {
 	struct afsync_setup setup = { .entries = CHILD_ARRAY };
@@ -71,7 +71,7 @@ static void child(struct world *w, unsigned int calls, int ready)
 	for (i = 0; i < calls; i++)
 		calls_make(w);
 	must(w, write(ready, "", 1) == 1);
-	/* Until the kill comes, if one does. */
+	/* Until the kill, if there is one. */
 	for (i = 0; i < calls; i++)
 		calls_make(w);
 	for (i = 0; i < NR_RINGS; i++)
@@ -79,7 +79,7 @@ static void child(struct world *w, unsigned int calls, int ready)
 	_exit(0);
 }
 
-/* When a child is gone nothing of it is left: what it had locked is free (P7). */
+/* When a child is gone nothing of it is left: its locks are free (P7). */
 void call_child(struct world *w)
 {
 	unsigned int calls = 1 + below(w, 30);
@@ -94,7 +94,7 @@ void call_child(struct world *w)
 	if (!pid)
 		child(w, calls, ends[1]);
 	close(ends[1]);
-	/* Nothing, if it ends with a failure. */
+	/* Does nothing if it ends with a failure. */
 	if (read(ends[0], &byte, 1) == 1 && kills) {
 		kill(pid, SIGKILL);
 		w->tally->killed++;
@@ -186,7 +186,7 @@ static int receive_descriptor(struct world *w, int from)
 	return fd;
 }
 
-/* Through a socket: it arrives, or is thrown away there, perhaps as the last one. */
+/* Through a socket: the descriptor arrives, or is dropped there, perhaps as the last one. */
 void call_pass(struct world *w)
 {
 	struct ring *ring = &w->rings[below(w, NR_RINGS)];

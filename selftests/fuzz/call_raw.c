@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls without sense, on rings that nobody counts: garbage in every field, commands that do not
- * exist, memory that other threads write to, and garbage in the rings themselves.
+ * Senseless calls, on rings without a book: garbage in every field, commands that do not exist,
+ * memory that other threads write to, and garbage in the rings themselves.
  */
 #include "world.h"
 #include "calls.h"
@@ -22,7 +22,7 @@ static struct ring *scribbled(struct world *w)
 	return one_in(w, 2) && victim ? victim : &w->rings[NR_RINGS - 1];
 }
 
-/* What any command may say. A wait whose mask lets a signal in has none pending. */
+/* The possible errors of any command. A wait whose mask lets a signal in has none pending. */
 static const struct may anything = { .low = 0, .high = 1L << 32 };
 
 static void count(struct world *w, unsigned int cmd, long ret)
@@ -116,7 +116,7 @@ void call_garbage(struct world *w)
 		ring_map(w, ring);
 }
 
-/* A number that is no command, or nearly one, and any argument. */
+/* A number that is no command, or almost one, and any argument. */
 void call_raw(struct world *w)
 {
 	struct ring *ring = scribbled(w);
@@ -130,7 +130,7 @@ void call_raw(struct world *w)
 		cmd ^= 1U << odd % 32;
 	if (dice & 1)
 		arg = (uintptr_t)w->arena + at;
-	/* Garbage may wait for ever, or make a ring of which nobody knows the size. */
+	/* Garbage may wait for ever, or make a ring of unknown size. */
 	if (_IOC_TYPE(cmd) == AFSYNC_IOC_MAGIC &&
 	    (_IOC_NR(cmd) == _IOC_NR(AFSYNC_IOC_WAIT) ||
 	     _IOC_NR(cmd) == _IOC_NR(AFSYNC_IOC_SETUP) ||
@@ -142,7 +142,7 @@ void call_raw(struct world *w)
 	count(w, cmd, ret < 0 ? -errno : ret);
 }
 
-/* Into the rings that are there for it, and into the memory that arrays are read from. */
+/* Into the rings that are meant for it, and into the memory of the arrays. */
 void call_scribble(struct world *w)
 {
 	struct ring *ring = scribbled(w);
@@ -154,7 +154,7 @@ void call_scribble(struct world *w)
 	if (dice == 0) {
 		__atomic_store_n(&words[at], odd, __ATOMIC_RELAXED);
 	} else if (dice == 1) {
-		/* One that can be accepted. */
+		/* A request that can be accepted. */
 		sqe = (struct afsync_sqe *)(w->arena + at % 1000 * sizeof(*sqe));
 		*sqe = (struct afsync_sqe) {
 			.user_data = odd % SCRIBBLED_GROUPS,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a program does with a device before and after it uses it: info, setup, eventfd, close;
- * and the commands on files that are no device.
+ * The calls of a program before and after it uses a device: info, setup, eventfd, close; and
+ * the commands on files that are no device.
  */
 #include "world.h"
 #include "calls.h"
@@ -48,7 +48,7 @@ static __u32 draw_entries(struct world *w)
 	return dice < 8 ? odd : usual[dice % (sizeof(usual) / sizeof(*usual))];
 }
 
-/* Opens the device, if it is not; and sets it up, if it is not, or once more. */
+/* Opens the device if it is closed, and sets it up if it is not set up, or once more. */
 void call_setup(struct world *w)
 {
 	static const int flags[] = { O_RDWR, O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY };
@@ -90,7 +90,7 @@ void call_setup(struct world *w)
 	ring->entries = setup.entries;
 	ring->size = setup.mmap_size;
 	ring->is_set_up = true;
-	/* Without a mapping nobody knows its number; 0 is not one. */
+	/* Without a mapping the id is unknown; 0 is not one. */
 	ring->id = 0;
 	if (ring->can_map)
 		ring_map(w, ring);
@@ -137,7 +137,7 @@ void call_eventfd(struct world *w)
 	wrong = ring->fd < 0 ? ERRNO(EBADF) : first ? ERRNO(first) :
 		!ring->is_set_up ? ERRNO(ENXIO) : model_eventfd(ring, &args, file);
 	if (ring->trust != RING_OWN && ring->fd >= 0 && !first && ring->is_set_up) {
-		/* Others register, too. */
+		/* Other threads register, too. */
 		may.errors = ERRNO(EBUSY) | ERRNO(ENXIO) | wrong;
 	} else if (wrong) {
 		may = may_fail(wrong);
@@ -149,7 +149,7 @@ void call_eventfd(struct world *w)
 		ring->has_eventfd = args.fd != -1;
 }
 
-/* A file that is not a ring knows none of the commands. */
+/* A file that is not a ring supports none of the commands. */
 void call_foreign(struct world *w)
 {
 	static const unsigned int cmds[] = {
@@ -163,7 +163,7 @@ void call_foreign(struct world *w)
 
 	if (files_pick(w, &fd) && fcntl(fd, F_GETFL) >= 0)
 		w->note.cmd = cmd;
-	/* One of the files may be a device without a ring: only the info does nothing there. */
+	/* One of the files may be a device without a ring: only the info has no effect there. */
 	expect(w, CMD_FOREIGN, ioctl(fd, cmd, bytes) < 0 ? -errno : 0,
 	       (struct may) { 0, 0, no | documented });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Submitting, and what may come of it. plan.c chooses the submit.
+ * Submitting, and the possible results. plan.c chooses the submit.
  */
 #include "plan.h"
 #include "calls.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Where its requests lie, byte by byte. */
+/* The array of its requests, byte by byte. */
 static void write_array(struct plan *plan)
 {
 	size_t stride = plan->args.sqe_size, at, size;
@@ -30,7 +30,7 @@ static void write_array(struct plan *plan)
 		plan->array.local[plan->drawn / 2 * stride + stride - 1] = 1;
 }
 
-/* The first request that is refused, whatever room there is, and why. */
+/* The first request that is refused, regardless of free slots, and the reason. */
 static unsigned int first_bad(const struct plan *plan, int *error)
 {
 	unsigned int i;
@@ -48,7 +48,7 @@ static unsigned int first_bad(const struct plan *plan, int *error)
 	return i;
 }
 
-/* Puts them into the book, with their user data. */
+/* Puts the requests into the book, with their user data. */
 static void ask(struct plan *plan, struct ring *ring, const struct world *w)
 {
 	const struct file *file;
@@ -73,7 +73,7 @@ static void ask(struct plan *plan, struct ring *ring, const struct world *w)
 	}
 }
 
-/* In a ring that has no book. */
+/* For a ring without a book. */
 static void group_scribbled(struct plan *plan)
 {
 	unsigned int i;
@@ -103,7 +103,7 @@ static void answer(struct world *w, struct plan *plan, struct ring *ring, long a
 	w->tally->accepted += accepted > 0 ? accepted : 0;
 }
 
-/* A wait that nothing would end gets a time limit. */
+/* A wait that nothing would end has a time limit. */
 static void limit_wait(struct plan *plan, const struct ring *ring)
 {
 	struct afsync_submit *args = &plan->args;
@@ -122,7 +122,7 @@ static void limit_wait(struct plan *plan, const struct ring *ring)
 	args->timeout_ns = 50000;
 }
 
-/* How many of the array may be accepted; 0 comes as an errno. */
+/* How many of the array may be accepted; 0 is returned as an errno. */
 static struct may may_accept(const struct plan *plan, const struct ring *ring, unsigned int used,
 			     unsigned int good, int error)
 {
@@ -166,7 +166,7 @@ static struct may plan_answer(const struct plan *plan, const struct ring *ring, 
 	return may_accept(plan, ring, used, *good, *error);
 }
 
-/* The fields that come out. */
+/* The output fields. */
 static void check_out(struct world *w, const struct plan *plan, const struct ring *ring,
 		      const struct afsync_submit *before, long ret, unsigned int good, int error)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Waiting for completions in every manner: by reading, by the ioctl, by poll and epoll, and
- * what fdinfo says meanwhile.
+ * Waiting for completions by every method: reading the ring, the ioctl, poll and epoll, and
+ * looking at fdinfo meanwhile.
  */
 #include "world.h"
 #include "calls.h"
@@ -74,7 +74,7 @@ static void draw_wait(struct world *w, struct afsync_wait *wait, const struct ri
 		wait->timeout_ns ^= 1 + bit;
 }
 
-/* One that nothing would end gets a time limit. */
+/* A wait that nothing would end has a time limit. */
 static void limit_wait(struct afsync_wait *wait, const struct ring *ring)
 {
 	unsigned int sure = ring->trust == RING_OWN ? book_sure(&ring->book) : 0;
@@ -131,7 +131,7 @@ void call_wait(struct world *w)
 		signal_clear();
 }
 
-/* What a poller saw, when the ring was read before and after. */
+/* Checks the result of a poll, with the ring read before and after it. */
 static void check_poll(struct world *w, struct ring *ring, int events, unsigned int before,
 		       unsigned int after)
 {
@@ -210,7 +210,7 @@ void call_fdinfo(struct world *w)
 	unread_now = ring_fdinfo(w, ring, "unread");
 	if (ring->trust != RING_OWN)
 		return;
-	/* Read one after the other: what ended in between is in both. */
+	/* Read one after the other: requests that ended in between are in both. */
 	if (in_flight > ring->book.used || unread_now > ring->book.used ||
 	    in_flight + unread_now < ring->book.used - book_vague(&ring->book))
 		fail(w, "the fdinfo has %ld in flight and %ld unread, and the book %u",

@@ -5,7 +5,7 @@
 #include "world.h"
 #include "calls.h"
 
-/* @alone: not in a child, which has no files and processes of its own to play with */
+/* @alone: not in a child, which has no files and processes of its own to use */
 static const struct kind {
 	const char *name;
 	unsigned int weight;

@@ -10,7 +10,7 @@
 
 struct world;
 
-/* The call of that number; what it is follows from the seed, the thread and the number. */
+/* Makes the call of that number; the seed, the thread and the number decide what it is. */
 void calls_make(struct world *w);
 const char *calls_name(unsigned int kind);
 unsigned int calls_count(void);
@@ -33,10 +33,10 @@ void call_wait(struct world *w);
 void call_poll(struct world *w);
 void call_epoll(struct world *w);
 void call_fdinfo(struct world *w);
-/* Makes one signal pending, or takes it away. */
+/* Makes one signal pending, or removes it. */
 void signal_raise(struct world *w);
 void signal_clear(void);
-/* A mask that lets only that one in, or not even that; never those that end the program. */
+/* A mask that lets only that signal in, or not even that; never those that end the program. */
 __u64 signal_mask(bool in, __u64 others);
 
 /* call_cancel.c */

@@ -22,8 +22,8 @@
 #define BLOCKS			16
 
 /**
- * struct kind - how a file of a kind is opened, and what it then is
- * @path: with a %u, the number of the thread goes there; or what opens it, see special()
+ * struct kind - how a file of a kind is opened, and its properties
+ * @path: a %u becomes the number of the thread; or a name for special()
  * @flags: of open()
  */
 struct kind {
@@ -111,7 +111,7 @@ static const char *const specials[] = {
 	"/dev/afsync",
 };
 
-/* What has no fsync, and memory that has. */
+/* A file without fsync, and memory with fsync. */
 static void open_special(struct world *w, struct file *file, const char *name)
 {
 	int ends[2];
@@ -156,7 +156,7 @@ static void open_file(struct world *w, struct file *file)
 	file->open_id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
 	if (which >= nr_kinds)
 		return open_special(w, file, special);
-	/* Few of those that cannot be synced. */
+	/* Only few of the files that cannot be synced. */
 	for (; dice && kind->file.path_only; kind = &kinds[which % nr_kinds])
 		which++;
 	id = file->open_id;
@@ -206,7 +206,7 @@ void call_file_write(struct world *w)
 		must(w, pwrite(file->fd, data, size, at) == (ssize_t)size || file->may_fail);
 }
 
-/* So that each of them can be opened with any flags. */
+/* Makes the files, so that each of them can be opened with any flags. */
 static void make_files(struct world *w)
 {
 	char path[128];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The files that are synced, of every kind that there is.
+ * The files to sync, of every kind.
  */
 #ifndef AFSYNC_FUZZ_FILES_H
 #define AFSYNC_FUZZ_FILES_H
@@ -13,16 +13,16 @@ struct world;
 /**
  * struct file - one open file
  * @fd: its descriptor, -1 if there is none
- * @open_id: tells open files apart
+ * @open_id: distinguishes open files
  * @path_only: O_PATH
- * @can_sync: has fsync
+ * @can_sync: has an fsync operation
  * @writable: open for writing
  * @can_drain: the kernel sees its direct I/O
- * @may_fail: its server answers EIO to some
+ * @may_fail: its server returns EIO for some
  * @eventfd: it is one
  * @regular: can be written to, at any offset
- * @direct: only whole blocks can
- * @kind: what it is, for reports
+ * @direct: only whole blocks can be written
+ * @kind: its kind, for reports
  */
 struct file {
 	int fd;
@@ -38,7 +38,7 @@ struct file {
 	const char *kind;
 };
 
-/* Of the command line: a filesystem's folder, that of a FUSE, a block device. */
+/* From the command line: a filesystem's folder, that of a FUSE, a block device. */
 bool files_add_folder(const char *path, bool fuse);
 bool files_add_device(const char *path);
 /* The calls. */
@@ -47,9 +47,9 @@ void call_file_close(struct world *w);
 void call_file_write(struct world *w);
 void files_open_all(struct world *w);
 void files_close_all(struct world *w);
-/* One of them, or NULL: then *@fd is a descriptor that is not open. */
+/* One of them, or NULL: then *@fd is a closed descriptor. */
 const struct file *files_pick(struct world *w, int *fd);
-/* One that can be synced, if there is any. */
+/* One that can be synced, if there is one. */
 const struct file *files_pick_good(struct world *w, int *fd);
 
 #endif /* AFSYNC_FUZZ_FILES_H */

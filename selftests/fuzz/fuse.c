@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fuse NAME: mounts the tests' FUSE filesystem below /mnt, says "mounted" and serves it until
- * its standard input ends. Every sixteenth open file answers EIO to syncs.
+ * fuse NAME: mounts the tests' FUSE filesystem below /mnt, prints "mounted" and serves it
+ * until its standard input ends. Every sixteenth open file returns EIO for syncs.
  */
 #include "../afsync/fs_fuse.h"
 

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Every command of the device, called at random, answers as the documentation says.
+# Every command of the device, called at random, gives the documented results.
 #
 #	selftests/fuzz/fuzz.sh [CALLS [SEED [KO...]]]	as root, in the VM
 #
-# Calls are made by root on files of every kind, by an ordinary user, and twice with the same
-# seed. Each KO is a module with a bug planted in it (selftests/plants/fuzz), which the fuzzer
-# has to find. Prints TAP. PATIENCE is how many seconds a request may take.
+# Root makes calls on files of every kind, then an ordinary user, and then two runs have the
+# same seed. Each KO is a module with a bug planted in it (selftests/plants/fuzz), which the
+# fuzzer has to find. Prints TAP. PATIENCE is the time limit of a request in seconds.
 
 set -euo pipefail
 
@@ -22,7 +22,7 @@ user=65534
 number=0 failed=0
 PATH=$PATH:/usr/sbin:/sbin
 
-# Its end is that of its standard input.
+# It ends when its standard input does.
 begin_fuse() {
 	mkfifo "$dir/control" "$dir/said"
 	"$bin/fuse" fuzz-fuse <"$dir/control" >"$dir/said" &
@@ -50,14 +50,14 @@ make_folders() {
 	chmod 711 "$dir"
 }
 
-# fuzz WHO OPTION...: as that user; what it says is in $dir/out.
+# fuzz WHO OPTION...: as that user; its output is in $dir/out.
 fuzz() {
 	local who=$1 files=()
 	shift
 	files=("/mnt/ext4/fuzz-$who" "/mnt/xfs/fuzz-$who" "$dir/tmpfs/fuzz-$who")
 	[ ! -e /mnt/fuzz-fuse/file ] || files+=(--fuse /mnt/fuzz-fuse)
 	[ "$who" != 0 ] || files+=(--device "$SCRATCH_DEV")
-	# The time limit is for a harness that hangs itself.
+	# The time limit is for a fuzzer that hangs itself.
 	timeout --kill-after=60 14000 setpriv --reuid "$who" --regid "$who" --clear-groups \
 		"$bin/fuzz" --patience "$patience" "${files[@]}" "$@" >"$dir/out" 2>&1
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fuzz: calls every command of /dev/afsync at random, and checks what it answers.
+ * fuzz: calls every command of /dev/afsync at random, and checks its results.
  */
 #include "world.h"
 #include "calls.h"
@@ -73,7 +73,7 @@ static void world_close(struct world *w)
 	files_close_all(w);
 }
 
-/* The end of a round: all that was accepted has completed. */
+/* The end of a round: all accepted requests have completed. */
 static void end_round(struct world *w, __u64 round)
 {
 	unsigned int i;
@@ -151,7 +151,7 @@ static bool all_ended(void)
 	return true;
 }
 
-/* Looks after the threads: whoever makes no call for that long hangs. */
+/* Monitors the threads: a thread that makes no call for that long hangs. */
 static void watch(void)
 {
 	const struct timespec moment = { .tv_nsec = 100000000 };
@@ -175,14 +175,14 @@ static void watch(void)
 	}
 }
 
-/* What the module has counted since, beside what was seen here. */
+/* Compares the module's counts since the start with those of the fuzzer. */
 static void check_stats(const struct tally *tallies, __u64 submitted)
 {
 	struct world *w = worlds[0];
 	__u64 accepted = 0, killed = 0;
 	unsigned int i;
 
-	/* Rings whose last descriptor the kernel drops end a moment later. */
+	/* The kernel drops the last descriptor of some rings later: these end a moment later. */
 	for (i = 0; stat_of("in_flight"); i++) {
 		if (i > options.patience * 100)
 			fail(w, "LOST: %llu requests are in flight, and no ring is open",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The model: the documented errors, written down once more. Makes no call.
+ * The model: the documented errors, as code. Makes no call.
  */
 #include "model.h"
 #include "files.h"
@@ -110,7 +110,7 @@ static int check_ioprio(__u32 ioprio, bool root)
 	return class == 1 && !root ? EPERM : 0;
 }
 
-/* In the order that the page promises. */
+/* The order that the documentation promises. */
 int model_sqe(const struct afsync_sqe *sqe, const struct file *file, bool root)
 {
 	const __u64 end = 1ULL << 63;
@@ -146,7 +146,7 @@ struct may model_wait(const struct ring *ring, const struct afsync_wait *wait, b
 	if (ring->trust == RING_OWN) {
 		sure = book_sure(&ring->book);
 		may.high = sure;
-		/* Nothing to wait for: what is there is enough. */
+		/* Nothing to wait for: the unread entries are enough. */
 		if (!wait->min_complete)
 			return may;
 	} else if (ring->trust == RING_SCRIBBLED) {

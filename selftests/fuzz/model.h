@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a call may answer, from the documentation (Documentation/userspace-api/afsync.rst), and
- * from the book of the ring.
+ * The possible results of a call, from the documentation
+ * (Documentation/userspace-api/afsync.rst), and from the book of the ring.
  */
 #ifndef AFSYNC_FUZZ_MODEL_H
 #define AFSYNC_FUZZ_MODEL_H
@@ -14,7 +14,7 @@ struct ring;
 struct file;
 struct want;
 
-/* A set of errnos, by bit; that of interest are all below 128. */
+/* A set of errnos, by bit; those that matter are all below 128. */
 typedef unsigned __int128 errnos;
 #define ERRNO(nr)	((errnos)1 << (nr))
 
@@ -35,12 +35,12 @@ static inline struct may may_return(long low, long high)
 	return (struct may) { .low = low, .high = high };
 }
 
-/* All that the page lists for any command. */
+/* All errnos that the documentation lists for any command. */
 extern const errnos documented;
 
 /*
- * Each returns the errnos for what is wrong with the fields, of which the command gives one; no
- * errno if nothing is. @ring has been set up.
+ * Each returns the errnos for the errors in the fields, of which the command returns one; no
+ * errno if there is none. @ring has been set up.
  */
 errnos model_setup(const struct afsync_setup *setup, bool is_set_up, __u32 max_entries);
 errnos model_wait_fields(const struct ring *ring, const struct afsync_wait *wait);
@@ -50,10 +50,13 @@ errnos model_eventfd(const struct ring *ring, const struct afsync_eventfd *args,
 		     const struct file *file);
 errnos model_start_fields(const struct ring *ring, const struct afsync_start *start);
 
-/* What is wrong with one request; @file is NULL if its descriptor is not open. */
+/* The errors of one request; @file is NULL if its descriptor is not open. */
 int model_sqe(const struct afsync_sqe *sqe, const struct file *file, bool root);
 
-/* How a wait with good fields may end; @signal: one is pending that the mask lets in. */
+/*
+ * The possible results of a wait with good fields; @signal: one is pending that the mask lets
+ * in.
+ */
 struct may model_wait(const struct ring *ring, const struct afsync_wait *wait, bool signal);
 
 #endif /* AFSYNC_FUZZ_MODEL_H */

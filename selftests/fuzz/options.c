@@ -43,7 +43,7 @@ static __u64 to_number(const char *text)
 	return value;
 }
 
-/* Returns whether that was one. */
+/* Returns whether it was an option. */
 static bool take(int name, const char *value)
 {
 	switch (name) {

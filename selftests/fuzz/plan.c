@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a submit is like: arrays of all lengths, good ones and bad ones, with a wait or none.
+ * Plans a submit: arrays of all lengths, good ones and bad ones, with a wait or without.
  */
 #include "plan.h"
 #include "calls.h"
 
 #include <string.h>
 
-/* A request as it should be. */
+/* A correct request. */
 static struct afsync_sqe draw_good(struct world *w)
 {
 	unsigned int dice = below(w, 64), op = below(w, 32), flags = below(w, 32);
@@ -24,7 +24,7 @@ static struct afsync_sqe draw_good(struct world *w)
 	return sqe;
 }
 
-/* One thing that is wrong with some files, or always. */
+/* Makes a request invalid, for some files only or always. */
 static void spoil(struct world *w, struct afsync_sqe *sqe)
 {
 	unsigned int dice = below(w, 8), more = below(w, 32);
@@ -58,7 +58,7 @@ static void spoil(struct world *w, struct afsync_sqe *sqe)
 	}
 }
 
-/* Most arrays are good, and some of these of one file; in the others a few requests are not. */
+/* Most arrays are correct, some of them for one file; in the others a few requests are not. */
 static void draw_requests(struct world *w, struct plan *plan)
 {
 	bool good = !one_in(w, 3), same = one_in(w, 3), bad;

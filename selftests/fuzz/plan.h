@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A submit that is going to be made.
+ * A planned submit.
  */
 #ifndef AFSYNC_FUZZ_PLAN_H
 #define AFSYNC_FUZZ_PLAN_H
@@ -11,16 +11,16 @@
 #define MAX_STRIDE	4096
 
 /**
- * struct plan - one submit: the arguments, and what the model makes of them
+ * struct plan - one submit: the arguments, and the errors that the model finds
  * @args: the struct
- * @arg: where it lies
- * @array: where the array lies
- * @drawn: requests of the array
- * @asked: so many of these are in the book
- * @group: the user data of several may be the same
+ * @arg: the place of the struct
+ * @array: the place of the array
+ * @drawn: the number of requests in the array
+ * @asked: the number of these in the book
+ * @group: several may have the same user data
  * @signal: one is pending that ends the wait
  * @sqes: the requests
- * @errors: what is wrong with each
+ * @errors: the errors of each
  * @wants: their places in the book
  */
 struct plan {
@@ -36,7 +36,7 @@ struct plan {
 	struct want *wants[MAX_ARRAY];
 };
 
-/* Chooses all of it, from the random numbers of this call alone. */
+/* Chooses all of it, using only the random numbers of this call. */
 void plan_draw(struct world *w, struct plan *plan, const struct ring *ring);
 
 #endif /* AFSYNC_FUZZ_PLAN_H */

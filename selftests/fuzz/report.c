@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Counting answers, and telling what was seen: at the end, and when something is wrong.
+ * Counts results and reports them: at the end, and when something is wrong.
  */
 #include "world.h"
 #include "calls.h"
@@ -116,7 +116,7 @@ void fail(struct world *w, const char *fmt, ...)
 	int saved = errno;
 	va_list ap;
 
-	/* The first tells; another thread's may follow from it. */
+	/* Only the first failure is reported; another thread's may follow from it. */
 	while (__atomic_exchange_n(&failed, 1, __ATOMIC_RELAXED))
 		pause();
 	dprintf(STDERR_FILENO, "FAILED: ");

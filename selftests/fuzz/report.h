@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What was counted, and the report of a failure: the seed, the call's number and the call.
+ * The counts, and the report of a failure: the seed, the call's number and the call.
  */
 #ifndef AFSYNC_FUZZ_REPORT_H
 #define AFSYNC_FUZZ_REPORT_H
@@ -13,7 +13,7 @@
 struct world;
 struct ring;
 
-/* Whose errnos are counted. */
+/* The calls whose errnos are counted. */
 enum command {
 	CMD_INFO,
 	CMD_SETUP,
@@ -38,17 +38,18 @@ enum command {
 #define MAX_KINDS	40
 
 /**
- * struct tally - what a thread and its children have counted
+ * struct tally - the counts of a thread and its children
  * @kinds: calls of each kind
- * @answers: for each command, how often it gave each errno; 0 is success
+ * @answers: for each command, the number of results with each errno; 0 is success
  * @accepted: requests that were accepted
- * @unbooked: those of them that nobody checks: of rings that are scribbled on
+ * @unbooked: those of them that are not checked: of rings that are scribbled on
  * @completed: completions that were seen, in rings and by AIO
  * @cancelled: of these, -ECANCELED
- * @merged: of these, served by another's sync
+ * @merged: of these, served by another request's sync
  * @abandoned: those that ended with their ring or their AIO context
- * @rounds: how often all was drained and counted
- * @killed: children that were killed; what they had accepted nobody knows exactly
+ * @rounds: the number of times that all requests were drained and counted
+ * @killed: children that were killed; the exact number of their accepted requests is
+ * unknown
  */
 struct tally {
 	__u64 kinds[MAX_KINDS];
@@ -63,12 +64,12 @@ struct tally {
 	__u64 killed;
 };
 
-/* The call that is being made, as far as a report needs it. */
+/* The current call, as far as a report needs it. */
 struct note {
 	const char *kind;
 	const struct ring *ring;
 	unsigned int cmd;
-	unsigned int size;		/* of the struct, as the kernel is told */
+	unsigned int size;		/* of the struct, as given to the kernel */
 	const char *place;
 	unsigned char bytes[64];	/* of the struct */
 	const struct afsync_sqe *sqes;
@@ -79,7 +80,7 @@ struct note {
 /* Ends the program with a report. In a child, too. */
 void fail(struct world *w, const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
-/* A step that must work whatever the module does. */
+/* A step that has to succeed whatever the module does. */
 #define must(w, condition) do {						\
 	if (!(condition))						\
 		fail(w, "%s:%d: %s: %m", __FILE__, __LINE__, #condition); \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rings of a thread. What the calls do with them is in calls_*.c.
+ * The rings of a thread. The calls on them are in call_*.c.
  */
 #include "world.h"
 
@@ -57,7 +57,7 @@ void ring_open(struct world *w, struct ring *ring, __u32 entries, __u32 flags)
 	ring_map(w, ring);
 }
 
-/* In any order: the last of them is the end. */
+/* In any order: closing the last of them ends the ring. */
 void ring_close(struct world *w, struct ring *ring)
 {
 	unsigned int order = below(w, 4), i;
@@ -88,7 +88,7 @@ void ring_close(struct world *w, struct ring *ring)
 	ring->is_set_up = false;
 }
 
-/* With the ring's lock. */
+/* Called with the ring's lock. */
 static void complete(struct world *w, struct ring *ring, const struct afsync_cqe *cqe)
 {
 	bool exact = ring->trust == RING_OWN;
@@ -211,7 +211,7 @@ static void start_all(struct world *w, struct ring *ring)
 	}
 }
 
-/* Waits for @count entries; what has not come when the patience is over never comes. */
+/* Waits for @count entries; entries missing after the time limit never come. */
 static void wait_for(struct world *w, struct ring *ring, unsigned int count)
 {
 	struct afsync_wait wait = {

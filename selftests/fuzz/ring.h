@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The rings: opened in every manner, read, drained and closed.
+ * The rings: opened with every option, read, drained and closed.
  */
 #ifndef AFSYNC_FUZZ_RING_H
 #define AFSYNC_FUZZ_RING_H
@@ -11,30 +11,30 @@
 
 #include "book.h"
 
-/* The user data of requests that are in no book is below this. */
+/* The user data of requests without a book entry is below this. */
 #define SCRIBBLED_GROUPS	8
 
 struct world;
 
-/* How much of it the book can know. */
+/* How much of the ring the book can know. */
 enum trust {
 	RING_OWN,		/* all: one thread uses it */
-	RING_SHARED,		/* each request, but not what other threads do meanwhile */
+	RING_SHARED,		/* each request, but not the calls of other threads meanwhile */
 	RING_SCRIBBLED,		/* nothing of its content */
 };
 
 /**
  * struct ring - one open of the device
  * @fd: its descriptor, -1 if there is none
- * @dup: another one, or -1
- * @trust: see there
+ * @dup: another descriptor of it, or -1
+ * @trust: see enum trust
  * @is_set_up: AFSYNC_IOC_SETUP was done
  * @can_map: was opened for reading and writing
  * @writable: was opened for writing
  * @has_eventfd: one is registered
  * @entries, @id, @size: of the ring
  * @map: its mapping, or NULL
- * @extra: another one of the first page, or NULL
+ * @extra: another mapping of the first page, or NULL
  * @lock: for the book and for reading the ring
  * @book: its requests
  */
@@ -56,27 +56,27 @@ struct ring {
 };
 
 void ring_init(struct ring *ring, enum trust trust);
-/* Opens the device and nothing more. */
+/* Opens the device, and does no more. */
 void ring_open_device(struct world *w, struct ring *ring, int flags);
-/* One that works, without a choice. */
+/* Makes a working ring, without a choice. */
 void ring_open(struct world *w, struct ring *ring, __u32 entries, __u32 flags);
 void ring_map(struct world *w, struct ring *ring);
-/* Closes all that there is of it. What is in flight ends with it. */
+/* Closes everything of it. Requests in flight end with it. */
 void ring_close(struct world *w, struct ring *ring);
-/* Takes all entries that are there. */
+/* Takes all unread entries. */
 void ring_reap(struct world *w, struct ring *ring);
-/* Ends, and counts, all that was accepted: nothing may be missing. */
+/* Ends, and counts, all accepted requests: none may be missing. */
 void ring_drain(struct world *w, struct ring *ring);
-/* Takes it all back, for a ring that nobody can count. */
+/* Cancels all requests, for a ring without a book. */
 void ring_quiet(struct world *w, struct ring *ring);
 /* The number behind "name:" in the fdinfo, or -1. */
 long ring_fdinfo(struct world *w, const struct ring *ring, const char *name);
-/* How many requests it takes, if @used are in its book: at least, and at most. */
+/* How many requests it accepts, if @used are in its book: at least, and at most. */
 void ring_free_slots(const struct ring *ring, unsigned int used, unsigned int *least,
 		     unsigned int *most);
-/* Some ring, with or without all that a command needs. */
+/* Some ring, perhaps without everything that a command needs. */
 struct ring *ring_pick(struct world *w);
-/* A ring's number as programs give it: none, the right one, or a wrong one. */
+/* A ring's number as programs pass it: none, the right one, or a wrong one. */
 __u32 ring_name(struct world *w, const struct ring *ring);
 static inline bool ring_is_open(const struct ring *ring)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The random numbers: splitmix64. Knows nothing of what they are for.
+ * The random numbers: splitmix64. Independent of their use.
  */
 #include "rng.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a thread of the fuzzer has: its rings, files, memory, and the call that it makes now.
- * Nobody else touches them, so that it knows what each call may answer. What the threads
- * share is marked.
+ * The state of a thread of the fuzzer: its rings, files, memory, and its current call. No
+ * other thread uses them, so that the thread knows the possible results of each call. Fields
+ * that the threads share are marked.
  */
 #ifndef AFSYNC_FUZZ_WORLD_H
 #define AFSYNC_FUZZ_WORLD_H
@@ -25,14 +25,14 @@
 #define MAX_THREADS	16
 
 /**
- * struct options - of the command line, and what was found out at the start
+ * struct options - from the command line, and from checks at the start
  * @calls: of all threads
- * @seconds: end after the round in which they are over; 0: after @calls
- * @patience: seconds after which a call or a completion is taken for lost
+ * @seconds: end after the first round that ends later; 0: after @calls
+ * @patience: seconds after which a call or a completion counts as lost
  * @only: the thread whose calls are printed, or -1
- * @root: may name the realtime class
- * @info: what AFSYNC_IOC_INFO says
- * @dir: some folder of each thread's own files
+ * @root: may set the realtime class
+ * @info: the result of AFSYNC_IOC_INFO
+ * @dir: a folder of each thread's own files
  */
 struct options {
 	__u64 seed;
@@ -50,26 +50,26 @@ extern struct options options;
 
 void options_parse(int argc, char **argv);
 
-/* Where a thread is: for who looks after it. */
+/* The progress of a thread, for the thread that monitors it. */
 struct progress {
 	__u64 calls;
 	bool ended;
 };
 
 /**
- * struct world - one thread's
+ * struct world - the state of one thread
  * @thread: its number
- * @call: number of the call that it makes
- * @child: is in a process of its own
+ * @call: number of the current call
+ * @child: it runs in a process of its own
  * @rng: of this call
- * @tally: what it has counted; shared with its children
- * @progress: where it is; [shared] read by the main thread
+ * @tally: its counts; shared with its children
+ * @progress: its progress; [shared] read by the main thread
  * @note: the call, for a report
- * @rings: its own; the last is one that is scribbled on
+ * @rings: its own; the last is one that it scribbles on
  * @shared: [shared] a ring of all threads
- * @victim: [shared] a ring of all threads that everybody scribbles on
- * @files: what it syncs
- * @eventfds: what it registers
+ * @victim: [shared] a ring of all threads that all of them scribble on
+ * @files: the files that it syncs
+ * @eventfds: the eventfds that it registers
  * @aio: its kernel AIO
  * @memory: for structs
  * @array: for arrays of requests
