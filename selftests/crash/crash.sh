@@ -9,9 +9,9 @@
 # (dm-log-writes), in the order in which they became durable. After each acknowledgement, a
 # mark goes into the log. Then the log is replayed to POINTS moments of each kind of
 # workload, and everything acknowledged before each of them has to be there: contents,
-# sizes, modes, names. Each KO is a module with a bug planted in it
-# (selftests/plants/crash), which the
-# crashes have to show. Prints TAP. CRASH_ONLY="ext4-library xfs-posix" runs only these.
+# sizes, modes, names. Each KO is a module with a bug planted in it (selftests/plants/crash),
+# which the crashes have to reveal. Prints TAP. CRASH_ONLY="ext4-library xfs-posix" runs only
+# these.
 #
 # The disk is memory (brd), which has no queues that could reorder a flush; dm-delay gives a
 # flush a time, so that requests are merged.
