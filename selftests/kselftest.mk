@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# lib.mk's own way to run tests, but: the tests are outside the kernel tree, so the runner
-# has to be told where settings is, and cannot find its helper for the prefix; and a
-# failure fails the make. Included after lib.mk, with TOP and OUTPUT set.
+# lib.mk's own rule to run tests, with two changes: the tests are outside the kernel tree,
+# so the runner needs the path of settings, and cannot find its helper for the prefix; and
+# a failure fails the make. Included after lib.mk, with TOP and OUTPUT set.
 
 define RUN_TESTS
 	export OUTPUT="$(OUTPUT)";			\

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # fio with its engine for libafsync (tools/fio), the device and the threads of the library: the
-# blocks read back, and each sync that fio says it made is one that the module counted.
+# blocks are read back, and the module has counted as many syncs as fio reports.
 #
 #	selftests/programs/fio_afsync.sh	needs: see programs.sh; fio, python3, xfs_io;
 #						built by the Makefile
 #
-# And what was synced outlives a power cut, a sync that fails is an error of the job, and
-# a trim is refused.
+# Also: synced data survives a power cut, a sync that fails is an error of the job, and a
+# trim is refused.
 
 . "$(dirname "$0")/programs.sh"
 . "$TOP/scripts/lib-guest.sh"
@@ -23,7 +23,7 @@ groups=("write 0 1 fsync=1" "randwrite 0 16 fsync=1" "randwrite 0 16 fdatasync=4
 	"write 0 16 fsync=1 iodepth_batch=16 iodepth_batch_complete_max=16"
 	"write 0 16 fsync=1 nrfiles=4 file_service_type=roundrobin:2")
 
-# group_name GROUP: fio takes no space in it.
+# group_name GROUP: fio allows no space in it.
 group_name() { tr ' =:' '---' <<<"$1"; }
 
 # jobs_file ENGINE
@@ -39,8 +39,8 @@ jobs_file() {
 	done
 }
 
-# json_table FILE: "group error reads writes syncs" of each group. The text that fio prints counts
-# syncs of data as something else.
+# json_table FILE: "group error reads writes syncs" of each group. The text that fio prints
+# counts datasyncs as something else.
 json_table() {
 	python3 - "$1" <<-'EOF'
 		import json, sys
@@ -61,11 +61,11 @@ one() {
 		why "$writes blocks written, $reads read back" || return 1
 	read -r _ _ _ sync _ <<<"$1"
 	sync=${sync##*[=:]}
-	# None follows the last block of each of the 4 jobs.
+	# No sync follows the last block of each of the 4 jobs.
 	[ "$syncs" = $((writes / sync - 4)) ] || why "$syncs syncs for $writes blocks, one for each $sync expected"
 }
 
-# all_groups ENGINE: one fio has all of them, for to start it takes longer than they do.
+# all_groups ENGINE: one fio runs all of them, because starting it takes longer than they do.
 all_groups() {
 	local engine=$1 group rc all=0 syncs
 	jobs_file "$engine" >"$work/jobs"
@@ -88,8 +88,8 @@ all_groups() {
 	verdict $all "$fs: fio afsync, $engine: fio says as many syncs as the module"
 }
 
-# written_and_cut NAME OPTION...: 64 blocks of a new file are written, then the power is cut.
-# False if not all but the last one, which no sync follows, are there.
+# written_and_cut NAME OPTION...: writes 64 blocks of a new file, then cuts the power. False
+# unless all blocks are there, except the last one, which no sync follows.
 written_and_cut() {
 	local job=(fio --name=cut "--directory=$dir" --filename="$1" --ioengine="$ENGINE" --rw=write --bs=4k
 		--iodepth=16 --verify=crc32c)
@@ -107,7 +107,7 @@ cut() {
 		AFSYNC_ENGINE=$engine written_and_cut "cut-$engine" --fsync=1 || rc=1
 		verdict $rc "$fs: fio afsync, $engine: what was synced is there after a power cut"
 	done
-	# To see that the cut can lose something. The name is a new one, since the cut can also undo
+	# Shows that the cut can lose data. The name is a new one, since the cut can also undo
 	# the removal of an old file.
 	begin
 	rc=0
@@ -115,7 +115,7 @@ cut() {
 	verdict $rc "$fs: fio afsync: what was not synced is lost"
 }
 
-# refused TEXT OPTION...: fio fails, and says that.
+# refused TEXT OPTION...: fio fails, and prints TEXT.
 refused() {
 	local text=$1
 	shift

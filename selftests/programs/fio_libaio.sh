@@ -3,7 +3,7 @@
 #
 # fio's libaio engine: never submits a sync itself (with fsync= it calls fsync when the
 # queue is empty), so it shows that reads and writes pass through the drop-in unharmed,
-# also for a program that reads the kernel's ring of events itself (userspace_reap).
+# even for a program that reads the kernel's ring of events itself (userspace_reap).
 #
 #	selftests/programs/fio_libaio.sh	needs: see programs.sh; fio
 

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # fio's posixaio engine: aio_write64 and aio_fsync64 from 4 jobs that are processes
-# which end with _exit, or threads of one process. What was written is read back and
-# its checksums compared.
+# which end with _exit, or threads of one process. The written blocks are read back and
+# their checksums compared.
 #
 #	selftests/programs/fio_posixaio.sh	needs: see programs.sh; fio
 #
-# One fio has all groups of jobs, one after the other: to start it takes longer than
-# they do. It says how many syncs it asked for; the device must have got as many.
+# One fio runs all groups of jobs, one after the other: starting it takes longer than
+# they do. It reports how many syncs it queued; the device must have received as many.
 
 . "$(dirname "$0")/programs.sh"
 
@@ -43,7 +43,7 @@ one() {
 	[ "$writes" -gt 0 ] && [ "$reads" = "$writes" ] ||
 		why "$writes blocks written, $reads read back" || return 1
 	fsync=${1##*fsync=}
-	# None follows the last block of a job.
+	# No sync follows the last block of a job.
 	[ "$syncs" -ge $((writes / ${fsync%%-*} - 4)) ] || why "only $syncs syncs for $writes blocks"
 }
 

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # glibc's own tests of aio (rt/tst-aio*.c), 11 programs, each run 10 times on each
-# filesystem: reads, writes, lists, syncs, cancelling, waiting, and being told by signal
-# and by thread.
+# filesystem: reads, writes, lists, syncs, cancelling, waiting, and notification by
+# signal and by thread.
 #
 #	selftests/programs/glibc.sh	needs: see programs.sh; built by the Makefile
 #
-# Three of them wait 2 or 3 seconds without using the CPU, so the runs of one
-# program go at once. On the debug kernel 2 runs each.
+# Three of them wait 2 or 3 seconds without using the CPU, so the runs of one program
+# are started at the same time. On the debug kernel there are 2 runs each.
 
 . "$(dirname "$0")/programs.sh"
 

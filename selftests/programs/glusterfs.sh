@@ -51,7 +51,7 @@ mount_brick() {
 unmount_brick() {
 	local rc=0
 	umount "$work/mount" || why "cannot unmount" || return 1
-	# What ends the process after an unmount is a signal that it sends to itself.
+	# The process ends after an unmount by a signal that it sends to itself.
 	wait $pid || rc=$?
 	[ $rc = 0 ] || [ $rc = 15 ] || [ $rc = 143 ] || why "glusterfs ended with $rc"
 }
@@ -77,7 +77,7 @@ write_files() {
 	written=$(blocks 2)
 	[ "$written" -gt 0 ] && [ "$(blocks 1)" = "$written" ] ||
 		why "$written blocks written, $(blocks 1) read back" || return 1
-	# None follows the last block of each of the 8 jobs.
+	# No sync follows the last block of each of the 8 jobs.
 	went_through $((written / 4 - 8))
 }
 

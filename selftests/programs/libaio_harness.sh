@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # libaio's own test harness, 21 cases: errors, limits, bad pointers, many threads,
-# polling, timeouts and signals. None of them syncs, so this shows that everything else
-# passes through the drop-in as libaio has it.
+# polling, timeouts and signals. None of them syncs, so this shows that all other calls
+# pass through the drop-in unchanged.
 #
 #	selftests/programs/libaio_harness.sh	needs: see programs.sh; mkfs.ext2, loop
 #						devices; built by the Makefile
 #
-# Cases 11, 18 and 20 are many rounds that do the same whatever the filesystem is: they
-# run on the first only. On the debug kernel all do. Cases 8 and 10 want a small ext2 of
-# their own, whose image is on the filesystem. Case 20 makes as many contexts as the
-# system allows; here that is 1024 while it runs. The Makefile says where the sizes of
-# others are cut.
+# Cases 11, 18 and 20 are many rounds that do the same on any filesystem: they run only
+# on the first one. On the debug kernel all cases do. Cases 8 and 10 need a small ext2
+# of their own, whose image is on the filesystem. Case 20 makes as many contexts as the
+# system allows; the limit is 1024 while it runs. The Makefile describes where the sizes
+# of other cases are reduced.
 
 . "$(dirname "$0")/programs.sh"
 
@@ -22,7 +22,7 @@ loop_mount() {
 	mount -o loop -t ext2 "$1" "$2"
 }
 
-# files: as the harness makes them for each run.
+# files: made as the harness makes them for each run.
 files() {
 	local name
 	mkdir -p testdir

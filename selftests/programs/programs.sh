@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
-# What the tests of this folder share. Sourced, never run:
+# Functions that the tests of this folder share. Sourced, never run:
 #	. "$(dirname "$0")/programs.sh"
 #
-# Each test runs a program that others wrote, as Debian ships it, on ext4 and on xfs
+# Each test runs a program of another project, as Debian ships it, on ext4 and on xfs
 # under 'afsync exec --stats'. A case passes only if the program succeeds, its data
 # verifies, and the counters of the device show that its syncs went through it.
 #
 # Needs: root, /dev/afsync, nothing else that uses it, /mnt/ext4 and /mnt/xfs.
 #	AFSYNC_PEER=1		without the drop-ins: glibc and kernel AIO answer, and
-#				nothing is expected of the counters
+#				the test does not check the counters
 #	AFSYNC_DEBUG_KERNEL=1	smaller files and fewer runs, the same cases
 #	FILESYSTEMS=ext4	only there
 
@@ -54,8 +54,8 @@ magic() { if [ "$1" = ext4 ]; then echo ext2/ext3; else echo "$1"; fi; }
 # scratch FS: sets dir to a new empty folder there.
 scratch() { dir=$(mktemp -d "/mnt/$1/programs.XXXXXX"); }
 
-# dropins CMD...: run it under the drop-ins; all it says goes to the log, what they
-# counted to $work/stats.
+# dropins CMD...: runs it under the drop-ins; its output goes to the log, the counts of
+# the drop-ins to $work/stats.
 dropins() {
 	if [ "$peer" = 1 ]; then
 		"$@" >>"$log" 2>&1
@@ -66,7 +66,7 @@ dropins() {
 
 counter() { cat "$STATS/$1"; }
 
-# begin: a new case. What ran before is done with.
+# begin: a new case. It does not count the requests of earlier ones.
 begin() {
 	local name
 	: >"$log"
@@ -78,12 +78,12 @@ begin() {
 
 why() { echo "afsync: $*" >>"$log"; return 1; }
 
-# went_through LOWEST [HIGHEST]: since begin, so many syncs were given to the device,
-# none of them failed and none is left.
+# went_through LOWEST [HIGHEST]: since begin, the device received so many syncs, none of
+# them failed and none is left.
 went_through() {
 	local lowest=$1 highest=${2:-} submitted left i
 	[ "$peer" = 0 ] || return 0
-	# The program is gone; what it left queued ends soon after.
+	# The program is gone; its queued requests end soon after.
 	for ((i = 0; i < 600; i++)); do
 		left=$(counter in_flight)
 		[ "$left" != 0 ] || break
@@ -125,14 +125,14 @@ tmp_is() {
 }
 
 tmp_was() {
-	# Not from the tree: if that is below /tmp, this is where it is mounted now.
+	# Leaves the tree: if that is below /tmp, its current mount is there.
 	cd /
 	umount -R /tmp
 	[[ $TOP != /tmp/* ]] || umount "$dir/${TOP#/tmp/}"
 	cd "$TOP"
 }
 
-# fio_global ENGINE SIZE: what all jobs of a file for fio have in common.
+# fio_global ENGINE SIZE: the options that all jobs of a file for fio have in common.
 fio_global() {
 	cat <<-EOF
 		[global]

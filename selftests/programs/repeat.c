@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Run a program many times, several at once, and say how the runs ended.
+ * Runs a program many times, several at once, and prints how the runs ended.
  *
  *	repeat RUNS JOBS SECONDS PROGRAM...
  *
- * Prints a line for each way to end: "20 exit 0", "1 signal 12". A run that takes
- * longer than SECONDS ends with signal 14. Exits with 0 if all runs were started.
+ * Prints a line for each kind of end: "20 exit 0", "1 signal 12". A run that takes longer
+ * than SECONDS ends with signal 14. Exits with 0 if all runs were started.
  */
 
 #include <stdio.h>
@@ -20,7 +20,7 @@ static int start(unsigned int seconds, char **argv)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		/* The new program keeps it. */
+		/* The timer survives the exec. */
 		alarm(seconds);
 		execvp(argv[0], argv);
 		_exit(127);

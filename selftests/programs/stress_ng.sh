@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# stress-ng's aio stressor: two processes with 16 requests each, that are told of every
+# stress-ng's aio stressor: two processes with 16 requests each, notified of every
 # completion by a signal, call aio_fsync64 with both operations and aio_cancel64, and
-# check what they have read.
+# check the data that they have read.
 #
 #	selftests/programs/stress_ng.sh		needs: see programs.sh; stress-ng
 

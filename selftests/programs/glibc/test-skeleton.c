@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The least that glibc's own tests of aio expect of the file of this name: a main()
+ * The minimum that glibc's own tests of aio expect of the file of this name: a main()
  * that calls do_test() (TEST_FUNCTION if that is defined) after PREPARE, a folder for
- * files and a list of them that are removed at the end. There is no time limit here:
- * see repeat.c. Included by the tests, before or after they define do_test().
+ * files and a list of files to remove at the end. There is no time limit here: see
+ * repeat.c. Included by the tests, before or after they define do_test().
  */
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Included before each program of posixtestsuite: they know POSIX of 2001 only, and
- * have nothing to do where the version is another.
+ * Included before each program of posixtestsuite: they know only POSIX of 2001, and do
+ * nothing with another version.
  */
 
 #include <unistd.h>
