@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# PID 1 of the VM, second stage, on the host's root: sets the machine up, runs
-# the command and writes how it went to the second serial port. /run/afsync is
-# the run's folder on the host: config (shell variables) and cmd. The host takes
-# anything but "afsync-vm <token> <status> <clean|dirty>" as its last line as failure.
+# PID 1 of the VM, second stage, on the host's root: sets the machine up, runs the
+# command and writes the result to the second serial port. /run/afsync is the run's
+# folder on the host: config (shell variables) and cmd. Any other last line than
+# "afsync-vm <token> <status> <clean|dirty>" is a failure to the host.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # Set by config: token, top, cwd, interactive, cpus, modules, debug, env, and for a
@@ -67,7 +67,7 @@ disk() {
 	done
 }
 
-# port NAME: the virtio port of that name, once the host has told it.
+# port NAME: the virtio port of that name, once the host has sent the name.
 port() {
 	local p
 	while :; do
@@ -87,7 +87,8 @@ load_modules() {
 
 run_command() {
 	local out err out_port err_port
-	# Not by those who open them: kill_rest() would kill what a short command overtakes.
+	# Found here, not in the processes that open them: kill_rest() would kill these when
+	# a short command ends before them.
 	out_port=$(port afsync.out)
 	err_port=$(port afsync.err)
 	# cat in between, so that programs can open /dev/stdout again: a port
@@ -108,7 +109,7 @@ run_shell() {
 	cd "$cwd" 2>/dev/null || cd /
 	stty -F /dev/hvc0 rows "$rows" cols "$columns" 2>/dev/null
 	cats=
-	# Forget the host's files before each command: one may have been built anew.
+	# Drops the cache of the host's files before each command: one may be new.
 	# shellcheck disable=SC2016 # the shell expands it
 	env "${env[@]}" TERM="$term" PS1='afsync-vm:\w# ' \
 		PS0='$(echo 3 >/proc/sys/vm/drop_caches)' \
@@ -116,8 +117,8 @@ run_shell() {
 	status=$?
 }
 
-# Nothing of the command may be left: then the modules must be unloadable, and
-# kmemleak sees what they forgot. The two cats pass on the last output.
+# No process of the command may be left: then the modules must be unloadable, and
+# kmemleak sees the memory that they did not free. The two cats pass on the last output.
 kill_rest() {
 	local pid p left i
 	for i in {1..100}; do
@@ -125,7 +126,7 @@ kill_rest() {
 		for p in /proc/[0-9]*; do
 			pid=${p#/proc/}
 			[[ " 1 $cats " != *" $pid "* ]] || continue
-			# A kernel thread has no executable, neither has a zombie.
+			# Kernel threads have no executable, nor have zombies.
 			[ ! -e "$p/exe" ] || { kill -9 "$pid"; left+=" $pid"; }
 		done
 		[ -n "$left" ] || break
@@ -142,7 +143,7 @@ unload_modules() {
 	local m err i
 	for m in afsync_sim afsync; do
 		[ -d "/sys/module/$m" ] || continue
-		# A process that was killed may still be closing its files.
+		# A killed process may still be closing its files.
 		for i in {1..100}; do
 			err=$(rmmod $m 2>&1) && continue 2
 			sleep 0.2
@@ -155,8 +156,8 @@ scan_leaks() {
 	local leaks=/sys/kernel/debug/kmemleak found line
 	[ "$debug" = 1 ] || return 0
 	[ -e $leaks ] || { dirty "kmemleak does not run"; return; }
-	# What is younger than 5 s is not reported yet, and a first scan only
-	# makes candidates.
+	# Objects younger than 5 s are not reported yet, and a first scan only makes
+	# candidates.
 	echo scan >$leaks
 	sleep 6
 	echo scan >$leaks
@@ -180,7 +181,7 @@ check_kernel() {
 
 patterns='BUG:|WARNING:|\bOops\b|KASAN:|UBSAN:|ODEBUG:|INFO: (task|possible|rcu|trying|suspicious)|general protection|possible (circular|recursive|irq)|suspicious RCU|held lock freed|bad unlock balance|blocked for more than|rcu: INFO|workqueue lockup|refcount_t:'
 
-# A kernel that found fewer CPUs than it was given runs no test of a race.
+# A kernel that found fewer CPUs than QEMU has tests no race.
 check_cpus() {
 	local online
 	online=$(getconf _NPROCESSORS_ONLN)
@@ -190,7 +191,7 @@ check_cpus() {
 need configuration test -n "$token"
 mount_all
 check_cpus
-# There is no udev that would make the nodes of device mapper.
+# No udev makes the nodes of the device mapper.
 export DM_DISABLE_UDEV=1
 export AFSYNC_VM=1 HOME=/root LANG=C.UTF-8 LOGNAME=root USER=root
 export SCRATCH_DEV

@@ -3,10 +3,10 @@
  * afsync_sim - the commands of the test filesystems, shared with the tests
  *
  * Every command is an ioctl on an open file or directory and acts on its inode
- * (SIM_GATE_SYNCFS: on its whole filesystem). A gate is a place where a call
- * stops: calls pass it freely until SIM_IOC_HOLD. What was held or begun through
- * a descriptor ends at the latest when the process that did it closes that
- * descriptor or dies, so a test that fails leaves nothing stuck.
+ * (SIM_GATE_SYNCFS: on its whole filesystem). A gate is a place where a call stops: calls
+ * pass it freely until SIM_IOC_HOLD. A hold or I/O that was begun through a descriptor
+ * ends at the latest when the process that began it closes that descriptor or dies, so a
+ * test that fails leaves nothing stuck.
  */
 #ifndef _AFSYNC_SIM_H
 #define _AFSYNC_SIM_H
@@ -18,15 +18,15 @@
 #define SIM_GATE_FSYNC		0
 /* the last close of an open file of the inode */
 #define SIM_GATE_RELEASE	1
-/* syncfs of the filesystem; only the call that waits is held and counted */
+/* syncfs of the filesystem; only the waiting call is held and counted */
 #define SIM_GATE_SYNCFS		2
-/* reads of the file, before they take anything; not those of directories or mappings */
+/* reads of the file, before they read anything; not those of directories or mappings */
 #define SIM_GATE_READ		3
 /* writes to the file, before they take the inode's lock or change anything */
 #define SIM_GATE_WRITE		4
 #define SIM_NR_GATES		5
 
-/* Calls that are remembered for each inode. */
+/* The number of calls remembered for each inode. */
 #define SIM_NR_CALLS		64
 
 /**
@@ -36,7 +36,7 @@
  *	most filesystems; SIM_IOC_STEP: calls to let go; SIM_IOC_FAIL: calls that fail;
  *	SIM_IOC_WAIT_STARTED: return when so many calls have reached the gate in all
  * @error: SIM_IOC_FAIL: positive errno
- * @user: SIM_IOC_HOLD_USER: whose calls, as in @fsuid of struct sim_call
+ * @user: SIM_IOC_HOLD_USER: the user whose calls stop, as in @fsuid of struct sim_call
  */
 struct sim_gate_arg {
 	__u32 gate;
@@ -46,7 +46,7 @@ struct sim_gate_arg {
 };
 
 /**
- * struct sim_call - what one call of fsync saw
+ * struct sim_call - the state that one call of fsync saw
  * @begun_ns: CLOCK_MONOTONIC when it was called
  * @ended_ns: CLOCK_MONOTONIC when it returned, 0 while it runs
  * @start: first byte of the range
@@ -57,7 +57,7 @@ struct sim_gate_arg {
  * @fsuid: user of the credentials it ran with
  * @fsgid: group of the credentials it ran with
  * @ioprio: I/O priority that its thread had
- * @open_id: which open file it was called for, see SIM_IOC_OPEN_ID
+ * @open_id: the open file of the call, see SIM_IOC_OPEN_ID
  * @pid: the thread
  * @result: 0 or negative errno
  * @noio: 1 if its thread allocates memory without I/O (PF_MEMALLOC_NOIO)
@@ -103,9 +103,9 @@ struct sim_stats {
 
 /* Stop the next calls. */
 #define SIM_IOC_HOLD		_IOW(SIM_IOC_MAGIC, 0, struct sim_gate_arg)
-/* Let all go, and stop no more. */
+/* Let all pass, and stop no more. */
 #define SIM_IOC_RELEASE		_IOW(SIM_IOC_MAGIC, 1, struct sim_gate_arg)
-/* Let exactly count calls go. */
+/* Let exactly count calls pass. */
 #define SIM_IOC_STEP		_IOW(SIM_IOC_MAGIC, 2, struct sim_gate_arg)
 /* Make the next count calls that pass the gate return -error. */
 #define SIM_IOC_FAIL		_IOW(SIM_IOC_MAGIC, 3, struct sim_gate_arg)
@@ -113,12 +113,12 @@ struct sim_stats {
 #define SIM_IOC_WAIT_STARTED	_IOW(SIM_IOC_MAGIC, 4, struct sim_gate_arg)
 /* Record a writeback error (positive errno) on the file's pages. */
 #define SIM_IOC_WB_ERR		_IO(SIM_IOC_MAGIC, 5)
-/* Begin (1) or end (0) a direct I/O that does nothing but be in flight. */
+/* Begin (1) or end (0) a direct I/O that only counts as in flight. */
 #define SIM_IOC_DIO		_IO(SIM_IOC_MAGIC, 6)
 /* Return the number of this open file, as calls record it; 0 for directories. */
 #define SIM_IOC_OPEN_ID		_IO(SIM_IOC_MAGIC, 7)
 #define SIM_IOC_STATS		_IOR(SIM_IOC_MAGIC, 8, struct sim_stats)
-/* As SIM_IOC_HOLD, but stops only the calls that run as one user. */
+/* Like SIM_IOC_HOLD, but stops only the calls that run as one user. */
 #define SIM_IOC_HOLD_USER	_IOW(SIM_IOC_MAGIC, 9, struct sim_gate_arg)
 
 #endif /* _AFSYNC_SIM_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The only place of afsync_sim that knows that kernels differ. */
+/* The only file of afsync_sim that contains differences between kernels. */
 #ifndef _SIM_COMPAT_H
 #define _SIM_COMPAT_H
 
@@ -8,8 +8,8 @@
 #include <linux/version.h>
 
 /*
- * Old kernels do not export what ramfs does with its pages. Delete when 5.10 is no longer
- * built for.
+ * Old kernels do not export the address space operations of ramfs. Delete when 5.10 is no
+ * longer supported.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)
 static int sim_set_page_dirty(struct page *page)

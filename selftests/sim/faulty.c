@@ -15,7 +15,7 @@
  *	count				answers "WRITES FAILED KEPT": the writes to the sectors
  *					since fail, what has failed, flushes that are kept
  *
- * Says that it has a cache, so that each sync of a filesystem sends a flush.
+ * Reports a cache, so that each sync of a filesystem sends a flush.
  */
 #include <linux/bio.h>
 #include <linux/device-mapper.h>
@@ -39,7 +39,7 @@ struct faulty {
 	u64 failed;
 };
 
-/* Must this one fail? Counts it. */
+/* Must this write fail? Counts it. */
 static bool fails(struct faulty *f, const struct bio *bio)
 {
 	lockdep_assert_held(&f->lock);
@@ -156,7 +156,7 @@ static int faulty_message(struct dm_target *ti, unsigned int argc, char **argv, 
 		spin_lock_irq(&f->lock);
 		scnprintf(result, size, "%llu %llu %u", f->writes, f->failed, f->nr_kept);
 		spin_unlock_irq(&f->lock);
-		/* There is an answer. */
+		/* The message has an answer. */
 		return 1;
 	} else {
 		return -EINVAL;
@@ -212,7 +212,7 @@ static struct target_type faulty_type = {
 	.ctr			= faulty_ctr,
 	.dtr			= faulty_dtr,
 	.map			= faulty_map,
-	/* Who wants to suspend or remove the device waits for what is kept. */
+	/* Suspending or removing the device waits for the kept flushes. */
 	.presuspend		= faulty_release,
 	.message		= faulty_message,
 	.iterate_devices	= faulty_iterate_devices,

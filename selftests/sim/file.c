@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * An open file or directory of the test filesystems: fsync, read and write that stop at
- * gates, fsync that records what it saw, and the commands of a test.
+ * gates, fsync that records the state that it saw, and the commands of a test.
  *
- * What a descriptor holds is let go by ->flush of the process that held it: that runs for
- * all descriptors of a dying process before any ->release does, and a ->release (of a
+ * ->flush of the process that held a gate through a descriptor ends that hold: it runs
+ * for all descriptors of a dying process before any ->release does, and a ->release (of a
  * ring) may be waiting for a held call.
  */
 #include <linux/cred.h>
@@ -107,7 +107,7 @@ static long sim_ioctl(struct file *file, unsigned int cmd, unsigned long value)
 	}
 }
 
-/* Runs in a process that closes a descriptor: ends what it holds through it. */
+/* Runs in a process that closes a descriptor: ends the holds of that process through it. */
 static int sim_flush(struct file *file, fl_owner_t owner)
 {
 	struct inode *inode = file_inode(file);
@@ -151,12 +151,12 @@ static int sim_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 	spin_unlock(&si->lock);
 
 	ret = sim_gate_pass(&si->fsync);
-	/* As local filesystems do: this is where a writeback error is reported. */
+	/* Local filesystems do the same: they report a writeback error here. */
 	err = file_write_and_wait_range(file, start, end);
 	if (!ret)
 		ret = err;
 
-	/* With over SIM_NR_CALLS at once this may be a later call's: a test's fault. */
+	/* With over SIM_NR_CALLS at once this may be a later call's: an error of the test. */
 	spin_lock(&si->lock);
 	call->ended_ns = ktime_get_ns();
 	call->result = ret;

@@ -11,10 +11,9 @@
  *
  *	mount -t afsync_sim none /mnt
  *
- * Every name exists: looking it up makes it, as a directory if it begins with
- * "dir", else as an empty file, and it stays until umount. So there is no create,
- * mkdir or unlink, whose prototypes differ between kernels. afsync_sim.h has the
- * commands.
+ * Every name exists: a lookup creates it, as a directory if it begins with "dir",
+ * otherwise as an empty file, and it stays until umount. So there is no create, mkdir or
+ * unlink, whose prototypes differ between kernels. afsync_sim.h has the commands.
  */
 #include <linux/fs_context.h>
 #include <linux/magic.h>
@@ -32,7 +31,7 @@ static struct file_system_type sim_net_type;
 /* ram_aops with a ->direct_IO; filled in by sim_init(). */
 static struct address_space_operations sim_net_aops __ro_after_init;
 
-/* Gate number which of an inode or of its filesystem, or NULL. */
+/* Gate number which, of an inode or of its filesystem, or NULL. */
 struct sim_gate *sim_gate_find(struct inode *inode, u32 which)
 {
 	struct sim_inode *si = inode->i_private;
@@ -110,19 +109,19 @@ static struct dentry *sim_lookup(struct inode *dir, struct dentry *dentry,
 	return NULL;
 }
 
-/* At umount, when nobody looks up names any more. */
+/* At umount, when no more lookups can come. */
 static void sim_unpin(struct sim_super *ss)
 {
 	struct sim_inode *si, *next;
 
 	list_for_each_entry_safe(si, next, &ss->pinned, pinned) {
 		list_del_init(&si->pinned);
-		/* This may end si. */
+		/* This may free si. */
 		dput(si->dentry);
 	}
 }
 
-/* An inode goes with its last name. */
+/* An inode is dropped with its last name. */
 static int sim_drop_inode(struct inode *inode)
 {
 	return 1;
@@ -163,7 +162,7 @@ static int sim_fill_super(struct super_block *sb, struct fs_context *fc)
 	spin_lock_init(&ss->lock);
 	INIT_LIST_HEAD(&ss->pinned);
 	sb->s_fs_info = ss;
-	/* Callers may run its syncs, as those of ext4; not those of a server. */
+	/* Callers may run its syncs themselves, as on ext4; not those of a server's filesystem. */
 	sb->s_magic = sb->s_type->fs_flags & FS_REQUIRES_DEV ? EXT4_SUPER_MAGIC : SIM_MAGIC;
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
 	sb->s_blocksize = PAGE_SIZE;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Gates: places where calls stop, count and fail on command. A call that is held sleeps
- * killably, unless it was asked for otherwise, on behalf of an open file; that pins the
- * mount, and the mount pins the module.
+ * Gates: places where calls stop, count and fail on command. A held call sleeps killably,
+ * unless the command asks otherwise, on behalf of an open file; that pins the mount, and
+ * the mount pins the module.
  */
 #include <linux/cred.h>
 #include <linux/sched/signal.h>
@@ -77,7 +77,7 @@ static void sim_gate_open(struct sim_gate *gate)
 	wake_up_all(&gate->wait);
 }
 
-/* A process closes a descriptor: ends the hold if that is the one it came by. */
+/* A process closes a descriptor: ends the hold if it was made through that. */
 void sim_gate_flush(struct sim_gate *gate, const struct file *file, fl_owner_t owner)
 {
 	bool mine;

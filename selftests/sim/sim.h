@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * afsync_sim: what its files share
+ * afsync_sim: shared declarations of its files
  *
  *	fs.c	the filesystems: mounting, names, inodes; the module
  *	file.c	an open file: fsync, read, write, close, and the commands of a test
@@ -14,7 +14,7 @@
 
 #include "afsync_sim.h"
 
-/* Who began something that ends when this process closes this open file. */
+/* The origin of something that ends when this process closes this open file. */
 struct sim_holder {
 	const struct file *file;	/* compared, never followed */
 	fl_owner_t owner;
@@ -26,7 +26,7 @@ struct sim_gate {
 	spinlock_t lock;		/* all fields below */
 	struct sim_holder holder;	/* valid while held */
 	bool held;
-	bool firm;			/* while held: even who is killed stays */
+	bool firm;			/* while held: even a killed thread stays */
 	bool one_user;			/* while held: only calls that run as @user stop */
 	kuid_t user;
 	u32 steps;			/* calls that may pass although held */
@@ -36,14 +36,14 @@ struct sim_gate {
 	int fail_error;			/* negative */
 };
 
-/* Hangs on i_private as long as the inode lives. */
+/* Referenced by i_private as long as the inode lives. */
 struct sim_inode {
 	struct sim_gate fsync;
 	struct sim_gate release;
 	struct sim_gate read;
 	struct sim_gate write;
-	struct list_head pinned;	/* in sim_super.pinned, but for the root */
-	struct dentry *dentry;		/* what is pinned */
+	struct list_head pinned;	/* in sim_super.pinned, except for the root */
+	struct dentry *dentry;		/* the pinned dentry */
 	spinlock_t lock;		/* all fields below */
 	struct sim_holder dio_holder;	/* valid while dio is not 0 */
 	u32 dio;
@@ -52,7 +52,7 @@ struct sim_inode {
 	struct sim_call calls[SIM_NR_CALLS];
 };
 
-/* Hangs on s_fs_info as long as the superblock lives. */
+/* Referenced by s_fs_info as long as the superblock lives. */
 struct sim_super {
 	struct sim_gate syncfs;
 	spinlock_t lock;

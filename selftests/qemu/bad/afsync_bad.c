@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A module that misbehaves when it is loaded, to see that the VM's harness notices.
+ * A module that misbehaves when it is loaded, to check that the VM's harness notices.
  * Never installed: scripts/check-harness.sh builds it and loads it in the VM.
  *
  *	insmod afsync_bad.ko what=warn|oops|leak|deadlock|atomic|freed|lockup
@@ -20,7 +20,7 @@ static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
 static DEFINE_SPINLOCK(lock);
 
-/* One after the other: never a real deadlock, but lockdep knows. */
+/* One after the other: never a real deadlock, but lockdep detects it. */
 static void take_in_both_orders(void)
 {
 	mutex_lock(&first);
