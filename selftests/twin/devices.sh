@@ -17,7 +17,7 @@ make_filesystem() {
 	esac >/dev/null
 }
 
-# Only what the workload asks for is written back, so no timer may commit.
+# Only the workload starts writeback, so no timer may commit.
 mount_filesystem() {
 	case $1 in
 	ext4) mount -t ext4 -o commit=3600 "$2" "$3" ;;
@@ -39,7 +39,7 @@ begin_device() {
 	local below=/dev/ram0 sectors=$((64 * 2048))
 	[ "$1" = ext4 ] || sectors=$((320 * 2048))
 	if [ "$2" = thin ]; then
-		# Else it has the pool of the last time.
+		# Otherwise the device would still have the old pool.
 		dd if=/dev/zero of=/dev/ram1 bs=4k count=1 conv=fsync status=none
 		dmsetup create afsync-pool --table \
 			"0 $sectors thin-pool /dev/ram1 /dev/ram0 $POOL_BLOCK 0 1 error_if_no_space"

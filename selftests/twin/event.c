@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What happens to the filesystem in the middle of a round. A point ends with it. */
+/* Events of the filesystem in the middle of a round. An event ends its point. */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -46,12 +46,12 @@ static int remount(unsigned long flags, const char *options)
 	return result_of(mount(NULL, path, NULL, MS_REMOUNT | flags, options));
 }
 
-/* Refused: there are descriptors that write. */
+/* Refused: some descriptors are open for writing. */
 static int remount_readonly(void) { return remount(MS_RDONLY, NULL); }
-/* ext4 only: as after an error. */
+/* ext4 only: the same as after an error. */
 static int remount_abort(void) { return remount(0, "abort"); }
 
-/* The files lose all blocks, then all that are free are another file's. */
+/* The files lose all blocks, then another file takes all free ones. */
 static int fill(void)
 {
 	off_t size = 64 << 20, at = 0;

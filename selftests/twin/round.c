@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A round: pages of files are written, then descriptors are synced, and each result is said.
- * What each is told must not depend on which sync of several runs first. So there are three
- * modes, which the twin, who has only the system calls, goes along with:
+ * A round: pages of files are written, then descriptors are synced, and each result goes
+ * into the log. The result of each open file must not depend on which of several syncs runs
+ * first. So there are three modes, and the twin, which has only the system calls, follows
+ * them:
  *
  * merged	All requests of a file make one batch. They wait behind a sync of the clean
- *		file, which waits for its flush, and that the device keeps. All requests of one
- *		open file belong to the one sync of the first. The twin makes one call for
- *		each open file, in the order of the requests.
+ *		file, which waits for its flush, which the device keeps. All requests of one
+ *		open file share the sync of the first. The twin makes one call for each open
+ *		file, in the order of the requests.
  * single	One request after the other, each with a sync of its own.
- * free		As the processes come, at the same time, but one request for each open file.
- *		All has been written before, so the first sync writes it all, and whichever that
- *		is: each open file is told of it.
+ * free		All processes at the same time, but one request for each open file. All data
+ *		has been written before, so the first sync, whichever it is, writes it all:
+ *		each open file reports the error.
  *
- * Where the failing write is the i-th to any block of the device, one file takes part: the
- * writes of syncs beside each other have no order, nor have those of a syncfs, which several
- * threads of the kernel send. In a batch all requests are then of one kind: a datasync that
- * rides on an fsync learns of an error in the journal that it would not have had alone. Where
- * the i-th write to the blocks of one file fails, all files take part.
+ * If the failing write is the i-th to any block of the device, one file takes part: the
+ * writes of concurrent syncs have no order, nor have those of a syncfs, which several threads
+ * of the kernel send. In a batch all requests are then of one kind: a datasync that an fsync
+ * serves reports an error in the journal that it would not have had alone. If the i-th write
+ * to the blocks of one file fails, all files take part.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@ static const char * const ask_names[] = { "fsync", "fdatasync", "syncfs", "range
 
 static bool whole_device(void) { return fault == FAULT_DEVICE || fault == FAULT_HOLE; }
 
-/* Open files 0 and 1 have descriptors in several processes: one of these is asked. */
+/* Open files 0 and 1 have descriptors in several processes: one of these is chosen. */
 static void choose_free(struct part *part, unsigned int file)
 {
 	unsigned int of, d, chosen;
@@ -86,8 +87,8 @@ static struct part choose(enum mode mode)
 }
 
 /*
- * Some of every other page, at random; on a thin device, of what was never written. Few of them
- * where all writes are counted: those to the journal come behind.
+ * Writes some of every other page, at random; on a thin device, pages that were never written.
+ * Only few if all writes are counted: those to the journal come after them.
  */
 static void write_pages(unsigned int file)
 {
@@ -126,7 +127,7 @@ static void write_files(const struct part *part)
 			write_pages(file);
 }
 
-/* If it comes at one of these times. */
+/* Makes the event happen if this is one of its times. */
 static void happen(const struct event *event, unsigned int when)
 {
 	int ret;
@@ -165,8 +166,8 @@ static void begin_results(void)
 }
 
 /*
- * Nothing is left to write, and the open file of the blocker has nothing left to be told: that
- * would end its sync at once. A sync that fails may leave the rest to the next.
+ * Afterwards nothing is left to write, and the open file of the blocker has no error left to
+ * report: that would end its sync at once. A sync that fails may leave the rest to the next.
  */
 static void clean_file(unsigned int file)
 {
@@ -268,7 +269,7 @@ static void run_free(const struct part *part, const struct event *event)
 				worker_submit(file, d, part->asks[file][d], false);
 	for (process = 0; process < NR_PROCESSES; process++)
 		worker_collect(process);
-	/* With the syncs under way. */
+	/* While the syncs run. */
 	happen(event, FREEZES);
 	happen_end(event);
 	for (process = 0; process < NR_PROCESSES; process++)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the twins' workload share.
+ * Shared declarations of the files of the twins' workload.
  *
  *	work.c		the points: which write fails, and rounds until it has
- *	round.c		a round: write, sync by many descriptors, say what each was told
- *	event.c		what happens to the filesystem in the middle of a round
+ *	round.c		a round: write, sync by many descriptors, log each result
+ *	event.c		events of the filesystem in the middle of a round
  *	worker.c	the processes that have the descriptors
- *	device.c	messages to the device that fails
+ *	device.c	messages to the device that fails writes
  */
 #ifndef AFSYNC_TWIN_H
 #define AFSYNC_TWIN_H
@@ -25,11 +25,11 @@
 #define PAGE		4096
 #define NR_PAGES	64	/* of each file; every other one is written in the rounds */
 
-/* On a thin device each page that is written is in a block of the pool of its own. */
+/* On a thin device each written page is in a block of the pool of its own. */
 #define THIN_BLOCK	(64 << 10)
 #define THIN_SIZE	(128 << 20)
 
-/* What is asked of a descriptor; the first three are those of enum op. */
+/* The syncs of a descriptor; the first three are those of enum op. */
 enum ask { ASK_FSYNC, ASK_FDATASYNC, ASK_SYNCFS, ASK_RANGE, NR_ASKS };
 
 /* ASK_RANGE: the first half of the file. */
@@ -40,12 +40,12 @@ struct descriptor {
 	unsigned int open_file;
 };
 
-/* In the order of their processes. */
+/* Ordered by process. */
 extern const struct descriptor descriptors[NR_DESCRIPTORS];
 
 /* worker.c */
 
-/* Between the processes. A result is a negative errno or 0. */
+/* Shared by the processes. A result is a negative errno or 0. */
 struct shared {
 	int results[NR_FILES][NR_DESCRIPTORS];
 	int of_open_file[NR_FILES][NR_OPEN_FILES];	/* UNTOLD: no sync in this round yet */
@@ -59,16 +59,16 @@ extern struct shared *shared;
 /* @by: NULL for the system calls themselves. */
 void workers_start(const char *folder, const struct syncer *by);
 void workers_end(void);
-/* A descriptor of the blocking open file, which the caller has, too. */
+/* A descriptor of the blocking open file, which the caller has as well. */
 int worker_blocker(unsigned int file);
-/* @share: a second request of the same open file belongs to the sync of the first. */
+/* @share: a second request of the same open file shares the sync of the first. */
 void worker_submit(unsigned int file, unsigned int descriptor, enum ask ask, bool share);
 /* Begins to wait for all requests of a process. */
 void worker_collect(unsigned int process);
-/* Waits until the process has done all that it was asked for before. */
+/* Waits until the process has carried out all earlier orders. */
 void worker_wait(unsigned int process);
 bool worker_answered(unsigned int process, int milliseconds);
-/* The open file of a descriptor becomes a new one, where no other process has it. */
+/* Reopens the file of a descriptor, if no other process has that open file. */
 int worker_reopen(unsigned int file, unsigned int descriptor);
 
 /* device.c */
@@ -104,7 +104,7 @@ void run_round(enum mode mode, const struct event *event);
 
 /* event.c */
 
-/* When an event comes in a round; bits. */
+/* The times in a round at which an event happens; bits. */
 enum when {
 	BEFORE_WRITES = 1,
 	AFTER_WRITES = 2,
@@ -119,7 +119,7 @@ struct event {
 	int (*end)(void);
 };
 
-/* NULL if there is none of that name. */
+/* NULL if there is no event of that name. */
 const struct event *event_find(const char *name);
 
 #endif

@@ -1,22 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# afsync tells the same errors to the same open files as the system calls do.
+# With afsync, the same open files report the same errors as with the system calls.
 #
 #	selftests/twin/twin.sh [POINTS [SEED [KO...]]]	as root, in the VM
 #
 # The same workload runs on two equal images, once with fsync(2), fdatasync(2), syncfs(2) and
 # sync_file_range(2), once with afsync: by libafsync, by libaio and by aio_fsync() with the
-# drop-ins. In both the i-th write fails, for i from 1 to POINTS, and what each open file was
-# told has to be the same, whatever this kernel tells. Other cases let something happen to
-# the filesystem at each of three points. Each KO is a module with a bug planted in it
-# (selftests/plants/twin), which has to be seen. Prints TAP, a line for each case:
+# drop-ins. In both the i-th write fails, for i from 1 to POINTS, and the results of each
+# open file have to be the same, whatever this kernel reports. In other cases an event
+# changes the filesystem at each of three points. Each KO is a module with a bug planted in
+# it (selftests/plants/twin), which has to be detected. Prints TAP, a line for each case:
 #
 #	points, results compared, how many of them are errors, deviations from the twin, and
 #	requests that were served by another one's sync
 #
-# A case without an error has failed: it has compared nothing. With up to 6 points some of the
-# cases run, with more all. TWIN_ONLY="ext4-file-once" runs only these.
+# A case without an error has failed: it has compared nothing. With up to 6 points, only some
+# of the cases run. TWIN_ONLY="ext4-file-once" runs only these.
 
 set -euo pipefail
 
@@ -35,7 +35,7 @@ number=0 failed=0
 PATH=$PATH:/usr/sbin:/sbin
 export TWIN_FILLER=/dev/mapper/afsync-filler
 
-# FILESYSTEM FAULT once|for-good|- EVENT SYNCER...; work.c and event.c say what these are.
+# FILESYSTEM FAULT once|for-good|- EVENT SYNCER...; work.c and event.c describe these.
 CASES=(
 	"ext4 file once - library posix libaio"
 	"ext4 device for-good - library"
@@ -49,7 +49,7 @@ CASES=(
 	"xfs none - shutdown library"
 	"xfs file once freeze library"
 )
-# These with more points than a short run has.
+# These run only with more points than a short run has.
 MORE_CASES=(
 	"ext4 file for-good - library libaio"
 	"ext4 device once - library posix"
@@ -84,7 +84,7 @@ finish() {
 }
 trap finish EXIT
 
-# run SYNCER LOG FILESYSTEM FAULT TIMES EVENT POINTS: all points, on as many images as it takes.
+# run SYNCER LOG FILESYSTEM FAULT TIMES EVENT POINTS: all points, on as many images as needed.
 run() {
 	local syncer=$1 log=$2 fs=$3 fault=$4 times=0 event=$6 last=$7 next=1 rc exec=()
 	[ "$5" != once ] || times=1
@@ -105,8 +105,8 @@ run() {
 	done
 }
 
-# compare TWIN LOG MERGED: the figures, and the first deviations. False if there are any, or
-# no errors.
+# compare TWIN LOG MERGED: prints the figures, and the first deviations. False if there are
+# any, or no errors.
 compare() {
 	awk -v merged="$3" '
 	FNR == NR { twin[FNR] = $0; lines = FNR; next }
@@ -128,7 +128,7 @@ result() {
 	echo "$([ "$rc" = 0 ] || echo 'not ')ok $number - $claim"
 }
 
-# side SYNCER TWIN CASE...: one that is compared; its figures are in the file said.
+# side SYNCER TWIN CASE...: runs one side and compares it; the file said has its figures.
 side() {
 	local syncer=$1 twin=$2 merged rc=0
 	shift 2
@@ -171,7 +171,7 @@ one_case() {
 	done
 }
 
-# plant KO: the module has a bug, which has to be seen as a deviation.
+# plant KO: the module has a bug, which has to be detected as a deviation.
 plant() {
 	local name rc=1 case=(ext4 file once - 4)
 	name=${1##*/plants/twin/}

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The workload of the twins: files are written and synced, a write fails, and the log says
- * what each open file was told. It is run once by system calls and once by afsync, each time
- * on the same image; twin.sh compares the logs.
+ * The workload of the twins: files are written and synced, a write fails, and the log
+ * contains the errors that each open file reported. It runs once with system calls and once
+ * with afsync, each time on the same image; twin.sh compares the logs.
  *
  *	work FOLDER DEVICE SYNCER FAULT TIMES FIRST LAST SEED [EVENT]
  *
- * FAULT is where writes are counted, TIMES 1 if the one fails, 0 if all from then on. The
- * points are FIRST to LAST: at point i the i-th write fails. EVENT happens at each point,
- * which is then spent. The last line of the log is "end POINT"; the status is 3 if the
- * filesystem has to be made anew for the next point.
+ * FAULT says where writes are counted, TIMES is 1 if only that one fails, 0 if all later
+ * ones fail as well. The points are FIRST to LAST: at point i the i-th write fails. EVENT
+ * happens at each point, and ends it. The last line of the log is "end POINT"; the status
+ * is 3 if the filesystem has to be made anew for the next point.
  *
- * Writes back only what it asks to: see twin.sh.
+ * Nothing is written back except by its syncs: see twin.sh.
  */
 #include <err.h>
 #include <errno.h>
@@ -62,7 +62,7 @@ static void make_file(unsigned int file, const char *folder)
 	if (fd < 0)
 		err(2, "%s", path);
 	memset(page, '0', sizeof(page));
-	/* In one piece, also where memory is short while it is written. */
+	/* Written in one piece, even if memory is short meanwhile. */
 	if (fallocate(fd, 0, 0, fault == FAULT_THIN ? THIN_SIZE : NR_PAGES * PAGE))
 		err(2, "%s", path);
 	for (i = 0; i < NR_PAGES; i++)
@@ -74,8 +74,8 @@ static void make_file(unsigned int file, const char *folder)
 }
 
 /*
- * The sectors of a file, which are in one piece. That may have several extents: those that were
- * not written are extents of their own.
+ * The sectors of a file, which are in one piece. That may have several extents: unwritten
+ * blocks are extents of their own.
  */
 static void file_place(unsigned int file, unsigned long *first, unsigned long *nr)
 {
@@ -141,7 +141,7 @@ static bool is_dead(void)
 {
 	bool dead;
 
-	/* This takes what is still to be told. */
+	/* This reports errors that are still pending. */
 	fsync(file_fds[0]);
 	dead = pwrite(file_fds[0], "", 1, 0) != 1 || fsync(file_fds[0]);
 	if (dead)
@@ -149,7 +149,7 @@ static bool is_dead(void)
 	return dead;
 }
 
-/* Returns false if the filesystem cannot be used any more. */
+/* Returns false if the filesystem can no longer be used. */
 static bool run_point(unsigned int times, const struct event *event)
 {
 	bool spent = event;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The processes that have the descriptors. Each does what it is ordered to, in that order;
- * what its syncs told it is in shared memory.
+ * The processes that have the descriptors. Each carries out its orders, one after the
+ * other; the results of its syncs are in shared memory.
  *
  * A file has 10 descriptors of five open files in three processes. Two open files are in
  * several processes, as after fork(); three have one process, two of them two descriptors. A
- * fourth process has the eleventh, by which round.c lets a sync begin that others wait behind.
+ * fourth process has the eleventh, through which round.c starts a sync that others wait
+ * behind.
  */
 #include <err.h>
 #include <errno.h>
@@ -72,7 +73,7 @@ static int same_before(unsigned int file, unsigned int descriptor)
 	return -1;
 }
 
-/* Opens those of all processes, or those of one. */
+/* Opens the descriptors of all processes, or those of one. */
 static void open_descriptors(bool of_several, unsigned int process)
 {
 	unsigned int file, d;
@@ -91,7 +92,7 @@ static void open_descriptors(bool of_several, unsigned int process)
 	}
 }
 
-/* What the twin does for a request of afsync. */
+/* The twin's equivalent of a request of afsync. */
 static int plain_sync(int fd, enum ask ask)
 {
 	int ret;
@@ -171,7 +172,7 @@ static void collect(void)
 	nr_orders = 0;
 }
 
-/* Where it cannot be opened anew, the old one stays. */
+/* If it cannot be opened anew, the old one stays. */
 static void reopen(const struct order *o)
 {
 	const unsigned int same = descriptors[o->descriptor].open_file;
@@ -193,7 +194,7 @@ static void send_answer(int socket)
 		err(2, "an answer");
 }
 
-/* The first answer is that all is open: an error before that would not be told to it. */
+/* The first answer says that all are open: an open file reports no error from before its open. */
 static void work_off(unsigned int process)
 {
 	int i, socket = sockets[process];
@@ -225,7 +226,7 @@ static void work_off(unsigned int process)
 	_exit(0);
 }
 
-/* What the first process does with the others. */
+/* The first process, which controls the others. */
 
 static unsigned int unanswered[NR_PROCESSES];
 
