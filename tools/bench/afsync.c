@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Engines: afsync, through libafsync, on the device and with threads of the library. One
- * call submits all that can be submitted and waits for at least one completion; all that are
- * there are reaped. The ring is one with INLINE; afsync_queued has none of it.
+ * call submits as many requests as possible and waits for at least one completion; all
+ * available ones are reaped. The ring has INLINE; that of afsync_queued has not.
  */
 #include <errno.h>
 #include <libafsync.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of afsync-bench share.
+ * Shared declarations of the files of afsync-bench.
  *
  * The parent (main.c) makes the files (files.c) and one child per process of the run
  * (children.c). Each child sets its engine up, runs operations until it is warm, and
- * waits. Then the clock starts (clock.c), all children run, and the one that is
- * done last stops the clock.
+ * waits. Then the clock starts (clock.c), all children run, and the last child to finish
+ * stops the clock.
  *
- * An operation is: write one record, make it durable, see that it is. How it is made
- * durable is the engine's part, one file each.
+ * An operation is: write one record, make it durable, see that it is. Each engine, in a
+ * file of its own, has its method to make it durable.
  */
 #ifndef AFSYNC_BENCH_H
 #define AFSYNC_BENCH_H
@@ -19,13 +19,13 @@
 #include <stdint.h>
 
 enum workload {
-	OVERWRITE,	/* 4 KiB over what is there, fdatasync */
+	OVERWRITE,	/* 4 KiB over existing data, fdatasync */
 	APPEND,		/* 4 KiB at the end, fsync: allocation and journal */
 	LOG,		/* a short record at the end of one log, fdatasync */
 	TREE,		/* small files, written and closed: open, fsync, close each */
 };
 
-/* What to run; the same in all children. */
+/* The parameters of a run; the same in all children. */
 struct plan {
 	const char *workload_name;
 	enum workload workload;
@@ -62,7 +62,7 @@ struct figures {
 struct shared {
 	_Atomic uint32_t ready;		/* children that wait for the start */
 	_Atomic uint32_t go;
-	_Atomic uint32_t running;	/* children that are not done */
+	_Atomic uint32_t running;	/* children that have not finished */
 	_Atomic uint32_t done;
 	_Atomic uint64_t syncs;
 	struct figures figures;
@@ -79,7 +79,7 @@ struct worker {
 	void *private;		/* the engine's */
 };
 
-/* An operation that is not done yet. */
+/* An operation that has not ended. */
 struct slot {
 	uint64_t op;
 	uint64_t start_ns;
@@ -87,7 +87,7 @@ struct slot {
 	unsigned int file;	/* number of the file, not for a tree */
 	unsigned int index;	/* of this slot, below the depth */
 	bool writer;		/* a thread of its own writes in this slot */
-	uint64_t count;		/* what it has written */
+	uint64_t count;		/* the number of bytes it has written */
 };
 
 /**

@@ -22,7 +22,7 @@ static void setup(struct worker *w)
 
 static int sync_batch(struct worker *w, const struct slot *slots, unsigned int nr)
 {
-	/* The operations go round the files, so the first ones are all the files. */
+	/* The operations go round the files, so the first ones cover all files. */
 	unsigned int i, files = w->plan->processes > 1 ? 1 : w->plan->files;
 	int ret = 0;
 
@@ -54,7 +54,7 @@ static void run(struct worker *w, uint64_t nr)
 	unsigned int i, batch;
 	int ret;
 
-	/* The plan has a file for each operation then, which are written already. */
+	/* In this case the plan has a file for each operation; all of them are written already. */
 	if (w->plan->workload == TREE) {
 		sync_tree(w);
 		return;

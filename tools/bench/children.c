@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The processes of a run: started, set up and warm before the clock starts, unless they are
- * brief. The last one to finish stops it. If one fails, the others are killed, for they would
- * wait for it for ever.
+ * brief. The last one to finish stops it. If one fails, the others are killed, because they
+ * would wait for it for ever.
  */
 #include <errno.h>
 #include <limits.h>
@@ -26,9 +26,9 @@ static void futex_wake(_Atomic uint32_t *word)
 }
 
 /*
- * Peers take many rounds until their requests have found their places in each other's. A
- * process that is alone goes on until two rounds after each other take the same time, within
- * 2 %, or until it has had enough. Several cannot agree on that, and run two rounds each.
+ * Peers need many rounds until the order of their requests has settled. A single process
+ * continues until two rounds in succession take the same time, within 2 %, or until it has
+ * run MOST_ROUNDS. Several cannot agree on that, and run two rounds each.
  */
 #define MOST_ROUNDS	10
 
@@ -78,14 +78,14 @@ static void child(const struct plan *plan, struct shared *shared, unsigned int p
 		atomic_store(&shared->done, 1);
 		futex_wake(&shared->done);
 	}
-	/* Nothing is taken down while others run. */
+	/* No process takes anything down while others run. */
 	while (!atomic_load(&shared->done))
 		futex_wait(&shared->done, 0);
 	if (!plan->brief)
 		plan->engine->finish(&w);
 }
 
-/* For the handler; the word that the parent waits on. */
+/* The word that the parent waits on, for the handler. */
 static _Atomic uint32_t *parent_waits;
 
 /* A child that ends before the start has failed. The parent wakes up, or does not sleep. */
@@ -104,7 +104,7 @@ static void catch_children(struct shared *shared)
 		die("sigaction", errno);
 }
 
-/* Whoever failed has said why. */
+/* The process that failed has printed the reason. */
 static _Noreturn void end_all(const pid_t *pids, unsigned int nr)
 {
 	unsigned int n;
@@ -146,7 +146,7 @@ void run_children(const struct plan *plan, struct shared *shared)
 		}
 	}
 	wait_until_ready(plan, shared, pids);
-	/* What the warming up has left is no part of the run. */
+	/* Work left over from warming up is not part of the run. */
 	if (plan->workload != TREE)
 		sync();
 	clock_start(plan, &shared->figures);

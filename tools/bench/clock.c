@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The clock, and what the kernel counts while it runs: the idle time of the CPUs and
- * the flushes of the disk. What is read here is read before the clock starts and after it
- * has stopped. Idle time comes from /proc/timer_list, which has nanoseconds; what is not
- * idle is the cost of a run, interrupts and kernel threads included. How many syncs afsync
- * has run is its own count, which holds for the drop-in libraries as well.
+ * The clock, and the kernel's counters while it runs: the idle time of the CPUs and the
+ * flushes of the disk. They are read before the clock starts and after it has stopped.
+ * Idle time comes from /proc/timer_list, which has nanoseconds; all other time is the cost
+ * of a run, including interrupts and kernel threads. The number of afsync's syncs is its
+ * own count, which includes those of the drop-in libraries.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 
 #include "bench.h"
 
-/* Takes the output for some hundred CPUs. */
+/* Large enough for the output of some hundred CPUs. */
 static char text[1 << 20];
 
 uint64_t now_ns(void)
@@ -57,7 +57,7 @@ static uint64_t sum_of(const char *field)
 	return sum;
 }
 
-/* A CPU that waits for a disk counts as waiting for I/O, which is idle time too. */
+/* A CPU that waits for a disk counts as waiting for I/O, which is idle time, too. */
 static uint64_t idle_ns(void)
 {
 	read_text("/proc/timer_list");

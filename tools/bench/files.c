@@ -14,7 +14,7 @@
 
 #define FILES_PER_DIR	100
 
-/* What a record is made of; its content does not matter. */
+/* The bytes of a record; their values do not matter. */
 static char data[4096];
 
 static void write_all(int fd, size_t len)
@@ -71,7 +71,7 @@ static void make_file(struct plan *plan, unsigned int n)
 	plan->fds[n] = fd;
 }
 
-/* All but a tree is on disk when the clock starts. */
+/* All files but those of a tree are on disk when the clock starts. */
 void make_files(struct plan *plan)
 {
 	unsigned int n;
@@ -116,7 +116,7 @@ static int open_tree_file(const struct plan *plan, uint64_t op)
 	int fd;
 
 	tree_path(plan, op, path);
-	/* POSIX wants a descriptor for writing for aio_fsync. */
+	/* POSIX requires a descriptor for writing for aio_fsync. */
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		die(path, errno);
@@ -124,10 +124,10 @@ static int open_tree_file(const struct plan *plan, uint64_t op)
 }
 
 /*
- * Where operation @n of this process goes; sets the file of the slot. Every writer, a process
- * or a thread of the engine, keeps to a block of its own. With --same-blocks each goes through
- * the blocks of its file from the first one on, so writers that share a file meet, as in the
- * shared part of a database file. One writer alone goes round all files.
+ * The position of operation @n of this process; sets the file of the slot. Every writer, a
+ * process or a thread of the engine, keeps to a block of its own. With --same-blocks each goes
+ * through the blocks of its file from the first one on, so writers that share a file meet, as
+ * in the shared part of a database file. A single writer goes round all files.
  */
 static uint64_t place(struct worker *w, struct slot *slot, uint64_t n)
 {

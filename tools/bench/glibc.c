@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Engine: glibc's aio_fsync. It is allowed 32 threads, not only its 20, and aio_suspend waits
- * for what is outstanding.
+ * Engine: glibc's aio_fsync. It may start 32 threads instead of its default of 20, and
+ * aio_suspend waits for the outstanding requests.
  *
- * Tried, ext4 on a disk of 1 ms, with 64, 256 and 1,024 files and requests: 20 threads are 23 %,
- * 21 % and 38 % slower; from 28 to 64 they are equal within 4 %, but for 64 with 1,024 requests,
- * which are 7 % slower, and 256 with 256, 20 %. To wait for the oldest half or for all is
- * up to 20 % slower with 64.
+ * Tried, ext4 on a disk of 1 ms, with 64, 256 and 1,024 files and requests: 20 threads are
+ * 23 %, 21 % and 38 % slower; from 28 to 64 they are equal within 4 %, except for 64 with 1,024
+ * requests, which are 7 % slower, and 256 with 256, 20 %. Waiting for the oldest half or for
+ * all is up to 20 % slower with 64.
  */
 #include <aio.h>
 #include <errno.h>

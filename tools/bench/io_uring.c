@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Engine: io_uring, through liburing. One system call submits all that can be
- * submitted and waits for at least one completion; all that are there are reaped.
+ * Engine: io_uring, through liburing. One system call submits as many requests as
+ * possible and waits for at least one completion; all available ones are reaped.
  *
  * The ring is set up as io_uring_setup(2) and io_uring_register(2) advise for one thread that
  * syncs: as many workers as requests can be outstanding, registered files, SINGLE_ISSUER and
- * DEFER_TASKRUN. Variants of it: io_uring_default asks for none of these, as most programs
- * do, and gets four workers for each CPU; io_uring_all waits for all that is outstanding before
- * it submits more.
+ * DEFER_TASKRUN. Variants of it: io_uring_default sets none of these, like most programs, and
+ * gets four workers for each CPU; io_uring_all waits for all outstanding requests before it
+ * submits more.
  *
  * Tried with a ring as io_uring_default has it, ext4 on a disk of 1 ms, with 1, 64 and 256
- * files and requests: to wait for half of what is outstanding makes it 30 % faster, then
- * 13 % slower, to wait for all 23 %, 10 % and 9 % faster, but then a writer waits for all
- * others, which is another program.
+ * files and requests: waiting for half of the outstanding requests makes it 30 % faster,
+ * then 13 % slower, waiting for all 23 %, 10 % and 9 % faster, but then a writer waits for
+ * all others, which is a different program.
  */
 #include <errno.h>
 #include <liburing.h>

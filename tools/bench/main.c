@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * afsync-bench - one run of one engine: so many durable writes, how fast, at what cost
+ * afsync-bench - one run of one engine: the speed and the cost of durable writes
  *
  *	afsync-bench --engine E --workload W --dir DIR [--files N] [--depth N]
  *		[--processes N] [--ops N] [--warm N] [--blocks N] [--same-blocks]
  *		[--disk NAME] [--filesystem NAME] [--device NAME] [--label NAME]
  *		[--no-latency] [--histogram]
  *
- * Workloads are in bench.h; "brief" is to overwrite in processes that live briefly, whose
- * set-up and end the clock sees. DIR is made, on the filesystem to measure, and removed at the
- * end. --depth is the number of operations outstanding in each process, --warm how many a
- * round of warming up has, --blocks the size of a file that is overwritten. Prints one JSON
- * object, which has the NAMEs. scripts/bench.sh calls it for all the cells of the matrix.
+ * Workloads are in bench.h; "brief" means overwriting in processes that live briefly, whose
+ * set-up and end the clock includes. DIR is made, on the filesystem to measure, and removed at
+ * the end. --depth is the number of operations outstanding in each process, --warm that of a
+ * round of warming up, --blocks the size of a file that is overwritten. Prints one JSON
+ * object, which contains the NAMEs. scripts/bench.sh calls it for all the cells of the matrix.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -50,7 +50,7 @@ void *alloc(size_t nr, size_t size)
 
 	if (!memory)
 		die("memory", ENOMEM);
-	/* Its pages are there before the clock starts. */
+	/* Its pages are allocated before the clock starts. */
 	memset(memory, 1, nr * size);
 	memset(memory, 0, nr * size);
 	return memory;

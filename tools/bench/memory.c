@@ -4,9 +4,9 @@
  *
  *	afsync-bench-memory DIR
  *
- * Queues requests (held, so that none completes) for one file, and then for a file of
- * DIR each, and counts the bytes of all slab objects before, meanwhile and when all are
- * done. The ring's entry is added. Prints one JSON object.
+ * Queues requests (held, so that none completes) for one file, and then for a file of DIR
+ * each, and counts the bytes of all slab objects before, meanwhile and after the end of
+ * all. The ring's entry is added. Prints one JSON object.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 		if (fds[i] < 0)
 			die(name, errno);
 	}
-	/* Once for nothing, so that what is made only once is there, for the ring as well. */
+	/* Once without measuring: objects that are made only once exist then, the ring's, too. */
 	ring = setup();
 	queue(ring, fds, 1);
 	finish(ring);
@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 	idle = slab_bytes() - before;
 	afsync_queue_exit(ring);
 
-	/* A new ring keeps nothing yet that its first requests could use. */
+	/* A new ring does not yet keep memory that its first requests could use. */
 	ring = setup();
 	before = slab_bytes();
 	queue(ring, fds, 0);

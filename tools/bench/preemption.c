@@ -4,11 +4,11 @@
  *
  *	afsync-bench-preemption DIR
  *
- * A thread of the highest priority wakes up on CPU 0 all the time and notes how late it is.
- * Meanwhile another thread does there what takes the device longest: everything with 32,768
- * requests at once, and a look at fdinfo with 64 files below very many folders. Prints a line
- * for each: the longest delay in microseconds, and how often the thread woke up. To be run as
- * root, where the clock counts instructions (vm.sh --icount). DIR is on a tmpfs.
+ * A thread of the highest priority wakes up on CPU 0 all the time and measures its delay.
+ * Meanwhile another thread runs there the longest operations of the device: everything with
+ * 32,768 requests at once, and a look at fdinfo with 64 files below very many folders. Prints
+ * a line for each: the longest delay in microseconds, and how often the thread woke up. To be
+ * run as root, where the clock counts instructions (vm.sh --icount). DIR is on a tmpfs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ static void die(const char *what, int error)
 	exit(1);
 }
 
-/* --- the thread that is kept waiting --- */
+/* --- the thread that is delayed --- */
 
 static int64_t worst_ns;
 static uint64_t wakes;
@@ -109,11 +109,11 @@ static void end(const char *what)
 	fflush(stdout);
 }
 
-/* --- what it waits for --- */
+/* --- the operations that delay it --- */
 
 /*
- * Submits as many held requests as there is room for, of one open file or of all in turn. The
- * last one has the user data 2, the others 1.
+ * Submits as many held requests as possible, for one open file or for all in turn. The last
+ * one has the user data 2, the others 1.
  */
 static void hold(struct afsync_ring *ring, const int *fds, int nr_fds)
 {
@@ -147,7 +147,7 @@ static void reap(struct afsync_ring *ring)
 	afsync_cq_advance(ring, REQUESTS);
 }
 
-/* Attaches AIO to the youngest held request: the walk to it is as long as it can be. */
+/* Attaches AIO to the youngest held request: the longest possible walk. */
 static void attach_last(struct afsync_ring *ring)
 {
 	struct afsync_attach attach = { .user_data = 2, .flags = AFSYNC_ATTACH_START };

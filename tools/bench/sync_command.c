@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Engine: the command `sync FILE...`, as scripts make a tree durable. Only for a tree. It
- * is ./sync in the folder of the dynamic loader that BENCH_LOADER names, so that
- * neither is read from a disk while the clock runs.
+ * is ./sync in the folder of the dynamic loader that BENCH_LOADER names, so that neither
+ * is read from a disk while the clock runs.
  */
 #include <errno.h>
 #include <libgen.h>
