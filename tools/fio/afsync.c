@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fio's engine for libafsync: syncs are queued, reads and writes are done at once.
+ * fio's engine for libafsync: syncs are queued, reads and writes are synchronous.
  *
- * A read or a write is a pread() or a pwrite() in ->queue(), so a write is done before the
- * sync that fio issues behind it is prepared, and is covered by it. Syncs are prepared in
- * ->queue(), submitted as one array in ->commit(), and reaped in ->getevents().
+ * A read or a write is a pread() or a pwrite() in ->queue(), so a write has completed
+ * before the sync that fio issues after it is prepared, and is covered by it. Syncs are
+ * prepared in ->queue(), submitted as one array in ->commit(), and reaped in
+ * ->getevents().
  *
- * What fio says of a trim is refused. Who syncs, the device or threads of the library, is the
- * option engine=. README.md is for users.
+ * A trim is refused. The option engine= chooses the device or threads of the library for the
+ * syncs. README.md is for users.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -21,7 +22,7 @@
 #include <libafsync.h>
 
 struct engine_options {
-	void *pad;		/* fio takes an option at offset 0 for none */
+	void *pad;		/* fio treats an option at offset 0 as none */
 	unsigned int engine;
 };
 
@@ -47,15 +48,15 @@ static struct fio_option engine_options[] = {
 	{ .name = NULL },
 };
 
-/* One for each job. */
+/* The state of one job. */
 struct engine_job {
 	struct afsync_ring *ring;
-	struct io_u **events;	/* what ->getevents() has returned */
-	struct io_u **refused;	/* not taken by the library, and not returned yet */
+	struct io_u **events;	/* the completions that ->getevents() has returned */
+	struct io_u **refused;	/* refused by the library, and not returned yet */
 	unsigned int refused_nr;
 };
 
-/* What was written to a file since the last sync of a range; end is 0 if nothing was. */
+/* The range of a file written since its last sync of a range; end is 0 if there is none. */
 struct engine_range {
 	uint64_t begin;
 	uint64_t end;
@@ -65,7 +66,7 @@ static void fail(struct thread_data *td, struct io_u *io_u, int err)
 {
 	io_u->error = err;
 	io_u_log_error(td, io_u);
-	/* For a sync that was queued fio does not look at io_u->error. */
+	/* fio does not check io_u->error of a queued sync. */
 	td_verror(td, err, "afsync");
 }
 
@@ -118,14 +119,15 @@ static enum fio_q_status prepare_sync(struct thread_data *td, struct io_u *io_u)
 	} else if (io_u->ddir == DDIR_DATASYNC) {
 		afsync_prep_fdatasync(sqe, fd);
 	} else {
-		/* Not that of fio, which forgets what is written while a sync is in flight. */
+		/* Not fio's range: fio forgets writes made while a sync is in flight. */
 		afsync_prep_fdatasync_range(sqe, fd, range->begin, range->end - range->begin);
 		range->end = 0;
 	}
 	afsync_sqe_set_data(sqe, io_u);
 	/*
-	 * fio asks for a sync behind every N writes unless the last thing that ended was one.
-	 * One that is queued has to count, too: fio would fill the queue with more of them.
+	 * fio issues a sync after every N writes unless the last operation that ended was
+	 * one. A queued one has to count, too: otherwise fio would fill the queue with more
+	 * of them.
 	 */
 	td->last_was_sync = true;
 	return FIO_Q_QUEUED;
@@ -147,7 +149,7 @@ static enum fio_q_status engine_queue(struct thread_data *td, struct io_u *io_u)
 	return FIO_Q_COMPLETED;
 }
 
-/* The request in front is not taken: it ends with that error, and the others go on. */
+/* The first request is refused: it ends with that error, and the others continue. */
 static void refuse(struct thread_data *td, int err)
 {
 	struct engine_job *job = td->io_ops_data;
@@ -175,7 +177,7 @@ static int engine_commit(struct thread_data *td)
 	return 0;
 }
 
-/* reap: what has ended, up to @max. */
+/* reap: up to @max of the ended requests. */
 static unsigned int reap(struct thread_data *td, unsigned int count, unsigned int max)
 {
 	struct engine_job *job = td->io_ops_data;
@@ -186,7 +188,7 @@ static unsigned int reap(struct thread_data *td, unsigned int count, unsigned in
 		job->events[count++] = job->refused[--job->refused_nr];
 	while (count < max && !afsync_peek_cqe(job->ring, &cqe)) {
 		io_u = afsync_cqe_get_data(cqe);
-		/* The others failed before, or they would not have been cancelled. */
+		/* The others failed before, otherwise they would not have been cancelled. */
 		if (cqe->res == -ECANCELED)
 			io_u->error = ECANCELED;
 		else if (cqe->res)
@@ -197,7 +199,7 @@ static unsigned int reap(struct thread_data *td, unsigned int count, unsigned in
 	return count;
 }
 
-/* fio sets a time only if it does not want to wait. */
+/* fio sets a time only if it does not wait. */
 static int engine_getevents(struct thread_data *td, unsigned int min, unsigned int max,
 			    const struct timespec *t)
 {
@@ -224,7 +226,7 @@ static struct io_u *engine_event(struct thread_data *td, int event)
 	return job->events[event];
 }
 
-/* Whether it was cancelled or runs already, it ends in the ring: it is not given back here. */
+/* Cancelled or already running, it ends in the ring: it is not returned here. */
 static int engine_cancel(struct thread_data *td, struct io_u *io_u)
 {
 	struct engine_job *job = td->io_ops_data;
