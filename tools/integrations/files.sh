@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Many small files, and what is there of them. Sourced.
+# Makes many small files, and lists the ones that are there. Sourced.
 
 # write_files ROOT VERSION N: so many files below ROOT/usr/share/many. The second version has the
 # same paths as the first; contents, sizes, modes and times of all of them differ. Sizes are 100
@@ -27,7 +27,7 @@ write_files() {
 		-exec touch -d "@$((1600000000 + $2 * 100000))" {} +
 }
 
-# list_files ROOT FOLDER: "path checksum mode mtime" of each file below, without those that
+# list_files ROOT FOLDER: "path checksum mode mtime" of each file below, except those that
 # dpkg left unfinished, in a fixed order.
 list_files() {
 	local tmp

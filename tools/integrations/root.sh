@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # A small root in memory, from which a program runs and is measured. Sourced after lib-guest.sh.
 #
-# Nothing in it comes from the host's disk: what waits for the host must stay out of what
-# is measured in virtual time. While all of the VM waits, its clock jumps to the next timer.
+# Nothing in it comes from the host's disk: code that waits for the host must not run while
+# virtual time is measured. While all of the VM waits, its clock jumps to the next timer.
 
 ROOT=/tmp/root
 MNT=$ROOT/mnt
@@ -21,7 +21,7 @@ add_program() {
 	done
 }
 
-# begin_root NAME...: with these programs of this machine.
+# begin_root NAME...: a root with these programs of this machine.
 begin_root() {
 	local name memory
 	mkdir -p "$ROOT"/{bin,dev,tmp,mnt,proc,sys,etc}
@@ -44,14 +44,14 @@ in_memory() {
 		"$ROOT/bin/$1")
 }
 
-# with_device / without_device: whether the program finds the module.
+# with_device / without_device: lets the program find the module, or hides it.
 without_device() { rm -f "$ROOT/dev/afsync"; }
 with_device() {
 	without_device
 	cp -a /dev/afsync "$ROOT/dev/"
 }
 
-# Calls of fsync and its like, by any program.
+# Counts calls of fsync and similar ones, by any program.
 # shellcheck disable=SC2034 # for the caller
 count_from_here() {
 	local call

@@ -5,8 +5,9 @@
 #
 #	run DISK PROGRAM OPTION...
 #
-# Writes a line to MARK_FD, if that is set, when the program begins. Prints the microseconds that it took, those of them in which the CPU had nothing to do, and
-# the flushes of the disk. What the program says is in /tmp/run.log. The status is its own.
+# Writes a line to MARK_FD, if that is set, when the program begins. Prints the microseconds
+# that it took, those of them in which the CPU was idle, and the flushes of the disk. The
+# program's output is in /tmp/run.log. The status is its own.
 
 disk=$1
 shift
@@ -18,7 +19,7 @@ flushes() {
 	echo "${fields[15]}"
 }
 
-# In ticks of 10 ms; a task that waits for a disk counts as nothing to do.
+# In ticks of 10 ms; waiting for a disk counts as idle.
 idle() {
 	local fields
 	read -ra fields </proc/stat

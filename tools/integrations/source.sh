@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # The source of one of Debian's packages, built without and with a patch. Sourced after lib.sh,
-# with OUT set: where it is built.
+# with OUT set to the folder of the builds.
 
 . "$TOP/scripts/apt-source.sh"
 
@@ -25,7 +25,7 @@ fetch_once() {
 	end_fetching
 }
 
-# find_source PACKAGE [RELEASE]: sets source, its folder in the cache, and version.
+# find_source PACKAGE [RELEASE]: sets source, the folder of the source in the cache, and version.
 find_source() {
 	with_lock apt-source fetch_once "$@"
 	source=$(newest "$1")
@@ -33,7 +33,7 @@ find_source() {
 	version=$(basename "$source")
 }
 
-# step WHAT CMD...: what it prints is only shown if it fails.
+# step WHAT CMD...: shows the output only if it fails.
 step() {
 	local what=$1 log=$OUT/log
 	shift

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Power cuts while dpkg upgrades a package, and what has to hold after them. Sourced by
-# guest.sh.
+# Power cuts while dpkg upgrades a package, and the promises that have to hold after
+# them. Sourced by guest.sh.
 #
-# What dpkg promises: a file of the package is the old one or the new one at any time, whole,
+# dpkg's promises: a file of the package is the old one or the new one at any time, whole,
 # with its mode and time; all are the new ones once its database says so; and dpkg can be run
 # again.
 
 IMAGE=/tmp/image
 bad=0
 
-# save_disk FS: a disk with version 1 installed, to begin from again and again.
+# save_disk FS: saves a disk with version 1 installed, so that each run begins with it.
 save_disk() {
 	local way=unsafe
 	new_disk "$1"
@@ -22,8 +22,8 @@ save_disk() {
 	rmdir "$NULL_BLK/$DISK"
 }
 
-# load_disk FS: on a new null_blk, since one that has been written sees the next write of that
-# page at once. Its cache is empty. Its requests take $request_ns.
+# load_disk FS: on a new null_blk, since one that has been written applies the next write of
+# that page at once. Its cache is empty. Its requests take $request_ns.
 request_ns=1000000
 load_disk() {
 	make_disk "$DISK" $request_ns 320
@@ -51,7 +51,7 @@ compare() {
 		}' /tmp/found
 }
 
-# A check that cannot fail says nothing.
+# A check that cannot fail proves nothing.
 check_the_check() {
 	local file=$MNT/root/usr/share/many/1 olds news broken memory
 	load_disk "$1"
@@ -72,8 +72,8 @@ check_the_check() {
 	remove_disk
 }
 
-# whole_run: an upgrade that is not cut. Sets whole, its length in us, and when the last file is
-# extracted and the last one renamed: between these dpkg makes them durable.
+# whole_run: an upgrade that is not cut. Sets whole, its length in us, and the times at which
+# the last file is extracted and the last one renamed: between these dpkg makes them durable.
 whole_run() {
 	load_disk "$fs"
 	as_way "$way"
@@ -98,7 +98,7 @@ whole_run() {
 	remove_disk
 }
 
-# tracing 1|0: when files are given their times, the last step of extracting one, and renamed.
+# tracing 1|0: traces when files get their times, the last step of extracting one, and are renamed.
 tracing() {
 	local event
 	for event in "$TRACE"/sys_enter_{utime*,rename*}; do
@@ -109,7 +109,7 @@ tracing() {
 	: >"$TRACING/trace"
 }
 
-# What the database says of the package, without changing it.
+# Prints the package's state in the database, without changing it.
 database() {
 	# shellcheck disable=SC2016 # dpkg's variables
 	chroot "$ROOT" /bin/dpkg-query --admindir=/mnt/root/var/lib/dpkg -W \
@@ -130,7 +130,7 @@ recovers() {
 	}
 }
 
-# one_cut US NUMBER: an upgrade, the power is cut after so many microseconds, and what is left.
+# one_cut US NUMBER: an upgrade, the power is cut after that many microseconds, and a check.
 one_cut() {
 	local pid before=$bad olds news broken state where duration
 	where="cut $2 after $(seconds "$1")"
@@ -141,7 +141,7 @@ one_cut() {
 	MARK_FD=8 run 2 8>&"$mark" >/dev/null 2>&1 &
 	pid=$!
 	read -r -u "$mark"
-	# There is nothing more to read. sleep(1) would have to be loaded first.
+	# No more input comes: this only waits. sleep(1) would have to be loaded first.
 	read -r -u "$mark" -t "$duration" || true
 	# The wrong order, see CUT_ORDER in test.sh.
 	[ "${CUT_ORDER:-}" != flushes-first ] || flushes_off
@@ -160,7 +160,7 @@ one_cut() {
 		[ "$olds" = 0 ] || broken_promise "the database says that version 2 is unpacked, and $olds files are old" ;;
 	*) broken_promise "the database says $state" ;;
 	esac
-	# It takes as long as all else together.
+	# It takes as long as all other steps together.
 	[ "$2" != 1 ] || recovers
 	remove_disk
 	lost=$((lost + broken))
@@ -169,8 +169,8 @@ one_cut() {
 
 seconds() { awk -v us="$1" 'BEGIN { printf "%.2f s", us / 1000000 }'; }
 
-# cuts N SEED FS: N random points for each way. Every other one is where dpkg makes the files
-# durable and renames them, which is a small part of the time.
+# cuts N SEED FS: N random points for each program. Every other one is where dpkg makes the
+# files durable and renames them, which is a small part of the time.
 cuts() {
 	local i n us way mark lost failed_cuts whole extracted renamed failed=0 fs=$3
 	use_package cuts
@@ -182,10 +182,10 @@ cuts() {
 		lost=0 failed_cuts=0
 		whole_run
 		say "$way on $fs: $(seconds "$whole"), extracted after $(seconds "$extracted"), renamed after $(seconds "$renamed")"
-		# The same points for each way, of what is different for each.
+		# The same points for each program, as fractions of its own times.
 		RANDOM=$2
 		n=$1
-		# Of that nothing was promised: it shows that the cuts can break files.
+		# This program promises nothing: it shows that the cuts can break files.
 		[ "$way" != unsafe ] || n=$((($1 + 3) / 4))
 		for ((i = 1; i <= n; i++)); do
 			# Not in a subshell, which would have random numbers of its own.

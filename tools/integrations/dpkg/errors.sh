@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Syncs that fail, and a ring that does. Sourced by guest.sh.
+# Failing syncs, and a failing ring. Sourced by guest.sh.
 #
-# A sync that fails has to make dpkg fail, and to leave every file of version 1 as it was. Where
-# dpkg cannot queue a sync, it has to call fsync() itself.
+# If a sync fails, dpkg has to fail and to leave every file of version 1 unchanged. If dpkg
+# cannot queue a sync, it has to call fsync() itself.
 
-# with_strace OPTION...: puts strace before the program. It writes what it saw to SEEN.
+# with_strace OPTION...: puts strace before the program. Its output goes to SEEN.
 SEEN=$ROOT/tmp/strace
 with_strace() { program=(/bin/strace --seccomp-bpf -f -qq -o /tmp/strace "$@" "${program[@]}"); }
 
@@ -37,7 +37,7 @@ injected() {
 	remove_disk
 }
 
-# The 25th fsync of a thread fails. Before the files dpkg syncs its database less often than that.
+# The 25th fsync of a thread fails. Before the files, dpkg syncs its database less often than that.
 failed_calls() {
 	for way in stock threads; do
 		for what in EIO ENOSPC; do
@@ -46,7 +46,7 @@ failed_calls() {
 	done
 }
 
-# bad_table TARGET: what the disk of the files does from now on.
+# bad_table TARGET: the behaviour of the disk of the files from now on.
 bad_table() {
 	local table
 	table="0 $(blockdev --getsz "/dev/$DISK") $1"
@@ -59,7 +59,7 @@ bad_table() {
 		dmsetup create bad --table "$table"
 	fi
 }
-# To freeze the filesystem would be to write to the disk that fails.
+# Freezing the filesystem would write to the disk that fails.
 good_disk() { bad_table "linear /dev/$DISK 0" --nolockfs; }
 bad_disk() { bad_table "flakey /dev/$DISK 0 0 1 1 error_writes"; }
 
@@ -71,7 +71,7 @@ mount_bad() {
 }
 
 # make_bad_disk: version 1, its files on a filesystem of their own. Its journal and dpkg's
-# database are on other disks, which go on when the disk of the files is bad.
+# database are on other disks, which still work when the disk of the files is bad.
 make_bad_disk() {
 	make_disk "$DISK" 1000000 320
 	make_disk nullb1 1000000 64
@@ -96,7 +96,7 @@ remove_bad_disk() {
 	rmdir "$NULL_BLK"/{"$DISK",nullb1,nullb2}
 }
 
-# The disk of the files fails to write. The error comes from the kernel, also with the module.
+# The disk of the files fails to write. The error comes from the kernel, even with the module.
 failed_writes() {
 	local status
 	export DM_DISABLE_UDEV=1
@@ -118,8 +118,8 @@ failed_writes() {
 	done
 }
 
-# own_calls CMD...: an upgrade that has to succeed. Sets calls, how often the main thread of dpkg
-# called fsync() itself.
+# own_calls CMD...: an upgrade that has to succeed. Sets calls, the number of fsync() calls of
+# dpkg's main thread.
 own_calls() {
 	load_disk "$fs"
 	"$@" || { cat "$ROOT/tmp/run.log" >&2; die "$way on $fs, $what: dpkg failed"; }
@@ -135,14 +135,14 @@ upgrade() {
 	run 2 >/dev/null
 }
 
-# expects LEAST MOST: of calls.
+# expects LEAST MOST: the bounds of calls.
 expects() {
 	((calls >= $1 && calls <= $2)) ||
 		die "$way on $fs, $what: dpkg called fsync() $calls times itself, not $1 to $2 times"
 	say "$way on $fs, $what: dpkg succeeds, and called fsync() $calls times itself"
 }
 
-# limited: few requests at a time, so that dpkg has to wait for room.
+# limited: few requests at a time, so that dpkg has to wait for free slots.
 limited() {
 	local limit=/sys/module/afsync/parameters/max_user_requests before status=0
 	before=$(<"$limit")
@@ -157,7 +157,7 @@ no_ring() {
 	what="all is well"
 	way=stock
 	own_calls upgrade -e trace=fsync
-	# Those of the database.
+	# The calls for the database.
 	own=$((calls - FILES))
 	expects "$FILES" $((FILES + 100))
 	for way in threads module; do
@@ -181,7 +181,8 @@ no_ring() {
 }
 
 # The ring is lost while dpkg waits: the results of its syncs are not known. The disk is so slow
-# that dpkg has submitted all when the first of them ends, and waits in each run at the same call.
+# that dpkg has submitted all requests when the first of them ends, and waits in each run at the
+# same call.
 lost_ring() {
 	# shellcheck disable=SC2034 # load_disk reads it
 	local waits request_ns=20000000

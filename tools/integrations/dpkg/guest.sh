@@ -5,9 +5,9 @@
 #
 #	guest.sh measure MS MIPS PACKAGE JOB...	time, syncs, flushes of installing and upgrading it
 #	guest.sh cuts N SEED FS			the power is cut at N random points of an upgrade
-#	guest.sh errors FS			syncs fail, and what dpkg syncs with
+#	guest.sh errors FS			failing syncs, and the calls with which dpkg syncs
 #
-# Results are lines that begin with "result"; the others tell how far it is.
+# Results are lines that begin with "result"; the others show the progress.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
 . "$TOP/scripts/lib-guest.sh"
@@ -20,7 +20,7 @@ DPKG=$BUILD/integrations/dpkg
 ME=dpkg-guest
 PATH=$PATH:/usr/sbin:/sbin
 
-# use_package NAME: one of those that test.sh has made. Sets FILES, how many it has.
+# use_package NAME: one of those that test.sh has made. Sets FILES, the number of its files.
 use_package() {
 	package=$1
 	PACKAGES=$DPKG/packages/$package
@@ -43,7 +43,7 @@ new_database() {
 	sync -f "$MNT"
 }
 
-# as_way WAY: sets program, the command line, for that one.
+# as_way WAY: sets program, the command line, for that variant.
 as_way() {
 	without_device
 	case $1 in
@@ -57,13 +57,13 @@ as_way() {
 	esac
 }
 
-# run VERSION: prints microseconds, idle ones, and flushes.
+# run VERSION: prints the microseconds, those of them idle, and flushes.
 run() {
 	chroot "$ROOT" /bin/run $DISK "${program[@]}" --root=/mnt/root --log=/tmp/actions.log \
 		--install "/packages/$package/$1.deb"
 }
 
-# The files on the disk are those of VERSION.
+# True if the files on the disk are those of VERSION.
 has_files() { list_files "$MNT/root" usr | cmp -s - "$PACKAGES/$1.list"; }
 check_files() {
 	has_files "$1" ||
@@ -87,8 +87,8 @@ measure_run() {
 	check_files "$2"
 }
 
-# measure MS MIPS PACKAGE JOB...: on disks whose requests take so long; the VM's CPU has so many
-# million instructions a second. Jobs are install, and upgrade after it.
+# measure MS MIPS PACKAGE JOB...: on disks whose requests take MS milliseconds, with a CPU of
+# MIPS million instructions a second. Jobs are install, and upgrade after it.
 measure() {
 	local NSEC=$(($1 * 1000000)) ms=$1 mips=$2 fs way
 	use_package "$3"

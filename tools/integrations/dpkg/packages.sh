@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Make two versions of a package of many small files, for guest.sh.
+# Makes two versions of a package of many small files, for guest.sh.
 #
 #	tools/integrations/dpkg/packages.sh FOLDER FILES [OPTION-OF-DPKG-DEB]...
 #

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The tables of test.sh, from the results of guest.sh on standard input.
+# Prints the tables of test.sh, from the results of guest.sh on standard input.
 
 set -euo pipefail
 

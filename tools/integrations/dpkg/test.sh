@@ -1,26 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The integration of dpkg: builds Debian's dpkg without and with our patch, measures both, and
+# The integration of dpkg: builds Debian's dpkg without and with the patch, measures both, and
 # cuts the power while they upgrade a package. Then syncs fail.
 #
 #	tools/integrations/dpkg/test.sh
 #
-#	CUTS=N		power cuts for each way and filesystem (20; 2 for a quick look; 0 for none)
-#	SEED=N		where they are: the same number is the same points (another one each time)
+#	CUTS=N		power cuts for each program and filesystem (20; 2 for a quick look; 0 for none)
+#	SEED=N		chooses the points: the same number gives the same points (random by default)
 #	FILES=N		files of the package (3000)
-#	CUT_FILES=N	of the one during whose upgrade the power is cut (500)
-#	CUT_WAYS=...	only these, of module, threads, stock and unsafe
-#	CUT_FS=...	only these, of ext4 and xfs
-#	CUT_ORDER=flushes-first	a wrong cut, to see what it does to stock dpkg: the disk ignores
-#			flushes, and the filesystem goes on for a moment (README.md)
+#	CUT_FILES=N	files of the package whose upgrade is cut (500)
+#	CUT_WAYS=...	only these programs, of module, threads, stock and unsafe
+#	CUT_FS=...	only these filesystems, of ext4 and xfs
+#	CUT_ORDER=flushes-first	a wrong cut, to see its effect on stock dpkg: the disk ignores
+#			flushes, and the filesystem continues for a moment (README.md)
 #	ONLY=...	only these parts, of measure, errors and cuts
 #	JOBS=N		virtual machines at the same time (as many as there are CPUs)
 #
-# All is measured in a VM whose clock counts its instructions, on a disk whose requests take
-# 1 ms: with a package as dpkg-deb compresses it and 500 million instructions a second, and with
-# one that is not compressed and 1000 million, where the CPU's part is smaller. The status is 0 if
-# every promise was kept, however fast it was.
+# Everything is measured in a VM whose clock counts its instructions, on a disk whose requests
+# take 1 ms: with a package as dpkg-deb compresses it and 500 million instructions a second, and
+# with one that is not compressed and 1000 million, where the CPU's part is smaller. The status
+# is 0 if every promise was kept, at any speed.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
 
@@ -47,7 +47,7 @@ number FILES "$FILES" 500
 number CUT_FILES "$CUT_FILES" 500
 number JOBS "$JOBS" 1
 
-# guest NAME CLOCK ARG...: guest.sh in a VM; the lines with results go to NAME.results.
+# guest NAME CLOCK ARG...: runs guest.sh in a VM; the lines with results go to NAME.results.
 guest() {
 	local name=$1 clock=$2 rc=0
 	shift 2
@@ -82,13 +82,13 @@ wait_one() {
 
 wanted() { [[ " $ONLY " = *" $1 "* ]]; }
 
-# Each in a process group of its own, which ends with all that is in it.
+# Each in a process group of its own, whose end ends all its processes.
 set -m
 trap 'jobs -p | sed "s/^/-/" | xargs -r kill -- 2>/dev/null || true' EXIT
 "$HERE/build.sh" >/dev/null
 packages xz "$FILES" -Zxz
 packages none "$FILES" -Znone
-# Smaller and not compressed, for more cuts in the same time.
+# Smaller and uncompressed, for more cuts in the same time.
 packages cuts "$CUT_FILES" -Znone
 rm -f "$OUT"/*.results
 if wanted measure; then

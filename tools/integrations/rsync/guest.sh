@@ -5,7 +5,7 @@
 #
 #	guest.sh FILES
 #
-# Results are lines that begin with "result"; the others tell how far it is.
+# Results are lines that begin with "result"; the others show the progress.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
 . "$TOP/scripts/lib-guest.sh"
@@ -17,7 +17,7 @@ FILES=$1
 ME=rsync-guest
 PATH=$PATH:/usr/sbin:/sbin
 
-# as_way WAY: sets program and options for that one.
+# as_way WAY: sets program and options for that variant.
 as_way() {
 	without_device
 	options=(--fsync)
@@ -31,16 +31,16 @@ as_way() {
 	esac
 }
 
-# copy VERSION: prints microseconds, idle ones, and flushes.
+# copy VERSION: prints the microseconds, those of them idle, and flushes.
 copy() {
 	chroot "$ROOT" /bin/run $DISK "$program" -a --delay-updates "${options[@]}" "/tree$1/" /mnt/tree
 }
 
-# all_there VERSION: whole, with mode and time.
+# all_there VERSION: true if all files are there, whole, with mode and time.
 all_there() { [ -d "$MNT/tree/usr" ] && list_files "$MNT/tree" usr | cmp -s - "$ROOT/tree$1.list"; }
 
-# job NAME VERSION: copies that version and cuts the power at once: the kernel writes everything
-# by itself after some seconds.
+# job NAME VERSION: copies that version and cuts the power at once, since the kernel writes
+# everything by itself after some seconds.
 job() {
 	local us idle flushed syncs found=lost measured status=0
 	sync -f "$MNT"
@@ -48,7 +48,7 @@ job() {
 	measured=$(copy "$2") || status=$?
 	read -r us idle flushed <<<"$measured"
 	syncs=$(($(calls) + $(counter syncs) - syncs_before))
-	# The folders are not rsync's to sync.
+	# rsync does not sync folders: this does.
 	[ "$way" = none ] || sync "${folders[@]/#/$MNT/tree/}"
 	power_cut "$MNT"
 	if [ $status != 0 ] || [ -s "$ROOT/tmp/run.log" ]; then
@@ -77,7 +77,7 @@ for fs in ext4 xfs; do
 		mount -t $fs /dev/$DISK "$MNT"
 		as_way $way
 		job copy 1
-		# After a power cut that lost files there is nothing to update.
+		# After a power cut that lost files there is no tree to update.
 		[ $way = none ] || job update 2
 		remove_disk
 	done

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The integration of rsync: builds Debian's rsync without and with our patch, and measures both
+# The integration of rsync: builds Debian's rsync without and with the patch, and measures both
 # while they copy and update a tree with --fsync --delay-updates; then the power is cut.
 #
 #	tools/integrations/rsync/test.sh
 #
 #	FILES=N		files of the tree (3000)
 #
-# All is measured in a VM whose clock counts its instructions, on a disk whose requests take
-# 1 ms. The status is 0 if every file was found after each cut, however fast it was.
+# Everything is measured in a VM whose clock counts its instructions, on a disk whose
+# requests take 1 ms. The status is 0 if every file was found after each cut, at any speed.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
 
@@ -24,7 +24,7 @@ ME=integrations
 	--append sysctl.kernel.hung_task_timeout_secs=0 -- "$HERE/guest.sh" "$FILES" >"$OUT/results" ||
 	die "the measuring failed"
 
-# All ways of a job below each other.
+# All variants of a job in consecutive lines.
 sort -s -k 2,3 "$OUT/results" | awk '
 BEGIN {
 	name["stock"] = "stock"; name["threads"] = "patched, no module"
@@ -37,7 +37,7 @@ $1 == "result" {
 	if (first) stock = $5
 	printf format, first ? $2 : "", first ? $3 : "", name[$4], sprintf("%.2f s", $5 / 1000000), $7, $8,
 		sprintf("%.1fx", stock / $5), $9
-	# To see that a cut loses what was not synced.
+	# Shows that a cut loses files that were not synced.
 	if ($9 != ($4 == "none" ? "lost" : "found")) bad = 1
 	n++
 }
