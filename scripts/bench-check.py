@@ -26,7 +26,7 @@ def without(**where):
     return spoil
 
 
-# (what is done to the results, the check that must see it)
+# (a change to the results, the check that must detect it)
 BREAKS = {
     "not a list": (lambda run: setattr(run, "results", {}), "fields"),
     "nothing at all": (lambda run: run.results.clear(), "fields"),

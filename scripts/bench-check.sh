@@ -1,21 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Check that the benchmark works: runs a little of everything, and looks at what it has
-# left. What is too slow is no failure here, and no figure of it means anything.
+# Checks that the benchmark works: runs a little of everything, and examines the
+# results. A cell that is too slow is no failure here, and the figures mean nothing.
 #
 #	scripts/bench-check.sh
 #
-# Prints TAP. The results are in build/bench-short, the documentation that is made of them in
-# its folder doc, those of a cell that must fail in build/bench-broken; build/bench is left
-# alone.
+# Prints TAP. The results are in build/bench-short, the documentation made from them in its
+# folder doc, those of a cell that must fail in build/bench-broken; build/bench stays unchanged.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/tap.sh"
 
 export BENCH_SIZE=short BENCH_JOBS=1
 
-# bench NAME: its status is in $rc, what it said in $said.
+# bench NAME: sets rc, its status, and said, the file of its output.
 bench() {
 	said=$BUILD/$1.said
 	rc=0
@@ -24,11 +23,11 @@ bench() {
 
 echo "TAP version 13"
 bench bench-short
-# 2: it is too short for a target.
+# Status 2: a target is missed, because the run is too short.
 [ $rc != 2 ] || rc=0
 [ $rc = 0 ] || remark <"$said"
 result $rc "bench: every cell ran"
-# Its numbers start anew.
+# Its results are numbered from 1 again.
 if [ -e "$BUILD/bench-short/results.json" ]; then
 	"$TOP/scripts/bench-check.py" "$BUILD/bench-short" || failed=1
 else
@@ -58,7 +57,7 @@ BENCH_DIR=$BUILD/bench-fio-short "$TOP/scripts/bench-fio.sh" >"$BUILD/bench-fio.
 [ $rc = 0 ] || remark <"$BUILD/bench-fio.said"
 result $rc "bench: fio's engines are measured"
 
-# Without the module afsync fails, and nothing else.
+# Without the module only afsync fails.
 BENCH_VM=--no-module BENCH_ONLY=tmpfs BENCH_ENGINES="fdatasync afsync" bench bench-broken
 grep . "$said" | tail -n 20 | remark
 result $((rc == 1 ? 0 : 1)) "bench: a cell that fails makes the status 1"

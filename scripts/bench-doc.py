@@ -44,7 +44,8 @@ def table(head, rows):
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     line = "  ".join("=" * width for width in widths)
 
-    # All of a column, and the first one left, as the syntax wants it to have text.
+    # Columns of numbers only; the first one is left-aligned, because the syntax
+    # requires text there.
     right = [i > 0 and all(row[i].strip("~-")[:1].isdigit() or row[i] == "-" for row in rows)
              for i in range(len(head))]
 
@@ -194,7 +195,7 @@ def wanted(run):
                 "it says otherwise.", "")
     rows, group = [], ""
     for what, value, kind, limit in targets(run):
-        # Those that go on from the one above.
+        # Indented ones continue the one above.
         if what.startswith("  "):
             what = f"{group}: {what.strip()}"
         else:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The part of bench-fio.sh that runs in the VM. Prints the results, a JSON object on each
-# line, when all is measured: a virtual port waits for the host.
+# line, after the last measurement: a virtual port waits for the host.
 #
-# Each engine does the job as its expert would have fio do it; why is said beside it.
+# Each engine has the options that an expert would choose; the reason is beside them.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/lib-guest.sh"
@@ -21,7 +21,7 @@ short) DEPTHS=(4) RUNTIME=20ms ;;
 esac
 failed=0
 
-# All that runs later is read from memory.
+# Everything that runs later is read from memory.
 copy_programs() {
 	mkdir -p "$MNT"
 	cp "$(command -v fio)" "$BUILD/tools/fio/afsync.so" "$HERE/"
@@ -30,7 +30,7 @@ copy_programs() {
 	: >"$OUT"
 }
 
-# cell ENGINE OPTION...: the job is $job, in the shell's variables depth and options.
+# cell ENGINE OPTION...: the job is $job, with the shell's variables depth and options.
 cell() {
 	local engine=$1 before
 	shift
@@ -51,7 +51,7 @@ cell() {
 	rm -f "$MNT"/append*
 }
 
-# 4 KiB over what is there, each to be durable, so many outstanding in one file.
+# 4 KiB over existing data, each to be durable, with $depth of them outstanding in one file.
 overwrite() {
 	local depth options queue sync=--fdatasync=1 dsync=(--sync=dsync --direct=1)
 	dd if=/dev/zero of="$MNT/overwrite" bs=1M count=16 status=none
@@ -59,11 +59,11 @@ overwrite() {
 	for depth in "${DEPTHS[@]}"; do
 		options=(--filename=overwrite --rw=randwrite --norandommap --size=16m)
 		queue=(--iodepth="$depth" --iodepth_batch_submit="$depth" --iodepth_batch_complete_max="$depth")
-		# It blocks, so a thread for each.
+		# This engine blocks: a thread for each request.
 		cell "sync, threads" --ioengine=psync --numjobs="$depth" $sync
 		# fio calls fdatasync itself when the queue is empty.
 		cell "libaio" --ioengine=libaio --iodepth="$depth" $sync
-		# So its expert has a thread for each, too, or has no syncs.
+		# So an expert uses a thread for each here, too, or no syncs.
 		cell "libaio, threads" --ioengine=libaio --numjobs="$depth" $sync
 		cell "libaio, O_DSYNC" --ioengine=libaio "${queue[@]}" "${dsync[@]}"
 		# Its syncs do not wait for the writes before them.
@@ -76,13 +76,13 @@ overwrite() {
 	done
 }
 
-# 4 KiB at the end of each of so many files in turn.
+# 4 KiB at the end of each of $depth files in turn.
 append() {
 	local depth options sync=--fsync=1 many one
 	job=append
 	for depth in "${DEPTHS[@]}"; do
 		options=(--rw=write --fallocate=none --filesize=4m --unlink=1)
-		# A job for each file: fio has no other means to sync the file that was written.
+		# A job for each file: otherwise fio cannot sync the file that was written.
 		many=(--numjobs="$depth" --size=4m)
 		cell "sync, threads" --ioengine=psync "${many[@]}" $sync
 		cell "libaio, threads" --ioengine=libaio "${many[@]}" $sync

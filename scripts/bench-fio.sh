@@ -9,8 +9,8 @@
 #	BENCH_SIZE=short	a little of everything, to see whether it works (full)
 #	BENCH_DIR=...		the folder for the results (build/bench-fio)
 #
-# What is measured is in bench-fio-guest.sh. The results are results.jsonl and table.txt, which is
-# also printed. The status is 0 if everything ran, however fast it was.
+# bench-fio-guest.sh defines the measurements. The results are results.jsonl and table.txt,
+# which is also printed. The status is 0 if everything ran, at any speed.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -18,7 +18,8 @@ import sys
 KEPT = pathlib.Path(__file__).with_name("bench-gate.txt")
 TOLERANCE = 0.05
 DISK, TMPFS = ("ext4", "null_blk-1ms"), ("tmpfs", "none")
-# Those that repeat within 2 %; trees and many processes do not. (workload, where, files, depth, processes, ours, peer, depth of the peer)
+# Cells that repeat within 2 %; trees and many processes do not. (workload, disk, files, depth,
+# processes, ours, peer, depth of the peer)
 CELLS = [
     ("overwrite", DISK, 1, 1, 1, "afsync", "fdatasync", 1),
     ("overwrite", DISK, 1, 64, 1, "afsync", "by_hand", 64),

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The gate of the benchmark: has a change made afsync slower? A dozen cells in virtual time,
-# against figures that are kept in the tree (scripts/bench-gate.txt).
+# against figures in the tree (scripts/bench-gate.txt).
 #
 #	scripts/bench-gate.sh		prints TAP; fails if a cell is more than 5 % slower
 #	RENEW=1 scripts/bench-gate.sh	writes the figures, from three boots
@@ -17,7 +17,7 @@ export BENCH_ENGINES="fdatasync by_hand libaio glibc afsync afsync_threads"
 
 rc=0
 "$TOP/scripts/bench.sh" >"$BUILD/bench-gate.said" 2>&1 || rc=$?
-# 2: a target is not met, most of which are not measured here.
+# Status 2: a target is not met; most targets are not measured here.
 if [ $rc != 0 ] && [ $rc != 2 ]; then
 	sed 's/^/# /' "$BUILD/bench-gate.said"
 	echo "not ok 1 - bench-gate: every cell ran"

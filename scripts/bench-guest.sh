@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The part of the benchmark that runs in the VM, see bench.sh. Prints the results, a JSON
-# object on each line, when all is measured: a virtual port waits for the host.
+# object on each line, after the last measurement: a virtual port waits for the host.
 #
 #	scripts/bench-guest.sh virtual	the matrix, on one CPU in virtual time
 #	scripts/bench-guest.sh smp	pairs of runs, on several CPUs in real time
 #
-# BENCH_SIZE says how much, see bench-sizes.sh. BENCH_ONLY="overwrite tmpfs" runs only these
-# parts, BENCH_ENGINES="libaio afsync" only these engines.
+# BENCH_SIZE sets the amount, see bench-sizes.sh. BENCH_ONLY="overwrite tmpfs" runs only
+# these parts, BENCH_ENGINES="libaio afsync" only these engines.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/lib-guest.sh"
@@ -21,7 +21,7 @@ OUT=$HERE/results
 DROPINS=$BUILD/tools/lib
 failed=0
 
-# All that runs later is read from memory.
+# Everything that runs later is read from memory.
 copy_programs() {
 	mkdir -p "$HERE"
 	cp "$BUILD"/tools/bench/afsync-bench{,-memory,-many} "$HERE/"
@@ -31,7 +31,7 @@ copy_programs() {
 	ldd "$HERE/afsync-bench" | awk '/=> \// { print $3 } /ld-linux/ { print $1 }' |
 		xargs -I '{}' cp -L '{}' "$HERE/"
 	export LD_LIBRARY_PATH=$HERE LC_ALL=C
-	# What the kernel would open on the host.
+	# The loader that the kernel would open on the host.
 	BENCH_LOADER=$(echo "$HERE"/ld-linux*)
 	export BENCH_LOADER
 	: >"$OUT"
@@ -68,7 +68,7 @@ cell() {
 	[ "$files" -lt 64 ] || blocks=64
 	[ "$files" -lt 256 ] || blocks=16
 	[ "$files" -lt 16384 ] || blocks=4
-	# One for each writer.
+	# At least one for each writer.
 	[ "$blocks" -ge $((depth * processes / files)) ] || blocks=$((depth * processes / files))
 	warm=$((ops / processes / 4))
 	case $workload in tree | brief) warm=0 ;; esac
@@ -82,15 +82,15 @@ cell() {
 	}
 }
 
-# How many operations are enough for figures that repeat: many rounds of the window.
+# Prints the number of operations for figures that repeat: many rounds of the window.
 ops_for() {
 	local depth=$1 ops=$OPS
-	# Without a disk they are short, and what comes before the first one would count.
+	# Without a disk they are short, and the time before the first one would count.
 	[ "$depth" -gt 1 ] || [ -z "$disk" ] || ops=$OPS_ALONE
 	echo $((ops > depth * ROUNDS ? ops : depth * ROUNDS))
 }
 
-# among ENGINE...: those of them that are to run.
+# among ENGINE...: those of them that are selected.
 among() {
 	local engine
 	for engine; do
@@ -98,7 +98,7 @@ among() {
 	done
 }
 
-# engines WORKLOAD FILES DEPTH [OPTION]...: every engine that this says something about.
+# engines WORKLOAD FILES DEPTH [OPTION]...: every engine for which this says something.
 engines() {
 	local workload=$1 files=$2 depth=$3 engine ops
 	shift 3
@@ -106,11 +106,11 @@ engines() {
 		ops=$(ops_for "$depth")
 		case $engine:$files in
 		fdatasync:*)
-			# Alone there is nothing outstanding; the figure of depth 1 stands for it.
+			# With one file nothing is outstanding; the figure of depth 1 applies.
 			[ "$depth" = 1 ] || [ "$files" -gt 1 ] || continue
 			ops=$(ops_for 1) ;;
 		glibc:1)
-			# One after the other, too, and looks through all that wait each time.
+			# One after the other, too, and it looks through all waiting ones each time.
 			[ "$depth" = 1 ] || ops=$((OPS / 4 > depth * 2 ? OPS / 4 : depth * 2)) ;;
 		esac
 		cell "$workload" "$engine" "$files" "$depth" 1 "$ops" "$@"
@@ -119,7 +119,7 @@ engines() {
 }
 
 # dropins WORKLOAD FILES DEPTH OPS [OPTION]...: the same programs as for the engines, with the
-# drop-in libraries under them. They must not have fallen back to what they replace.
+# drop-in libraries under them. These must not have fallen back to glibc or libaio.
 dropins() {
 	local workload=$1 files=$2 depth=$3 ops=$4 engine library before
 	shift 4
@@ -170,7 +170,7 @@ same_blocks() {
 	cell overwrite "$@" --same-blocks --label "$1 (same blocks)"
 }
 
-# Processes that live for a few operations, for which the set-up and the end of a ring count.
+# Processes that live for a few operations: the set-up and the end of a ring count.
 brief() {
 	local count=$BRIEF engine
 	for engine in $(among fdatasync io_uring libaio glibc afsync); do
@@ -198,7 +198,7 @@ tree() {
 	dropins tree "$TREE_FILES" "${TREE_DEPTHS[0]}" "$TREE_FILES"
 }
 
-# The cost of a sync by the number of files that are queued.
+# The cost of a sync by the number of queued files.
 queued() {
 	local files engine
 	for files in ${QUEUED[@]+"${QUEUED[@]}"}; do
@@ -229,7 +229,7 @@ variant_engines() {
 	[ -z "$(among afsync)" ] || echo afsync_queued
 }
 
-# The same by other settings, for a fair judgement; not part of results.json.
+# The same with other settings, for a fair comparison; not part of results.json.
 variants() {
 	local where files depth engine
 	for where in "${VARIANTS[@]}"; do
@@ -252,12 +252,12 @@ load_again() {
 	fi
 }
 
-# Is anything to be said of workers?
+# Is the part about workers selected?
 wants_workers() {
 	[ -n "$(only workers)" ] && [ -n "$(among afsync)" ] && [ ${#WORKERS[@]} -gt 0 ]
 }
 
-# What the limit of workers is good for, and what it costs; not part of results.json either.
+# The benefit of the limit of workers, and its cost; not part of results.json either.
 workers() {
 	local count workload files ops
 	wants_workers || return 0
@@ -273,8 +273,8 @@ workers() {
 	load_again || true
 }
 
-# The full matrix is for overwriting; the journal shows with a few cells. All else is for the
-# first disk.
+# The full matrix is for overwriting; a few cells are enough for the journal. The other parts
+# are for the first disk.
 disk_parts() {
 	local part
 	for part in $ON_DISK; do
@@ -288,7 +288,7 @@ disk_parts() {
 	done
 }
 
-# only PART...: those of them that are to run.
+# only PART...: those of them that are selected.
 only() {
 	local part
 	for part; do

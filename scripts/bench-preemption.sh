@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# How long the device keeps a CPU from another thread, with everything that takes it longest,
-# in a VM whose clock counts its instructions: tools/bench/preemption.c.
+# How long the device keeps a CPU from another thread, with its longest operations, in a VM
+# whose clock counts its instructions: tools/bench/preemption.c.
 #
 #	scripts/bench-preemption.sh		on Debian's kernel as it boots
 #	scripts/bench-preemption.sh full	with preempt=full, where only locks count

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # used by the files that source it
-# How much the benchmark measures, by BENCH_SIZE. Sourced by bench.sh and bench-guest.sh.
+# The amounts that the benchmark measures, by BENCH_SIZE. Sourced by bench.sh and bench-guest.sh.
 #
 #	full	the whole matrix
 #	quick	only what the targets need, with fewer operations
 #	gate	a few cells, for scripts/bench-gate.sh
-#	short	a little of everything, for tests: its figures say nothing
+#	short	a little of everything, for tests: its figures mean nothing
 #
-# A matrix is a list of "FILES DEPTH". Fewer requests than files are outstanding only one
-# by one. OVERWRITE is for the first disk, OTHERS for the others.
+# A matrix is a list of "FILES DEPTH". With fewer requests than files, only one is
+# outstanding. OVERWRITE is for the first disk, OTHERS for the others.
 
 BENCH_SIZE=${BENCH_SIZE:-full}
 case $BENCH_SIZE in
@@ -29,7 +29,7 @@ full)
 	VARIANTS=("1 1" "1 64" "64 64" "256 256")
 	WORKERS=(16 64 256) WORKERS_DEPTH=256
 	PAIRS=5 PAIR_OPS=1024
-	# Operations with one outstanding, with more, and at least so many rounds of the window.
+	# Operations with one outstanding, with more, and the least number of rounds of the window.
 	OPS_ALONE=256 OPS=2048 ROUNDS=4
 	;;
 quick)

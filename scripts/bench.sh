@@ -6,7 +6,7 @@
 #
 #	scripts/bench.sh
 #
-#	BENCH_SIZE=quick	only what the targets need, under five minutes (full)
+#	BENCH_SIZE=quick	only the cells for the targets, under five minutes (full)
 #	BENCH_SIZE=short	a little of everything, to see whether it works
 #	BENCH_BOOTS=N		how often the virtual machine is booted (3; quick 2; short 1)
 #	BENCH_JOBS=N		boots that run at the same time (as many as there are CPUs)
@@ -15,9 +15,9 @@
 #	BENCH_DIR=...		the folder for the results (build/bench)
 #	BENCH_VM=...		more options for vm.sh
 #
-# What is measured is in bench-guest.sh. The results are results.json, the plots, table.txt,
-# and of each boot what it printed. A table shows the medians, how far the boots are
-# apart, and the targets. The status is 0 if everything ran and every target is met, 2 if
+# bench-guest.sh defines the measurements. The results are results.json, the plots,
+# table.txt, and the output of each boot. A table shows the medians, the spread of the
+# boots, and the targets. The status is 0 if everything ran and every target is met, 2 if
 # everything ran and one is missed or was not measured, 1 if something failed.
 
 . "$(dirname "$0")/lib.sh"
@@ -30,7 +30,7 @@ read -ra VM <<<"${BENCH_VM:-}"
 
 [ -x "$BUILD/tools/bench/afsync-bench" ] || die "the benchmark is not built: run 'make bench'"
 
-# boot FILE PART VM-OPTION... A boot with a cell that failed still has the others.
+# boot FILE PART VM-OPTION... A boot with a failed cell still has the others.
 boot() {
 	local file=$1 part=$2 rc=0
 	shift 2
@@ -50,7 +50,7 @@ wait_one() {
 
 mkdir -p "$DIR"
 rm -f "$DIR"/{*.jsonl,*.new,*.json,*.svg,table.txt}
-# A run that is interrupted ends its boots.
+# An interrupted run ends its boots.
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 name=$(basename "$DIR")
 running=0 status=0

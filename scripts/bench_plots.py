@@ -3,7 +3,7 @@
 
 import subprocess
 
-# Each engine has the same colour everywhere; a drop-in has that of what it stands under.
+# Each engine has the same colour everywhere; a drop-in has that of the engine it replaces.
 STYLES = {
     "by_hand": "lc rgb '#000000' dt 2 pt 2",
     "fdatasync": "lc rgb '#888888' pt 1",
@@ -59,7 +59,7 @@ def draw(folder, name, title, labels, curves, yformat=COUNTS, more=DEPTHS, log="
     for points in curves.values():
         script += "".join(f"{x} {y:.9g}\n" for x, y in points) + "e\n"
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
-    # As in every file of the project.
+    # The SPDX line that every file of the project has.
     first, rest = out.read_text(encoding="utf-8").split("\n", 1)
     out.write_text(f"{first}\n<!-- SPDX-License-Identifier: GPL-2.0-only -->\n"
                    + "\n".join(line.rstrip() for line in rest.splitlines()) + "\n", encoding="utf-8")
@@ -74,7 +74,7 @@ def depth_plots(folder, results):
              {e: curve(results, e, "ops_per_s", files, disk) for e in STYLES})
         draw(folder, f"latency-{suffix}", f"Latency: {where}",
              ("requests outstanding", "median time until a write is durable"),
-             # One by one nothing is outstanding.
+             # With syncs one by one nothing is outstanding.
              {e: curve(results, e, "p50_ns", files, disk, unit=1e-9) for e in STYLES
               if e != "fdatasync"}, SECONDS)
         draw(folder, f"cost-{suffix}", f"Cost: overwrite, tmpfs, {text}",

@@ -13,8 +13,8 @@ FIGURES = ("ops", "ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "fl
            "p50_ns", "p99_ns")
 REPEATABLE = 0.02
 
-# The same work by other settings: writers that rewrite each other's blocks, io_uring as it is
-# without settings, or waiting for all that is outstanding, and a ring without INLINE.
+# The same work with other settings: writers that rewrite each other's blocks, io_uring
+# without settings, or waiting for all outstanding requests, and a ring without INLINE.
 VARIANTS = ("threads (same blocks)", "fdatasync (same blocks)", "afsync (same blocks)", "io_uring_default",
             "io_uring_all", "afsync_queued")
 # afsync with another limit of workers: "afsync (16 workers)".
@@ -49,7 +49,7 @@ def merge(boots):
             result[name] = median([run[name] for run in runs])
         result["ops"] = runs[0]["ops"]
         times = [run["ns_per_op"] for run in runs]
-        # One boot says nothing about it.
+        # One boot has no spread.
         result["spread"] = (max(times) - min(times)) / statistics.median(times) if len(runs) > 1 else None
         result["histogram"] = runs[0].get("histogram")
         results.append(result)
@@ -65,7 +65,7 @@ class Run:
 
     def __init__(self, folder):
         boots = [read_lines(path) for path in sorted(folder.glob("boot-*.jsonl"))]
-        # One that failed before it could say anything does not count.
+        # A boot that failed before its first result does not count.
         boots = [boot for boot in boots if any("engine" in run for run in boot)]
         self.boots = len(boots)
         self.results = merge(boots)

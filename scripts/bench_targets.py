@@ -86,7 +86,7 @@ def targets_of_peers(found):
     yield "1 file, depth 64: against by hand", found.ratio("by_hand", 1, 64), "least", 0.985
     yield "  against the best of libaio, io_uring, threads", found.best(PEERS, 1, 64), "least", 1.39
     yield "64 files, depth 64: against the best", found.best(PEERS, 64, 64), "least", 1.0
-    # Threads do not repeat there.
+    # The figures of threads do not repeat there.
     yield "256 files, depth 256: against libaio", found.ratio("libaio", 256, 256), "least", 1.15
     yield ("append, 64 files, depth 64: against the best",
            found.best(PEERS, 64, 64, workload="append"), "least", 1.15)
@@ -114,12 +114,12 @@ def targets_of_dropins(found):
 
 def targets_of_memory(memory):
     def most(name):
-        # Less than before is none.
+        # A decrease counts as 0.
         return max((max(m[name], 0) for m in memory if name in m), default=None)
 
     yield "bytes per queued request, on one file", most("queued_bytes"), "most", 256
     yield "  with a file of its own", most("with_file_bytes"), "most", 256
-    # A page or two of slabs may stay.
+    # A page or two of slabs may remain.
     yield "bytes per file without pending work", most("idle_bytes"), "most", 2
 
 
