@@ -7,25 +7,25 @@
 #
 # For each architecture: fetches Debian's kernel and a compiler (scripts/fetch-debian.sh),
 # builds the modules and the tests, boots the kernel with nothing but these, and runs them.
-# Prints TAP, a line for each program, and for one that fails the last lines that it
-# printed; all of it is in build/arch/ARCH.log.
+# Prints TAP, a line for each program, and the last lines of a failed one's output; the
+# full output is in build/arch/ARCH.log.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/tap.sh"
 . "$TOP/scripts/suites.sh"
 
-# What needs the modules and no other program, disk or user.
+# Tests that need the modules and no other program, disk or user.
 TESTS=(abi args attach cancel errors exactly_one exit hold identity merge order undone waiting lib)
 TESTS+=(engine_{cancel,errors,eventfd,exactly_one,file,hold,merge,order,process,signal,waiting})
 TESTS=("${TESTS[@]/%/_test}")
 
-# arch_result STATUS TEXT: standard input says why, if it failed.
+# arch_result STATUS TEXT: the reason for a failure is on standard input.
 arch_result() {
 	[ "$1" = 0 ] || remark
 	result "$1" "$arch: $2"
 }
 
-# build: all that the machine gets.
+# build: everything for the machine.
 build() {
 	local make=(nice make -s -C "$TOP/selftests/afsync" "O=$out/tests" "CROSS_COMPILE=$triplet-" "CC=$triplet-gcc"
 		"AR=$triplet-ar" USERLDFLAGS=-static "TESTS=${TESTS[*]}")
@@ -52,7 +52,7 @@ make_initramfs() {
 # boot: until the machine has switched itself off.
 boot() {
 	local machine console patience
-	# What watches for stalls of the guest must not see one of a loaded host.
+	# Watchdogs in the guest must not report the stalls of a loaded host.
 	patience='rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 workqueue.watchdog_thresh=120'
 	patience+=' sysctl.kernel.hung_task_timeout_secs=600'
 	# shellcheck disable=SC2054 # the comma is QEMU's
@@ -67,8 +67,8 @@ boot() {
 		-append "console=$console quiet loglevel=1 panic=-1 oops=panic $patience" </dev/null
 }
 
-# report: a line for each program that was to run. Why one failed is in the lines that are not
-# about tests that passed.
+# report: a line for each program that had to run. The reason for a failure is in the lines
+# that are not about passed tests.
 report() {
 	local name said status passed skipped text
 	tr -d '\r' <"$log" >"$log.new"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Static checks that build: in a copy of the tree, so that nothing built before
-# hides a warning, and nothing is left behind. Sourced by check-static.sh.
+# Static checks that build: in a copy of the tree, so that no earlier build hides a
+# warning, and nothing is left behind. Sourced by check-static.sh.
 
 # copy_tree: sets $tree, a git repository with the files of the project.
 copy_tree() {
@@ -13,7 +13,7 @@ copy_tree() {
 	git -C "$tree" -c user.name=check -c user.email=check commit -q -m copy
 }
 
-# The libraries: tools/lib/afsync-dropin is none, it has no Makefile.
+# The libraries: tools/lib/afsync-dropin is not one, it has no Makefile.
 lib_folders() { files 'tools/lib/*/Makefile' | sed 's|/Makefile$||'; }
 
 # headers_of VERSION: a folder of kernel headers, the newest of that version.
@@ -24,7 +24,7 @@ headers_of() {
 	done | sort -V | tail -n 1
 }
 
-# modules VERSION MAKE-ARGS...: the three modules build and nothing is said.
+# modules VERSION MAKE-ARGS...: the three modules build without any message.
 modules() {
 	local kdir log=$SCRATCH/log
 	kdir=$(headers_of "$1")
@@ -70,7 +70,7 @@ check_lib_symbols() {
 	readelf -d "$out/libafsync.so" | grep 'SONAME.*libafsync\.so\.1' >/dev/null || { echo "no soname"; return 1; }
 }
 
-# Building leaves no file that git sees, and 'make clean' leaves nothing built.
+# Building leaves no file that git sees, and 'make clean' leaves no built file.
 check_build_clean() {
 	copy_tree
 	make -s -C "$tree" >"$SCRATCH/log" 2>&1 || { tail -n 40 "$SCRATCH/log"; return 1; }
@@ -95,7 +95,7 @@ installed_in() {
 	done
 }
 
-# 'make uninstall' removes all that 'make install' put there.
+# 'make uninstall' removes all files of 'make install'.
 check_install_uninstall() {
 	local dest=$SCRATCH/dest ko f
 	copy_tree
@@ -114,7 +114,7 @@ check_install_uninstall() {
 	find "$dest" ! -type d | none "left by 'make uninstall'"
 }
 
-# Without the kernel's headers 'make install' does nothing and says what does, which installs the rest.
+# Without kernel headers 'make install' does nothing and names the command that installs the rest.
 check_install_user() {
 	local dest=$SCRATCH/dest make
 	copy_tree
@@ -129,7 +129,7 @@ check_install_user() {
 	find "$dest" ! -type d | none "left by 'make uninstall'"
 }
 
-# In a folder that the kernel's build cannot take, all that one can start says so in one line.
+# In a folder that the kernel's build cannot use, all entry points say so in one line.
 check_odd_folder() {
 	local folder cmd
 	copy_tree

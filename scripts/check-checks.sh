@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Check that every static check can fail: break a copy of the tree, once for each
-# check, and see that the check says "not ok".
+# Checks that every static check can fail: breaks a copy of the tree, once for each
+# check, and expects the check to say "not ok".
 #
 #	scripts/check-checks.sh			all
 #	scripts/check-checks.sh NAME...		these
@@ -10,7 +10,7 @@
 # Prints TAP as check-static.sh does. A check must pass before its break, else the
 # break would prove nothing.
 
-# The sed scripts mean their backquotes and dollars.
+# Backquotes and dollars in the sed scripts are literal.
 # shellcheck disable=SC2016
 
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Static checks of the documentation: its syntax, what it points at, its programs.
+# Static checks of the documentation: its syntax, its references, its programs.
 # Sourced by check-static.sh. check-names.sh has the names.
 
 RST=Documentation/userspace-api/afsync.rst

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Check the VM's harness itself: a run that goes wrong must be seen as gone wrong.
+# Checks the VM's harness itself: a run that fails must be reported as failed.
 #
-#	scripts/check-harness.sh		those that a test relies on, to be seen to fail
+#	scripts/check-harness.sh		the faults that a test relies on
 #	FULL=1 scripts/check-harness.sh		all: the second start, shells, --add as well
 #	scripts/check-harness.sh NAME...	these
 #	scripts/check-harness.sh --list		name them all
 #
-# Prints TAP. Each check is a function run_NAME that boots a VM and must leave the
-# exit status that the harness promises, and the reason in what it says.
+# Prints TAP. Each check is a function run_NAME that boots a VM; the exit status has to
+# be the documented one, and the messages have to give the reason.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/tap.sh"
@@ -40,8 +40,8 @@ vm() {
 	"$TOP/scripts/vm.sh" --no-module --name "harness-$check" "$@" >"$out/stdout" 2>"$out/stderr" || rc=$?
 }
 
-# shell EXPECT-COMMANDS: an interactive one, on a terminal. The commands have $prompt, and
-# end with the shell's own end.
+# shell EXPECT-COMMANDS: an interactive shell, on a terminal. The commands have $prompt,
+# and end with the shell's own end.
 shell() {
 	rc=0
 	# shellcheck disable=SC2016 # for expect
@@ -79,14 +79,14 @@ first_boot_panics() {
 	PATH=$out/bin:$PATH
 }
 
-# expect STATUS [PATTERN]: what vm returned, and what it said.
+# expect STATUS [PATTERN]: the result of vm, and its messages.
 expect() {
 	[ "$rc" = "$1" ] || { echo "exit status $rc, expected $1"; cat "$out/stderr"; return 1; }
 	[ -z "${2:-}" ] || grep -qE "$2" "$out/stderr" ||
 		{ echo "did not say '$2':"; cat "$out/stderr"; return 1; }
 }
 
-# says TEXT: all that the command wrote.
+# says TEXT: the whole output of the command.
 says() {
 	[ "$(cat "$out/stdout")" = "$1" ] || { echo "stdout is not just the command's:"; cat "$out/stdout"; return 1; }
 }
@@ -97,7 +97,7 @@ run_good() {
 	vm 'echo out; echo err >&2'
 	expect 0
 	says out
-	# But for a kernel that had to be started once more.
+	# Except the message of a kernel that had to be started once more.
 	[ "$(grep -v '^vm.sh: .*: once more (log' "$out/stderr")" = err ] || { echo "stderr is not just the command's:"; cat "$out/stderr"; return 1; }
 }
 run_status() { vm 'exit 7'; expect 7; }
@@ -106,9 +106,9 @@ run_warn() { load warn; expect 125 'afsync_bad: a warning'; }
 run_oops() { load oops; expect 125 'Oops|BUG:'; }
 run_silent_exit() { vm 'echo b >/proc/sysrq-trigger; sleep inf'; expect 125 'without a word'; }
 run_hang() { vm --timeout 45 'echo started; sleep inf'; expect 124 'time was up'; }
-# One CPU, so that nothing else runs either.
+# With one CPU, nothing else runs either.
 run_lockup() { load lockup --timeout 45 --cpus 1; expect 124 'time was up'; }
-# No kernel boots at once, so this one gets its second start, and only that one counts.
+# No kernel boots at once, so this one has a second start, and only that one counts.
 run_hung_boot() {
 	AFSYNC_BOOT_SECONDS=0 vm 'echo out'
 	expect 0 'did not boot within 0 s: once more'
@@ -131,8 +131,8 @@ run_few_cpus() {
 	expect 125 '1 of 2 CPUs'
 	says ''
 }
-# Ctrl-C is for what runs there, and the status is the shell's; a boot that panics is not
-# the end of it.
+# Ctrl-C is for the program that runs in the shell, and the status is the shell's; a boot
+# that panics does not end it.
 run_shell() {
 	first_boot_panics
 	# shellcheck disable=SC2016 # for the guest
@@ -144,7 +144,7 @@ run_shell() {
 	expect 7 'it is 42'
 	expect 7 'ended before its first process began: once more'
 }
-# The guest has its own of these folders; what is named there is seen, and not harmed.
+# The guest has its own of these folders; the named folders are visible there, and are not changed.
 run_add() {
 	local dir dirs=() add=()
 	for dir in /tmp /run /dev/shm; do
@@ -187,7 +187,7 @@ run_add_refused() {
 }
 # program TEXT FILE: a program that says it.
 program() { echo "int puts(const char *); int main(void) { puts(\"$1\"); }" | gcc -x c -o "$2" -; }
-# In a shell a program is what the host has built last.
+# In a shell a program is the one that the host has built last.
 run_rebuilt() {
 	local dir=$BUILD/harness
 	mkdir -p "$dir"
@@ -200,7 +200,7 @@ run_rebuilt() {
 	expect 7 'it is old'
 	expect 7 'it is new'
 }
-# A command may run a mix of old and new; when it fails, that is said.
+# A command may run a mix of old and new; when it fails, a message says so.
 run_rebuilt_told() {
 	local dir=$BUILD/harness
 	mkdir -p "$dir"
@@ -236,7 +236,7 @@ for check; do
 	kernel=debian
 	[[ $check != debug_* ]] || kernel=debug
 	bad_module $kernel
-	# Not a condition: that would switch errexit off inside.
+	# Not in a condition: that would switch errexit off inside.
 	set +e
 	(set -e; "run_$check") >"$out/said" 2>&1
 	ok=$?

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stages that look for what is lost. Sourced by check.sh. SEED decides what each of them
-# does, and a stage that has printed its seed can be repeated. Each also gets modules with a bug
-# planted in them, selftests/plants/STAGE, and has to see it.
+# The stages that look for lost data and requests. Sourced by check.sh. SEED decides the work of
+# each of them, and a stage that has printed its seed can be repeated. Each also gets modules
+# with a bug planted in them, selftests/plants/STAGE, and has to detect it.
 
 : "${short=} ${dir=}"
 SEED=${SEED:-1}
@@ -24,7 +24,7 @@ plants() {
 	done
 }
 
-# What was acknowledged outlives a crash. POINTS crashes of each kind of workload.
+# Acknowledged data survives a crash. POINTS crashes of each kind of workload.
 stage_crash() {
 	local bad points=${POINTS:-25}
 	"$TOP/scripts/build-modules.sh" debian >&2
@@ -48,7 +48,7 @@ stage_twin() {
 }
 
 # Every step of the module that can fail does, one by one and under load; ROUNDS times. Without
-# a point that failed there was no test. planted_test.sh takes the modules with bugs.
+# a point that failed, nothing was tested. planted_test.sh takes the modules with bugs.
 stage_fault() {
 	local bad points
 	plants fault debug
@@ -61,7 +61,7 @@ stage_fault() {
 	echo "ok 0 - fault: steps of the module failed"
 }
 
-# CALLS random calls of every command are answered as documented, and each request completes once.
+# CALLS random calls of every command have documented results, and each request completes once.
 stage_fuzz() {
 	local bad=() kernel=${KERNEL:-debian}
 	"$TOP/scripts/build-modules.sh" "$kernel" >&2

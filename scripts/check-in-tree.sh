@@ -7,8 +7,8 @@
 #
 # A copy of linux-source-6.1 gets the driver (scripts/in-tree.sh) and is built twice with the
 # small configuration of the VM, CONFIG_AFSYNC=y and =m: 10 to 20 minutes. Both kernels boot,
-# and the tree's own selftests run, as 'make kselftest' has them. All is in build/in-tree.
-# Prints TAP.
+# and the tree's own selftests run, as with 'make kselftest'. All results are in
+# build/in-tree. Prints TAP.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/tap.sh"
@@ -28,7 +28,7 @@ in_tree() {
 	result "$1" "in-tree: $2"
 }
 
-# build y|m: the kernel, in the folder of that name.
+# build y|m: builds the kernel, in the folder of that name.
 build() {
 	local dir=$out/$1 make
 	mkdir -p "$dir"
@@ -44,14 +44,14 @@ build() {
 		"${make[@]}" bzImage modules
 }
 
-# build_tests: into out/tests, as they are installed.
+# build_tests: builds them into out/tests, in their installed form.
 build_tests() {
 	make -C "$tree" "O=$out/y" -j "$(nproc)" headers &&
 		make -C "$tree/tools/testing/selftests" "O=$out/y" TARGETS=afsync FORCE_TARGETS=1 \
 			"INSTALL_PATH=$out/tests" install
 }
 
-# warnings LOG: those about our files.
+# warnings LOG: those about files of afsync.
 warnings() { grep -E '(drivers|selftests|linux)/afsync.*(warning|error):' "$1"; }
 
 # boot y|m TEST...

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# On kernels of Debian: build the modules, boot, load them, run the selftests.
+# On kernels of Debian: builds the modules, boots, loads them, runs the selftests.
 #
-#	scripts/check-kernels.sh		on all that are supported
+#	scripts/check-kernels.sh		on all supported kernels
 #	scripts/check-kernels.sh NAME...	on these (scripts/fetch-debian.sh --list)
-#	scripts/check-kernels.sh --table	only show what the last runs gave
+#	scripts/check-kernels.sh --table	only show the results of the last runs
 #	TESTS="order_test" scripts/check-kernels.sh	only these selftests
 #
-# A kernel takes 10 to 60 minutes without KVM. What each gave is kept in
-# build/kernels/NAME until its next run, so that the table, which is printed at the end and
-# written to build/kernels/table, can come from several runs. Exits with 0 only if all
-# kernels named have built without a warning and passed all.
+# A kernel takes 10 to 60 minutes without KVM. Its results are kept in build/kernels/NAME
+# until its next run, so that the table, which is printed at the end and written to
+# build/kernels/table, can come from several runs. Exits with 0 only if all kernels named
+# have built without a warning and passed all tests.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,14 +21,14 @@ dir=$BUILD/kernels
 # keep NAME KEY VALUE: for the table.
 keep() { echo "$2 $3" >>"$dir/$1/result"; }
 
-# was NAME KEY: what its last run has kept, or a dash.
+# was NAME KEY: the value from its last run, or a dash.
 was() {
 	local value
 	value=$(sed -n "s/^$2 //p" "$dir/$1/result" 2>/dev/null | tail -n 1) || true
 	echo "${value:--}"
 }
 
-# built_clean NAME RELEASE: from nothing, with the warnings that are off by default, too.
+# built_clean NAME RELEASE: from scratch, including the warnings that are off by default.
 built_clean() {
 	local log=$dir/$1/build.log said
 	rm -rf "$BUILD/modules-$2"
@@ -47,7 +47,7 @@ run_kernel() {
 	release=$("$TOP/scripts/fetch-debian.sh" --newest "$name") || { keep "$name" clean "not fetched"; return 1; }
 	keep "$name" release "$release"
 	built_clean "$name" "$release" || return 1
-	# With the same arguments, or all would be built again.
+	# With the same arguments, otherwise everything would be built again.
 	KERNEL=$release AFSYNC_RESULTS=$dir/$name AFSYNC_MODULE_ARGS=W=1 "$TOP/scripts/check.sh" selftests || true
 	if grep -qs 'afsync-vm: ready' "$BUILD/vm/selftests-$release-1.log"; then
 		keep "$name" loaded yes

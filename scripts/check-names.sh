@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Static checks of names: every public name is documented, and every name of ours in
+# Static checks of names: every public name is documented, and every name of afsync in
 # the documentation exists. Sourced by check-static.sh, after check-docs.sh.
 
 UAPI=include/uapi/linux/afsync.h
@@ -26,7 +26,7 @@ struct_fields() {
 	sed -n "/^ *struct $1 {\$/,/^ *};\$/p" "$2" | grep -E ';$' | grep -v '}' | sed 's/^[ \t]*//'
 }
 field_names() { struct_fields "$1" $UAPI | sed 's/;//; s/\[.*//; s/.* //'; }
-# What the library exports, and with the macros, what a program can call.
+# The symbols that the library exports, and with the macros, the names that a program can call.
 lib_symbols() {
 	gcc -fpreprocessed -E -P $LIBH | grep -v '^#' |
 		grep -oE '\bafsync_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u
@@ -36,7 +36,7 @@ lib_functions() {
 	sed -n 's/^#define \(afsync_[a-z0-9_]*\)(.*/\1/p' $LIBH
 }
 
-# Every public name is documented, and every name of ours in the documentation exists.
+# Every public name is documented, and every name of afsync in the documentation exists.
 check_doc_names() {
 	local f name bad=0
 	docs_text >"$SCRATCH/text"
@@ -70,7 +70,7 @@ check_doc_names() {
 			echo "$name"
 	done | none "functions that their man page does not name" || bad=1
 
-	# A name that ends in '_' stands for all that begin so.
+	# A name that ends in '_' is a prefix of several names.
 	grep -oE '\b(AFSYNC|afsync)_[A-Za-z0-9_]+' "$SCRATCH/text" | sort -u | while read -r name; do
 		case $name in
 		*_) grep -q "^$name" "$SCRATCH/code" || echo "$name" ;;
@@ -108,7 +108,7 @@ check_doc_fields() {
 	done | none "fields that are not explained"
 }
 
-# Lists of the documentation hold exactly what the sources define.
+# Lists of the documentation contain exactly the names that the sources define.
 check_doc_lists() {
 	local bad=0 source
 	source=$(cat drivers/afsync/*.c | grep -oE 'module_param(_named|_cb)?\([a-z_]+' | sed 's/.*(//')

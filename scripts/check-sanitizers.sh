@@ -8,7 +8,7 @@
 #	TESTS="engine_order_test" scripts/check-sanitizers.sh	only these
 #
 # Each builds the library and its tests anew, in build/sanitizers/TOOL. Prints TAP: a line
-# for each test program, which has to pass and to give its tool nothing to report.
+# for each test program, which has to pass without a report of the tool.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/tap.sh"
@@ -24,7 +24,7 @@ if [ -z "${TESTS:-}" ]; then
 fi
 out=$BUILD/sanitizers
 
-# Status 99: the tool has something to report.
+# Status 99: the tool has reported something.
 export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0
 export UBSAN_OPTIONS=halt_on_error=1:exitcode=99
 VALGRIND=(valgrind -q --error-exitcode=99 --errors-for-leak-kinds=definite
@@ -34,7 +34,7 @@ VALGRIND=(valgrind -q --error-exitcode=99 --errors-for-leak-kinds=definite
 VALGRIND_CANNOT='restarting_handler_ends_no_wait|restarted_wait_goes_on_with_what_is_left_of_its_time'
 VALGRIND_CANNOT+='|signals_of_the_process_are_never_taken_by_a_thread_of_the_library'
 
-# only_cannot LOG: all of the program's tests ran, and no others than these failed.
+# only_cannot LOG: all of the program's tests ran, and only these failed.
 only_cannot() {
 	awk -v cannot="[.]($VALGRIND_CANNOT)\$" '
 		/^1\.\./ { plan = substr($1, 4) }
@@ -58,19 +58,19 @@ for tool; do
 		continue
 	fi
 	for test in $TESTS; do
-		# ThreadSanitizer has a thread of its own, and one of these counts threads. It runs a
-		# handler when the thread next calls the C library, and the other waits for one that
-		# interrupts a system call without ending it.
+		# ThreadSanitizer has a thread of its own, and one of these tests counts
+		# threads. It runs a handler when the thread next calls the C library, and the
+		# other test waits for one that interrupts a system call without ending it.
 		[[ "$tool $test" != thread\ engine_@(process|signal)_test ]] || continue
 		log=$out/$tool/$test.log
 		rc=0 leaks=1
-		# To the child of a fork, what is on the stacks of the parent's threads is lost.
+		# In the child of a fork, memory on stacks of the parent's threads counts as leaked.
 		[ "$test" != engine_process_test ] || leaks=0
 		export ASAN_OPTIONS=exitcode=99:detect_leaks=$leaks
 		[ "$tool" != valgrind ] || run=("${VALGRIND[@]}" "--leak-check=$([ $leaks = 0 ] && echo no || echo full)")
 		(cd "$out/$tool" && "${run[@]}" "tests/$test") >"$log" 2>&1 </dev/null || rc=$?
 		[ "$tool $rc" != "valgrind 1" ] || ! only_cannot "$log" || rc=0
-		# A child of the test may have said so, and its status gone unseen.
+		# A child of the test may have printed a report, and its status may be lost.
 		! grep -qE 'Sanitizer:|runtime error:|^==[0-9]+==' "$log" || rc=1
 		[ $rc = 0 ] || { grep -vE '^(# *RUN|# *OK|ok )' "$log" | head -n 40; echo "log: $log"; } | remark
 		result $rc "sanitizers: $tool: $test"

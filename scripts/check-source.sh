@@ -18,8 +18,8 @@ none() {
 	return 1
 }
 
-# search GREP-ARGS: what grep finds in the files named on standard input. Complaints
-# of grep are part of it, so that a search that could not be done is seen.
+# search GREP-ARGS: the matches of grep in the files named on standard input. They
+# include grep's complaints, so that a search that was impossible is noticed.
 search() {
 	xargs -d '\n' grep "$@" /dev/null 2>&1 || [ $? = 123 ]
 }
@@ -39,7 +39,7 @@ licence_of() {
 
 check_spdx() {
 	local f line
-	# Those in debian/ have a format with no room for it; debian/copyright is about them, too.
+	# Those in debian/ have a format without comments; debian/copyright covers them, too.
 	files | grep -vxE 'COPYING|LICENSES/.*|VERSION|debian/(changelog|copyright|source/format)' | while read -r f; do
 		line=$(head -n 3 "$f" | grep -o 'SPDX-License-Identifier: .*' | head -n 1) ||
 			{ echo "$f: no SPDX line in the first three"; continue; }
@@ -51,7 +51,7 @@ check_spdx() {
 	done | none "wrong or no licence"
 }
 
-# What must not stay in a file: notes to oneself, and paths of one machine. The
+# Text that must not stay in a file: notes to oneself, and paths of one machine. The
 # brackets keep this line from finding itself.
 check_words() {
 	files | grep -vx COPYING | search -nIwE \
@@ -68,7 +68,7 @@ long_functions() {
 }
 
 check_length() {
-	# Told, not refused: a long function can be the plainest one.
+	# Reported, but no failure: a long function can be the plainest one.
 	files 'drivers/*.c' | while read -r f; do long_functions "$f"; done
 	files 'drivers/*.[ch]' 'tools/*.c' | grep -v /tests/ | xargs wc -l |
 		awk '$2 != "total" && $1 > 350 { print $2 ": " $1 " lines" }' |
@@ -90,7 +90,7 @@ check_shellcheck() {
 	done | xargs shellcheck -x -P SCRIPTDIR -e SC2317
 }
 
-# checkpatch WHERE FILE...: what checkpatch says and checkpatch-accepted does not list.
+# checkpatch WHERE FILE...: the reports of checkpatch that checkpatch-accepted does not list.
 checkpatch() {
 	local where=$1 types
 	shift
@@ -99,7 +99,7 @@ checkpatch() {
 	# It leaves a file in the folder where it runs, and looks for headers in its root.
 	mkdir -p "$SCRATCH/root"
 	ln -sf "$TOP"/{drivers,include,selftests,tools} "$SCRATCH/root"
-	# Its exit status says that it found something, which the text does better.
+	# Its exit status says only that it found something; the text says more.
 	# shellcheck disable=SC2086
 	{
 		cd "$SCRATCH/root" || exit

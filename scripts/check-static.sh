@@ -7,13 +7,13 @@
 #	scripts/check-static.sh NAME...		run these
 #	scripts/check-static.sh --list		name them all
 #
-# Prints TAP: what a check says as "# ..." lines, and below them "ok N - name" or
+# Prints TAP: the output of a check as "# ..." lines, and below them "ok N - name" or
 # "not ok N - name". Exits with 0 if all passed, with 1 if one failed.
 #
-# A check is a function check_NAME in one of the files sourced below ('-' in the
-# name is '_' there). It runs in a shell of its own from the top of the tree, has
-# an empty folder $SCRATCH, and passes if it returns 0. What it prints is shown
-# either way, so that a check may also report.
+# A check is a function check_NAME in one of the files sourced below ('-' in the name is
+# '_' there). It runs in a subshell from the top of the tree, has an empty folder
+# $SCRATCH, and passes if it returns 0. Its output is shown in both cases, so that a
+# check may also report.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/tap.sh"
@@ -37,8 +37,8 @@ CHECKS=(
 	version deb-symbols
 )
 
-# run_check NAME. Never part of a condition: that would switch off errexit
-# inside the check, and a check would pass that failed in its middle.
+# run_check NAME. Never part of a condition: that would switch off errexit inside the
+# check, and a check that failed halfway would pass.
 run_check() {
 	local name=$1 log=$work/$1.log rc
 	SCRATCH=$work/$name

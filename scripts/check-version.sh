@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Static checks of the version and of the packages. Sourced by check-static.sh.
 
-# All places have the version that the file VERSION has.
+# All places contain the version in the file VERSION.
 check_version() {
 	local want
 	want=$(cat VERSION)
@@ -12,7 +12,7 @@ check_version() {
 		none "not $want ('scripts/version.sh $want' writes it)"
 }
 
-# The symbols file of the package lists what the library exports, each since its version.
+# The symbols file of the package lists the library's exports, each since its version.
 check_deb_symbols() {
 	awk '/^LIBAFSYNC_/ { node = $1; version = substr(node, 11); print " " node "@" node, version }
 		/^\t\tafsync_/ { sub(/;/, "", $1); print " " $1 "@" node, version }' tools/lib/afsync/libafsync.map |

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Run the tests and count.
+# Runs the tests and counts them.
 #
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
@@ -15,27 +15,27 @@
 # Two chains of stages run beside each other, since a VM without KVM keeps little more than
 # one processor busy: BESIDE, and the others.
 #
-# All stages at once run in a short form: a test that says the same on Debian's kernel and on
-# the debug kernel runs on one of them, and the harness sees each kind of fault once. A stage
-# that is named runs all of its tests.
+# All stages together run in a short form: a test with the same result on Debian's kernel and
+# on the debug kernel runs on one of them, and the harness is tested with each kind of fault
+# once. A stage that is named runs all of its tests.
 #
-# Each stage writes TAP to build/check/STAGE.tap; what is shown here are the results of
-# its programs, and every failure. The last line is "N passed, N failed" (and ", N
-# skipped" if tests were): test programs and their single tests both count. Exits with 0
-# only if something passed and nothing failed.
+# Each stage writes TAP to build/check/STAGE.tap; the terminal shows the results of its
+# programs, and every failure. The last line is "N passed, N failed" (and ", N skipped"
+# if tests were): test programs and their single tests both count. Exits with 0 only if
+# something passed and nothing failed.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/check-hunts.sh"
 
 STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench)
-# So that both chains take as long.
+# Chosen so that both chains take equally long.
 BESIDE=(selftests-debug programs-debug)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
 # packages needs the network, and makes a bare bookworm first. The others take long.
 MORE_STAGES=(static-can-fail packages crash twin fault fuzz)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
-# show: TAP on standard input, on the terminal only what a person wants to read.
+# show: TAP on standard input, only the lines for a person on the terminal.
 show() { grep --line-buffered -E '^(not )?ok |^(# )*not ok ' || true; }
 
 stage_static() { "$TOP/scripts/check-static.sh"; }
@@ -54,7 +54,7 @@ stage_unit() {
 # timed FILE: passes TAP of kselftest on; the file gets "seconds program" for each.
 timed() {
 	local line name='' begun=0
-	# Not by awk: it reads ahead.
+	# Not in awk: it reads ahead.
 	while IFS= read -r line; do
 		printf '%s\n' "$line"
 		if [[ $line = '# selftests: '* ]]; then
@@ -66,17 +66,17 @@ timed() {
 	done
 }
 
-# all_tests FOLDER: their names.
+# all_tests FOLDER: the names of its tests.
 all_tests() { make -s -C "$1" emit_tests | sed 's/.*://'; }
 
-# vm_tests KERNEL NAME [FOLDER]: run the selftests in the VM, or those in that folder
-# below. A test that brings the VM down has failed; the others then go on in a new VM.
+# vm_tests KERNEL NAME [FOLDER]: runs the selftests in the VM, or those in that folder
+# below. A test that brings the VM down has failed; the others continue in a new VM.
 vm_tests() {
 	local kernel=$1 name=$2 folder=$TOP/selftests/${3:-} left round=0 rc done_before part bad vm=$2
 	[ -z "${KERNEL:-}" ] || vm+=-$kernel
 	# shellcheck disable=SC2086 # a list
 	"$TOP/scripts/build-modules.sh" "$kernel" AFSYNC_SIM=1 ${AFSYNC_MODULE_ARGS:-} >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
-	# Here, not in the VM: there it would take many times as long.
+	# On this machine: in the VM it would take many times as long.
 	with_lock build make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
 	with_lock build make -s -C "$folder" all >&2 || { echo "not ok 0 - the selftests build"; return; }
 	left=${TESTS:-$(all_tests "$folder")}
@@ -115,17 +115,17 @@ tests() {
 	shift
 	all_tests "$folder" | grep -xE "$(IFS='|'; echo "$*")"
 }
-# What most depends on the kernel; scripts/check-kernels.sh runs all tests on several kernels.
+# The tests that depend most on the kernel; scripts/check-kernels.sh runs all on several kernels.
 ON_ALL='(abi|attach|cancel|errors|exit|fdinfo|hold|identity|merge|order|shutdown_fs|undone)_test'
-# What runs in the program alone: Debian's kernel shows it quicker.
+# Tests of code in the program: Debian's kernel runs them faster.
 USER='((command|exec|lib_cpp|(engine|libaio|posix)_.*)_test|(admin|bpftrace|examples|python|top)_test.sh'
 USER+='|(engine|lib|libaio|posix)_.*_(32|t64))'
-# Of those the ones that cancel, fork and exit with requests of the device on their way. The
-# debug kernel has them, too.
+# Of those, the ones that cancel, fork and exit with requests of the device in flight. The
+# debug kernel runs them, too.
 BOTH='(exec|engine_(cancel|process)|libaio_(cancel|fsync|process)|posix_(cancel|process|queue))_test'
 
-# Those that make one filesystem after the other: on the debug kernel that is nearly all that they
-# do, and the module's part of it is in other tests.
+# Tests that make one filesystem after the other: on the debug kernel that takes nearly all
+# their time, and other tests cover the module's part of it.
 MAKE_FS='(filesystems|isolation_fs|no_space|writeback_errors)_test'
 
 stage_selftests() {
@@ -151,13 +151,13 @@ stage_programs_debug() {
 stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
 stage_harness() { FULL=$((1 - short)) "$TOP/scripts/check-harness.sh"; }
 
-# The packages in a bare bookworm with the small kernel; 'make packages-check' is all of it.
+# The packages in a bare bookworm with the small kernel; 'make packages-check' runs the full check.
 stage_packages() {
 	"$TOP/scripts/setup.sh" packages-check >&2
 	"$TOP/scripts/packages-check.sh" --quick bookworm
 }
 
-# The benchmark works, and nothing has become slower in virtual time.
+# The benchmark works, and no cell has become slower in virtual time.
 stage_bench() {
 	"$TOP/scripts/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" bench-programs >&2
@@ -233,7 +233,7 @@ done
 if [ ${#beside[@]} = 0 ] || [ ${#others[@]} = 0 ]; then
 	run_stages "$@"
 else
-	# In a group of its own, so that all of it ends with this script.
+	# In a process group of its own, so that all of it ends with this script.
 	set -m
 	{ run_stages "${beside[@]}" | sed -u 's/^/  | /'; } &
 	chain=$!

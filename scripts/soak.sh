@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The tests that look for what is lost, again and again, each time with other random numbers,
-# until the time is over.
+# The tests that look for lost data and requests, again and again, each time with other
+# random numbers, until the time is over.
 #
 #	scripts/soak.sh SECONDS [STAGE]...	these stages of check.sh (all of CHAINS below)
 #	SEED=N scripts/soak.sh SECONDS		begin with that seed (the time of day)
 #
-# Two stages run beside each other. A turn that has begun comes to its end, so it takes up to
-# a quarter of an hour longer. Prints a line for each turn, and at the end a table of turns,
-# results and what was counted. What a turn printed is in build/soak/STAGE-SEED, and that of
-# one that failed is named: SEED=N scripts/check.sh STAGE repeats it. Exits with 0 only if all
+# Two stages run beside each other. A turn that has begun is finished, so the script takes up
+# to a quarter of an hour longer. Prints a line for each turn, and at the end a table of
+# turns, results and counts. The output of a turn is in build/soak/STAGE-SEED, and a failed
+# turn is named: SEED=N scripts/check.sh STAGE repeats it. The status is 0 only if all
 # turns passed.
 
 . "$(dirname "$0")/lib.sh"
@@ -80,7 +80,7 @@ shift
 if [ $# -gt 0 ]; then
 	CHAINS=("" "")
 	for stage; do
-		# To the shorter of the two.
+		# Added to the shorter of the two.
 		short=0
 		[ "$(wc -w <<<"${CHAINS[1]}")" -ge "$(wc -w <<<"${CHAINS[0]}")" ] || short=1
 		CHAINS[short]+=" $stage"

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The results of a script, in TAP. Sourced. What explains a result is printed before it, as a
-# comment: check.sh shows the last of these lines with a failure.
+# The results of a script, in TAP. Sourced. The explanation of a result is printed before it,
+# as a comment: check.sh shows the last of these lines with a failure.
 
 number=0 failed=0
 
-# result STATUS TEXT: one line; 0 is passed, as the status of a command.
+# result STATUS TEXT: one line; STATUS is 0 for passed, like that of a command.
 result() {
 	local word='not ok'
 	number=$((number + 1))
@@ -16,7 +16,7 @@ result() {
 # remark: standard input as a comment.
 remark() { sed 's/^/# /'; }
 
-# end_results: the plan and the counts. False if a result is bad, or if there is none.
+# end_results: the plan and the counts. False if a result is a failure, or if there is none.
 end_results() {
 	echo "1..$number"
 	echo "# $((number - failed)) passed, $failed failed"
