@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Build the Debian packages, in build/deb (those with debug symbols in build/deb/debug), as
-# an ordinary user can. They are built from the release tarball, unpacked, so that nothing
-# but what is in it goes into them.
+# Builds the Debian packages, in build/deb (those with debug symbols in build/deb/debug),
+# as an ordinary user can. They are built from the unpacked release tarball, so that they
+# contain nothing else.
 #
 #	scripts/deb.sh [ARG...]		ARG goes to dpkg-buildpackage, as -j1
 #
-# The build's own words go to build/deb/build.log.
+# The output of the build goes to build/deb/build.log.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,7 +21,7 @@ rm -rf "$out"
 mkdir -p "$out/source"
 tar -C "$out/source" -xf "$tarball"
 say "building the packages of $name in $out (a minute or two; log: $log)"
-# What make passes on to its children is about the build of the tree, not of the packages.
+# Variables that make passes on to its children are for the tree, not for the packages.
 (cd "$out/source/$name" && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b "-j$(nproc)" "$@") \
 	>"$log" 2>&1 || { tail -n 30 "$log" >&2; die "the build failed: see above, and $log"; }
 mkdir "$out/debug"

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Make the release tarball, build/dist/afsync-VERSION.tar.xz, and print its path.
+# Makes the release tarball, build/dist/afsync-VERSION.tar.xz, and prints its path.
 #
-# In it are the files of the project as they are now: those that git knows, or, where there
-# is no git repository, all but build/. The same files give the same bytes.
+# It contains the files of the project as they are now: those that git tracks, or, without
+# a git repository, all but build/. The same files give the same bytes.
 
 . "$(dirname "$0")/lib.sh"
 cd "$TOP"
@@ -20,7 +20,7 @@ list() {
 	else
 		find . -path ./build -prune -o \( -type f -o -type l \) -printf '%P\0'
 	fi | LC_ALL=C sort -z | while IFS= read -rd '' f; do
-		# One that git knows may have been deleted.
+		# A tracked file may have been deleted.
 		[ ! -e "$f" ] && [ ! -L "$f" ] || printf '%s\0' "$f"
 	done
 }

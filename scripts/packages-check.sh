@@ -1,26 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Install the Debian packages as a user does, in bare roots of Debian's suites, and see
-# them work there, with the suite's own kernel in QEMU.
+# Installs the Debian packages as a user does, in bare roots of Debian's suites, and
+# checks that they work there, with the suite's own kernel in QEMU.
 #
 #	scripts/packages-check.sh [OPTION]... [SUITE]...	bookworm and trixie
 #
 #	--quick		Debian's small kernel for VMs (linux-image-cloud-amd64) and no
-#			recommended packages; without the Python module and debug symbols; what
-#			takes long in the VM is left out: the upgrade of a module that is
-#			loaded, which compiles it, and a container
-#	--debs DIR	packages that are there already, and below DIR/next some of a higher
-#			version; else both are built
+#			recommended packages; without the Python module and debug symbols;
+#			without the slow parts in the VM: the upgrade of a loaded module, which
+#			compiles it, and a container
+#	--debs DIR	existing packages, and in DIR/next packages of a higher
+#			version; otherwise both are built
 #
 # In each root: apt-get installs the packages from their files; DKMS builds the module for
 # the root's kernel, not for this machine's; a program is compiled with pkg-config; the root
 # boots in QEMU, where the device, the command and the program are tried; the packages are
 # upgraded; and all is purged, after which nothing may be left.
 # The roots need mmdebstrap and root; no container engine, no loop device. Bare roots and
-# what apt-get fetches are kept in the cache (packages/). Logs: build/packages.
+# the downloads of apt-get are kept in the cache (packages/). Logs: build/packages.
 #
-# The output is TAP, one line for each thing seen, then a table as a comment.
+# The output is TAP, one line for each check, then a table as a comment.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/tap.sh"
@@ -31,7 +31,7 @@ COLUMNS_SHOWN=(kernel install DKMS boots device command program upgrade removal 
 quick=0 debs='' work='' args=("$@")
 while [ $# -gt 0 ]; do
 	case $1 in
-	--inside) work=$2; shift ;; # what this script calls itself with
+	--inside) work=$2; shift ;; # the script runs itself with this
 	--quick) quick=1 ;;
 	--debs) debs=$(realpath "$2"); shift ;;
 	--help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;
@@ -48,7 +48,7 @@ done
 logs=$BUILD/packages
 mkdir -p "$logs"
 
-# next_debs DIR: from the same files, with the last number of the version one higher.
+# next_debs DIR: from the same files, with a version whose last number is one higher.
 next_debs() {
 	local tarball new=$logs/next-source version
 	tarball=$("$TOP/scripts/dist.sh")
@@ -74,7 +74,7 @@ cleanup() {
 	local job
 	trap '' INT TERM
 	for job in $(jobs -p); do
-		# Of unshare(1) the child: all others of its namespace end with that, and then unshare.
+		# The child of unshare(1): its end also ends its namespace's others, then unshare.
 		# shellcheck disable=SC2046 # a list
 		kill -KILL $(cat "/proc/$job/task/$job/children") 2>/dev/null || kill -KILL "$job" || true
 		# The build has a group of its own.
@@ -92,7 +92,7 @@ if [ -z "$work" ]; then
 	trap cleanup EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
-	# As whoever has begun this: only the roots are made as root.
+	# As the user who has started this: only the roots are made as root.
 	if [ -z "$debs" ]; then
 		debs=$BUILD/deb
 		args=(--debs "$debs" "${args[@]}")
@@ -123,7 +123,7 @@ seen() {
 	fi
 }
 
-# check COLUMN TEXT CMD...: CMD in a shell of its own, with a log of its own. False if CMD is.
+# check COLUMN TEXT CMD...: runs CMD in a subshell, with a log of its own. False if CMD fails.
 check() {
 	local column=$1 text=$2 rc=0 log=$logs/$suite-$((number + 1)).log begun=$SECONDS
 	shift 2
@@ -165,7 +165,7 @@ dkms_built() {
 	[[ $(modinfo -F vermagic "$root/lib/modules/$release/updates/dkms"/afsync.ko*) = "$release "* ]]
 }
 
-# An example of libafsync-dev, as its reader would.
+# An example of libafsync-dev, built as in the documentation.
 compile() {
 	# shellcheck disable=SC2016 # for that shell
 	in_root "$root" sh -c 'gcc -Wall -Werror -o /tmp/program /usr/share/doc/libafsync-dev/examples/one_fsync.c \
@@ -173,7 +173,7 @@ compile() {
 	mv "$root/tmp/program" "$work/program"
 }
 
-# fetch_podman DIR: its packages and those it needs here, which the VM installs.
+# fetch_podman DIR: its packages and those that it needs here, which the VM installs.
 fetch_podman() {
 	mkdir -p "$root/podman/partial"
 	in_root "$root" apt-get "${APT[@]}" -q -y --no-install-recommends --download-only \
@@ -212,18 +212,18 @@ purge_ours() {
 	# shellcheck disable=SC2046 # a list
 	apt_in "$root" purge $(ours) || return
 	! names_in "$root" | grep -xF -f <(ours | sed 's/$/ config-files/') || return
-	# With their dependencies still there. dpkg and apt keep a diary.
+	# With their dependencies still installed. dpkg and apt keep logs of the names.
 	left=$(cd "$root" && find . -xdev \( -path ./var/log -o -path ./proc \) -prune -o -name '*afsync*' -print)
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
 	left=$(in_root "$root" dkms status) || return
 	[ -z "$left" ] || { echo "dkms status: $left"; return 1; }
 }
 
-# The packages that came with ours, too: then the root must be what it was.
+# Purges the packages that came with afsync's, too: then the root must be as before.
 purge_all() {
 	local names left
 	names=$(comm -13 <(sort "$work/names") <(names_in "$root" | sort) | cut -d ' ' -f 1)
-	# sudo, which DKMS recommends, does not like to leave a root without a password.
+	# sudo, which DKMS recommends, refuses its removal from a root without a password.
 	# shellcheck disable=SC2086 # a list
 	in_root "$root" env SUDO_FORCE_REMOVE=yes \
 		apt-get "${APT[@]}" "${QUICK[@]}" -q -y purge $names || return
@@ -234,7 +234,7 @@ purge_all() {
 	[ -z "$left" ] || { echo "$left"; return 1; }
 }
 
-# check_suite: until something fails without which the rest means nothing.
+# check_suite: stops at a failure that makes the rest meaningless.
 check_suite() {
 	local begun=$SECONDS kernel=linux-image-amd64 recipe tar headers=() RECOMMENDS=()
 	if [ $quick = 1 ]; then

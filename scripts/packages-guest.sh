@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What packages-check.sh runs in the VM after the boot. /afsync-check has this file, the
-# program that was compiled, and, not in the quick form, in next/ the packages of a higher
-# version and in podman/ those of podman. The results go to the second serial port: "ok COLUMN TEXT" or "not ok COLUMN TEXT",
-# and after the last one "end".
+# packages-check.sh runs this in the VM after the boot. /afsync-check has this file, the
+# compiled program, and, except in the quick form, in next/ the packages of a higher version and
+# in podman/ those of podman. The results go to the second serial port: "ok COLUMN TEXT" or "not
+# ok COLUMN TEXT", and after the last one "end".
 
 cd /afsync-check || exit
 COUNTERS=/sys/class/misc/afsync/stats
@@ -12,7 +12,7 @@ export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractiv
 exec >/dev/ttyS1 2>&1
 echo begin
 
-# check COLUMN TEXT CMD...: what CMD says is shown if it fails.
+# check COLUMN TEXT CMD...: shows the output of CMD if it fails.
 check() {
 	local column=$1 text=$2 said
 	shift 2
@@ -29,7 +29,7 @@ as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 
 device() {
 	[ -c /dev/afsync ] || { ls -l /dev/afsync; lsmod; systemctl status systemd-modules-load; return 1; }
-	# What the udev rule of the package says.
+	# The permissions in the udev rule of the package.
 	[ "$(stat -c '%A %U:%G' /dev/afsync)" = "crw-rw-rw- root:afsync" ] ||
 		{ ls -l /dev/afsync; return 1; }
 }
@@ -69,8 +69,8 @@ program() {
 	[ "$after" -gt "$before" ] || { echo "no request of the device was made"; return 1; }
 }
 
-# block WORD: the commands of admin.rst that say "# tested with systemd", of the block that has
-# WORD in it.
+# block WORD: the commands of admin.rst marked "# tested with systemd", of the block that
+# contains WORD.
 block() {
 	awk -v word="$1" '
 		/^ *# tested with systemd$/ { indent = index($0, "#"); text = ""; next }
@@ -81,7 +81,7 @@ block() {
 		indent { text = text substr($0, indent) "\n" }' admin.rst
 }
 
-# engine COMMAND...: which one afsync info says there.
+# engine COMMAND...: the engine that afsync info reports under COMMAND.
 engine() { "$@" afsync info | awk '$1 == "engine" { print $2 }'; }
 
 group_only() {
@@ -93,7 +93,7 @@ group_only() {
 	udevadm control --reload && udevadm trigger --name-match=afsync && udevadm settle && device
 }
 
-# service [PROPERTY]...: the engine in a service with these.
+# service [PROPERTY]...: the engine in a service with these properties.
 service() {
 	local property args=()
 	for property; do args+=(-p "$property"); done
@@ -111,7 +111,7 @@ services() {
 	systemd-run -q --wait -p Type=exec afsync exec true
 }
 
-# An image with nothing but the command, which finds the device if it is given it.
+# An image with only the command, which finds the device if the container has it.
 container() {
 	local file
 	export IMAGE=localhost/only-afsync
@@ -125,7 +125,7 @@ container() {
 	grep -q '^engine *device' said
 }
 
-# Programs go on with the module that is loaded; the package says how to change it.
+# Programs continue with the loaded module; the package says how to change it.
 upgrade() {
 	if ! apt-get install -q -y --no-install-recommends ./next/*.deb >upgrade.log 2>&1 ||
 		[ "$(cat /sys/module/afsync/version)" != "$1" ]; then

@@ -3,13 +3,13 @@
 # Boot a root of packages-root.sh in QEMU. Sourced by packages-check.sh.
 
 : "${work=}"
-# Seconds for a boot and for all that the guest does. A loaded machine without KVM is slow;
-# these only end what hangs.
+# Seconds for a boot and for all work of the guest. A loaded machine without KVM is slow;
+# these limits only end runs that hang.
 BOOT_SECONDS=${AFSYNC_BOOT_SECONDS:-1200}
 GUEST_SECONDS=${AFSYNC_GUEST_SECONDS:-3600}
 
 # make_image ROOT IMAGE FOLDER...: the root with the guest's part in it, as a disk. The guest
-# finds the folders in its own.
+# finds the folders in its own folder.
 make_image() {
 	local root=$1 image=$2 dir=$1/afsync-check
 	local units=$1/etc/systemd/system
@@ -18,7 +18,7 @@ make_image() {
 	install -m 755 "$work/program" "$dir/program"
 	cp "$TOP/Documentation/afsync/admin.rst" "$dir/"
 	[ $# = 2 ] || cp -r "${@:3}" "$dir/"
-	# Emulated and loaded, a machine is not late after 90 s.
+	# Emulated and loaded, a machine may need more than 90 s.
 	printf '[Manager]\nDefaultTimeoutStartSec=%s\n' "$BOOT_SECONDS" >"$root/etc/systemd/system.conf.d/check.conf"
 	cat >"$units/afsync-check.service" <<-END
 		[Unit]
@@ -37,13 +37,13 @@ make_image() {
 }
 
 # boot_image ROOT IMAGE CONSOLE RESULT: false, with the reason in $trouble, unless the
-# guest came to its end and the kernel had nothing to complain of.
+# guest finished and the kernel had no complaint.
 boot_image() {
 	local root=$1 image=$2 console=$3 result=$4 qemu accel=tcg cpu=max,la57=off slept=0 alive=1 last
 	local limit=$BOOT_SECONDS what="the end of the boot"
 	[ ! -w /dev/kvm ] || [ "${AFSYNC_ACCEL:-}" = tcg ] || { accel=kvm; cpu=host; }
 	: >"$result"
-	# What watches for stalls of the guest must not see one of a loaded host.
+	# Watchdogs in the guest must not report the stalls of a loaded host.
 	qemu-system-x86_64 -machine pc -accel $accel -cpu $cpu -smp 2 -m 1024 \
 		-nodefaults -no-user-config -display none -nic none -no-reboot \
 		-kernel "$root"/boot/vmlinuz-* -initrd "$root"/boot/initrd.img-* \
@@ -64,8 +64,8 @@ watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=
 	wait $qemu 2>/dev/null || true
 	cat "$console.qemu" >&2
 	last=$(tr '\r' '\n' <"$console" | sed 's/\x1b[^A-Za-z]*[A-Za-z]//g' | grep -av '^ *$' | tail -n 1) || true
-	# On a starved machine the kernel warns of its own delays: those warnings count that have
-	# the module in their stack, and every worse complaint.
+	# On a starved machine the kernel warns of its own delays: only warnings with the module
+	# in their stack count, and every worse complaint.
 	trouble=$(grep -aE -m 1 'BUG:|Oops|Kernel panic|\[afsync\]$' <(tr -d '\r' <"$console")) || true
 	if [ -n "$trouble" ]; then
 		trouble="the kernel complained: $trouble"

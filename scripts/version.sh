@@ -7,22 +7,22 @@
 #	scripts/version.sh		print each place and the version there
 #	scripts/version.sh X.Y.Z	write that version into all places
 #
-# Two places need a text as well, and are written by hand: NEWS, and debian/changelog. With
-# X.Y.Z that one gets an entry that says so.
+# Two places also need a text, and are written by hand: NEWS, and debian/changelog. With
+# X.Y.Z the latter gets an entry that says so.
 #
-# These are other numbers, and stay what they are: AFSYNC_VERSION in the header of the
+# These are other numbers, and stay unchanged: AFSYNC_VERSION in the header of the
 # device counts the versions of its interface; the sonames and LIBAFSYNC_1.x in
-# libafsync.map name the version that a function is there since.
+# libafsync.map name the version that introduced a function.
 
 . "$(dirname "$0")/lib.sh"
 cd "$TOP"
 
 HEADER=tools/lib/afsync/libafsync.h
 
-# The others are symbolic links.
+# The other pages are symbolic links.
 pages() { find Documentation/man -type f | LC_ALL=C sort; }
 
-# first PLACE PATTERN: PLACE and what PATTERN finds first there.
+# first PLACE PATTERN: prints PLACE and the first match of PATTERN there.
 first() { printf '%s\t%s\n' "$1" "$(sed -nE "s/$2/\1/p" "$1" | head -n 1)"; }
 
 header_version() {
