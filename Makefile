@@ -31,7 +31,7 @@ moduledir ?= /lib/modules
 INSTALL ?= install
 STRIP ?= strip
 
-# Only there: the tests install with a prefix of their own.
+# Exported only for these targets: the tests install with a prefix of their own.
 install install-user uninstall: export DESTDIR := $(DESTDIR)
 install install-user uninstall: export prefix := $(prefix)
 install install-user uninstall: export mandir := $(mandir)
@@ -166,7 +166,7 @@ selftests: setup-test ## only the selftests, on Debian's kernel (TESTS="order_te
 selftests-debug: setup-test ## only the selftests, on the debug kernel
 	$(Q)scripts/check.sh selftests-debug
 
-# CMD as it was written: what is in it is for the guest's shell.
+# CMD unexpanded: the guest's shell expands it.
 vm: export VM_CMD = $(value CMD)
 vm: VM_KERNEL = $(or $(KERNEL),$(if $(DEBUG),debug,debian))
 vm: setup-$(if $(DEBUG)$(KERNEL),test,vm) ## a shell in a VM with the module loaded; CMD='...' runs that (ADD= DEBUG=1 KERNEL= MEM= TIMEOUT=)
@@ -176,7 +176,7 @@ vm: setup-$(if $(DEBUG)$(KERNEL),test,vm) ## a shell in a VM with the module loa
 		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(foreach path,$(ADD),--add $(path)) \
 		-- $(if $(VM_CMD),"$$VM_CMD")
 
-# In this order: without headers nothing is installed, and the next command is the last line.
+# In this order: without headers nothing is installed, and the last line names the next command.
 install: modules lib tools ## install below $(DESTDIR)$(prefix), the module below $(DESTDIR)/lib/modules
 	+$(Q)$(MAKE) --no-print-directory install-user
 	+$(Q)$(MAKE) --no-print-directory install-module

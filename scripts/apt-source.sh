@@ -2,12 +2,12 @@
 # shellcheck shell=bash
 # Sources of Debian's packages, fetched into the cache. Sourced after lib.sh.
 #
-# The machine's own lists and sources of apt stay as they are: this keeps its own in the
-# cache. The packages are checked with Debian's archive key.
+# The machine's own lists and sources of apt stay unchanged: these functions keep their
+# own in the cache. The packages are checked with Debian's archive key.
 
 apt_dir=$CACHE/apt-source
 
-# The mirrors of the machine serve sources, too.
+# The mirrors of the machine have sources, too.
 sources_list() {
 	# shellcheck disable=SC2016 # apt's variables
 	apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
@@ -15,7 +15,7 @@ sources_list() {
 			print "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] " $2, $3, $4 }'
 }
 
-# our_apt TOOL ARG...: with lists and caches of our own.
+# our_apt TOOL ARG...: runs TOOL with the lists and caches of this script.
 our_apt() {
 	local tool=$1
 	shift
@@ -32,8 +32,8 @@ begin_fetching() {
 	our_apt apt-get update >&2
 }
 
-# fetch_source PACKAGE [RELEASE|=VERSION]: unpacked, with Debian's patches. Its folder is $fetched
-# then; move it away.
+# fetch_source PACKAGE [RELEASE|=VERSION]: unpacked, with Debian's patches. Sets fetched, its
+# folder; the caller moves it away.
 fetch_source() {
 	local new=$apt_dir/new which=${2:-}
 	[[ -z $which || $which = =* ]] || which=/$which

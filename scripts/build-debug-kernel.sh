@@ -1,22 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Build the debug kernel for the VM, once, into the cache.
+# Builds the debug kernel for the VM, once, into the cache.
 #
 #	scripts/build-debug-kernel.sh		build if needed; prints its folder
 #	scripts/build-debug-kernel.sh --path	only print the folder
 #
-# The folder is named after the kernel's version and a hash of everything that
-# decides what is built: selftests/qemu/*.config and the compiler. In it:
-# bzImage, release, config and build/ (what modules are built against).
+# The folder is named after the kernel's version and a hash of everything that the
+# result depends on: selftests/qemu/*.config and the compiler. In it: bzImage, release,
+# config and build/ (for building modules against it).
 # KSRC= takes other kernel sources, JOBS= sets the number of jobs.
 
 . "$(dirname "$0")/lib.sh"
 
 fragments=("$TOP/selftests/qemu/kernel.config" "$TOP/selftests/qemu/debug.config")
 
-# Every option that a fragment asks for must be in the final configuration:
-# Kconfig drops what it cannot have without a word. A later fragment wins.
+# Every option of a fragment must be in the final configuration: Kconfig silently drops
+# options that it cannot set. A later fragment wins.
 check_config() {
 	local config=$1 line name bad=0
 	declare -A want
@@ -31,7 +31,7 @@ check_config() {
 	for name in "${!want[@]}"; do
 		line=${want[$name]}
 		if [[ $line = "# "* ]]; then
-			# An option that does not exist at all is not set either.
+			# An option that does not exist is not set either.
 			grep -q "^$name=" "$config" || continue
 		else
 			grep -qxF -- "$line" "$config" && continue
@@ -70,7 +70,7 @@ build() {
 	find "$out" -name '*.o' -not -path "$out/scripts/*" -not -path "$out/tools/*" -delete
 	rm -f "$out/vmlinux" "$out"/arch/x86/boot/vmlinux.bin "$out"/arch/x86/boot/compressed/vmlinux*
 	cp "$out/include/config/kernel.release" "$dir/release"
-	# Last, because its presence says that everything else is there.
+	# Last, because its presence shows that everything else is there.
 	cp "$out/arch/x86/boot/bzImage" "$dir/bzImage.new"
 	mv "$dir/bzImage.new" "$dir/bzImage"
 	say "done in $((SECONDS / 60)) min"

@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Build afsync.ko for one kernel, in build/modules-<release>.
+# Builds afsync.ko for one kernel, in build/modules-<release>.
 #
 #	scripts/build-modules.sh		for the running kernel, else Debian's
-#	scripts/build-modules.sh KERNEL		what scripts/fetch-kernel.sh takes, or a headers folder
+#	scripts/build-modules.sh KERNEL		as for scripts/fetch-kernel.sh, or a headers folder
 #	scripts/build-modules.sh KERNEL W=1 C=2	further arguments go to make
 #
 # PLANT=STAGE/NAME in the environment plants the bug selftests/plants/STAGE/NAME.patch in the
-# copy that is built, in build/plants/STAGE/NAME: tests have to find it.
-# With AFSYNC_SIM=1 as a further argument the test modules (selftests/sim), too.
-# The sources are copied, so that trees for several kernels live side by side
-# and nothing is ever built beside a source file. Prints the folder.
+# copy that is built, in build/plants/STAGE/NAME: tests have to find it. With AFSYNC_SIM=1 as
+# a further argument the test modules (selftests/sim) are built, too. The sources are copied,
+# so that builds for several kernels exist side by side and nothing is ever built beside a
+# source file. Prints the folder.
 
 . "$(dirname "$0")/lib.sh"
 
 NONE="install linux-headers-<its release>, or give KDIR=<its build folder>; 'make lib tools' and 'make install-user' need none"
 
-# headers NAME: sets kdir, what modules for that kernel are built against.
+# headers NAME: sets kdir, the folder to build modules for that kernel against.
 headers() {
 	local name=$1 dir
 	case $name in
@@ -66,7 +66,7 @@ out=$BUILD/${PLANT:+plants/$PLANT/}modules-$release
 root=$CACHE/headers/$release.root
 [ "$kdir" = "$CACHE/headers/$release" ] && [ -e "$root/bin/sh" ] || root=
 
-# in_root CMD...: there, with the same folder to build in.
+# in_root CMD...: runs CMD in that root, with the same folder to build in.
 in_root() {
 	local map=()
 	[ "$(id -u)" = 0 ] || map=(--map-root-user)
@@ -79,10 +79,10 @@ in_root() {
 
 build() {
 	local path
-	# What is planted is in the copy.
+	# The bugs are planted in the copy.
 	[ -z "${PLANT:-}" ] || rm -rf "${out:?}/drivers"
 	mkdir -p "$out/drivers" "$out/include" "$out/selftests"
-	# -u keeps what is up to date, so that make rebuilds only what changed.
+	# -u keeps unchanged files, so that make rebuilds only changed ones.
 	for path in Kbuild drivers/afsync include/uapi selftests/sim; do
 		[ -e "$TOP/$path" ] || continue
 		cp -ruT "$TOP/$path" "$out/$path"

@@ -1,24 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The demo: what afsync does for three jobs, measured in a VM, against what programs do
-# without it.
+# The demo: afsync in three jobs, measured in a VM, compared with programs without it.
 #
 #	scripts/demo.sh
 #
 # 1. Several thousand files of an installed package are unpacked on an ext4 filesystem
 #    and made durable: with fsync() on one after the other, with sync(1), with io_uring, with
 #    afsync, and with syncfs(), which syncs the whole filesystem.
-# 2. 64 producers append records to one write-ahead log, and each goes on when its
+# 2. 64 producers append records to one write-ahead log, and each continues when its
 #    record is durable: with fdatasync() one after the other, with fdatasync() in all
 #    of them at once, with afsync and an event loop.
-# 3. fio, as Debian ships it, queues a sync behind each write with aio_fsync(): served
+# 3. fio, as Debian ships it, queues a sync after each write with aio_fsync(): served
 #    by the C library, and by the drop-in library under 'afsync exec'.
 #
-# The disk is null_blk with a write cache. Each request takes 1 ms, which is about what a flush
-# of a consumer SSD takes. After each run the power is cut: the filesystem is shut down without
-# writing one more byte, the disk loses its cache, and all is mounted again and read back. The status is 0 only if everything was there and
-# the counts agree with those of the module. All numbers come from the run itself.
+# The disk is null_blk with a write cache. Each request takes 1 ms, about the time of a flush of
+# a consumer SSD. After each run the power is cut: the filesystem is shut down without writing
+# one more byte, the disk loses its cache, and everything is mounted again and read back. The
+# status is 0 only if everything was there and the counts agree with those of the module. All
+# numbers come from the run itself.
 #
 # Started on the host, it packs the files (one archive is read faster through 9p than
 # thousands of files) and starts itself in the VM. DEMO_FILES, DEMO_PRODUCERS,
@@ -41,8 +41,8 @@ PATH=$PATH:/usr/sbin:/sbin
 
 # On the host
 
-# The first folder of installed files that has enough of them. The headers are there
-# wherever the module was built.
+# The first folder of installed files that has enough of them. The headers exist on
+# every machine that has built the module.
 pick_tree() {
 	local tree count
 	for tree in /usr/src/linux-headers-*-common/include /usr/include /usr/share /usr; do
@@ -94,7 +94,7 @@ since_mark() {
 	flushed=$(($(flushes "$DISK") - before_flushes))
 }
 
-# What a program was told has to be what the module counted.
+# The counts of a program have to be those of the module.
 check_counters() {
 	equal "requests that the module counted" "$1" $(($(counter submitted) - before_submitted))
 	equal "syncs that the module counted" "$2" $(($(counter syncs) - before_syncs))
@@ -103,7 +103,7 @@ check_counters() {
 	equal "requests in flight at the end" 0 "$(counter in_flight)"
 }
 
-# row JOB METHOD ASKED RUN: keeps a line of the table, with us and flushed.
+# row JOB METHOD REQUESTS RUN: keeps a line of the table, with us and flushed.
 rows=()
 row() {
 	local speed=1.0
@@ -138,7 +138,7 @@ print_table() {
 	echo
 }
 
-# unpack_files METHOD: files that are not durable yet, in a folder that is.
+# unpack_files METHOD: unpacks files that are not durable yet, into a durable folder.
 unpack_files() {
 	dir=$MNT/$1
 	mkdir "$dir"
@@ -148,7 +148,7 @@ unpack_files() {
 
 same_files() { diff -r "$SOURCE" "$dir" || die "$1: files are lost"; }
 
-# If the check after a power cut cannot fail, it says nothing.
+# If the check after a power cut cannot fail, it proves nothing.
 control() {
 	local lost
 	unpack_files control
@@ -234,7 +234,7 @@ wal_job() {
 # counted LABEL: that number of 'afsync exec --stats'.
 counted() { sed -n "s/^$1: *//p" "$TMP/stats"; }
 
-# fio_run BLOCKS ARG...: fio writes a file in order, and queues a sync behind each block.
+# fio_run BLOCKS ARG...: fio writes a file in order, and queues a sync after each block.
 fio_run() {
 	local blocks=$1
 	shift
@@ -280,7 +280,7 @@ fio_job() {
 			check_counters "$asked" "$run" "$merged"
 		fi
 		power_cut "$MNT"
-		# When it has written all, it may end without a sync behind the last ones.
+		# When it has written all blocks, fio may end without a sync after the last ones.
 		verify=(--verify_only)
 		fio_run $((BLOCKS - DEPTH)) env
 		read -r reads _ < <(fio_issued)
@@ -329,7 +329,7 @@ guest_part() {
 	END
 }
 
-# The VM tells its programs where the module is.
+# In the VM, programs have the path of the module.
 if [ -n "${AFSYNC_KO:-}" ]; then
 	guest_part
 else

@@ -1,37 +1,38 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fetch a kernel of Debian by name, with the headers that modules for it are built against,
-# and print its release.
+# Fetches a kernel of Debian by name, with the headers to build modules for it, and prints
+# its release.
 #
-#	scripts/fetch-debian.sh NAME		what the cache has, else the newest
+#	scripts/fetch-debian.sh NAME		the one in the cache, or else the newest
 #	scripts/fetch-debian.sh --newest NAME	ask Debian for a newer one first
 #	scripts/fetch-debian.sh --headers NAME	only the headers
 #	scripts/fetch-debian.sh --list		the names
-#	scripts/fetch-debian.sh ARCH		that of another architecture (arm64, s390x)
+#	scripts/fetch-debian.sh ARCH		the kernel of another architecture (arm64, s390x)
 #
-# All that takes a kernel (fetch-kernel.sh, build-modules.sh, vm.sh, KERNEL=) takes these
-# names. Packages are only unpacked, into the cache (~/.cache/afsync), never installed.
-# The headers of another suite than this machine's hold programs for the C library of that
-# suite, and want its compiler: these come with them, in a folder that build-modules.sh
-# changes its root to. With the headers of another architecture come, in the same way, a
-# compiler that runs here, and its busybox.
+# All scripts and variables that take a kernel (fetch-kernel.sh, build-modules.sh, vm.sh,
+# KERNEL=) take these names. Packages are only unpacked, into the cache (~/.cache/afsync),
+# never installed. The headers of another suite than this machine's contain programs for
+# the C library of that suite, and need its compiler: these are fetched with them, into a
+# folder that build-modules.sh changes its root to. The headers of another architecture
+# come likewise with a compiler that runs here, and with its busybox.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/suites.sh"
 
-# What builds modules in the root of another suite, besides what the headers depend on.
+# Packages for building modules in the root of another suite, besides the dependencies
+# of the headers.
 ROOT_PACKAGES=(make bash dash coreutils sed grep mawk findutils diffutils)
 
-# with_depends PACKAGE REGEX: itself, and what it depends on with a name that matches. What
-# is for all architectures stands in a line below the one that asks for it.
+# with_depends PACKAGE REGEX: the package, and its dependencies with a matching name. A
+# dependency for all architectures is on the line below the package that needs it.
 with_depends() {
 	# The first line is the package's own name.
 	suite_apt apt-cache depends "$1" | sed -nE "s/^[ |]*(Depends: )?(${1//[.+]/.}|$2)\$/\2/p" | sort -u
 }
 
-# cross_packages: those of the compiler for that architecture. What else it depends on has come
-# with this machine's own compiler.
+# cross_packages: those of the compiler for that architecture. Its other dependencies are
+# installed with this machine's own compiler.
 cross_packages() {
 	suite_apt apt-cache depends --recurse --important "gcc-$triplet" "libc6-dev-$arch-cross" |
 		grep -xE "[a-z].*-($triplet(-base)?|$arch-cross)" | sort -u
@@ -67,7 +68,7 @@ relocate() {
 	done
 }
 
-# What the packages' own scripts would have done, as far as a build needs it.
+# The work of the packages' own scripts, as far as a build needs it.
 finish_root() {
 	local root=$1
 	mkdir -p "$root/dev" "$root/tmp" "$root/proc"
@@ -91,7 +92,7 @@ unpack_headers() {
 	fi
 	rm -rf "$root"
 	mkdir -p "$root"
-	# First the one whose /bin and /lib are symbolic links, if there is one.
+	# First the package whose /bin and /lib are symbolic links, if there is one.
 	for deb in "$tmp"/headers/base-files_*.deb "$tmp"/headers/*.deb; do
 		[ ! -e "$deb" ] || dpkg-deb -x "$deb" "$root"
 	done
@@ -132,7 +133,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-# Not "name", which with_lock has for itself.
+# Not "name", which is a variable of with_lock.
 kernel=${1:-}
 suite_kernel "$kernel" ||
 	die "no such kernel: ${kernel:-(none named)} (there are: $(suite_kernels | xargs) $(arch_kernels | xargs))"

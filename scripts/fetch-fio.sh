@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fetch the source of the fio that is installed, for the headers that tools/fio is built with.
+# Fetches the source of the installed fio, for the headers that tools/fio needs.
 #
-#	scripts/fetch-fio.sh		fetch and configure it if it is not there, print its folder
+#	scripts/fetch-fio.sh		fetch and configure it if it is missing, print its folder
 #
 # fio's structs differ from version to version, so it has to be this one. A second run needs no
-# network. Nothing of it gets into the tree.
+# network. No file of it is copied into the tree.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/apt-source.sh"
 
 FIO=$CACHE/fio
 
-# Which structs have which members depends on the configuration: as Debian's, but for
-# what only concerns other programs.
+# The configuration decides which structs have which members: it is Debian's, without
+# the parts that only concern other programs.
 configure() {
 	./configure --disable-native && sh ./FIO-VERSION-GEN && echo "$version" >debian/afsync-configured
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Find a kernel to boot in the VM, fetch it if needed, and print its folder.
+# Finds a kernel to boot in the VM, fetches it if needed, and prints its folder.
 #
 #	scripts/fetch-kernel.sh [debian]	Debian's kernel, as of the installed headers
 #	scripts/fetch-kernel.sh 6.1.0-56-amd64	that package of Debian
@@ -11,8 +11,8 @@
 #	scripts/fetch-kernel.sh debug		the debug kernel (builds it once)
 #
 # The folder has bzImage, release and, if the kernel has modules, lib/modules.
-# Packages are downloaded and unpacked into the cache, never installed: the
-# machine's own kernel and boot loader are not touched.
+# Packages are downloaded and unpacked into the cache, never installed: the machine's
+# own kernel and boot loader are not touched.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -54,7 +54,7 @@ download() {
 	rm -rf "$tmp"
 }
 
-# The release of a bzImage stands in its setup header (x86 boot protocol).
+# The setup header of a bzImage contains its release (x86 boot protocol).
 bzimage_release() {
 	local image=$1 offset
 	[ "$(dd if="$image" bs=1 skip=514 count=4 status=none)" = HdrS ] ||

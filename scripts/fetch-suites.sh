@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fetch the sources of test suites that others wrote, as Debian has them.
+# Fetches the sources of other projects' test suites, as Debian has them.
 #
-#	scripts/fetch-suites.sh		fetch what is missing, say where they are
+#	scripts/fetch-suites.sh		fetch the missing ones, print their folder
 #
-# Prints the folder that holds glibc, libaio and posixtestsuite, each unpacked and
-# with Debian's patches. A second run needs no network. Nothing of them gets into the
+# Prints the folder that holds glibc, libaio and posixtestsuite, each unpacked and with
+# Debian's patches. A second run needs no network. No file of them gets into the
 # tree.
 
 . "$(dirname "$0")/lib.sh"

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Put the driver into a tree of the kernel: the code with its Kconfig, the header for
+# Puts the driver into a tree of the kernel: the code with its Kconfig, the header for
 # programs, the documentation, and the selftests that need no library.
 #
 #	scripts/in-tree.sh TREE
 #
 # TREE is a folder with the sources of a kernel, 6.1 or later. There, choose CONFIG_AFSYNC (y
 # or m) and build as always; 'make -C tools/testing/selftests TARGETS=afsync' builds the
-# tests, after 'make headers'. To run it again brings the tree up to date. 'make
-# check-in-tree' does it all with linux-source-6.1, and boots the result.
+# tests, after 'make headers'. A second run brings the tree up to date. 'make check-in-tree'
+# does all this with linux-source-6.1, and boots the result.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -69,7 +69,7 @@ put_documentation() {
 	line Documentation/userspace-api/index.rst '   afsync' '/^   seccomp_filter$/i \   afsync'
 }
 
-# tests: those that call the device themselves; the others are of the libraries or the command.
+# tests: those that call the device directly; the others test the libraries or the command.
 tests() {
 	(cd "$TOP/selftests/afsync" && printf '%s\n' *_test.c) |
 		grep -vE '^((command|exec|lib)_|engine_|posix_|libaio_)'

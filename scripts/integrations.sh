@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Programs of others that use libafsync by a patch of ours: build them, measure them, and
-# see in the VM that they keep their promises.
+# Programs of other projects with a patch that makes them use libafsync: builds them,
+# measures them, and checks in the VM that they keep their promises.
 #
 #	scripts/integrations.sh [NAME]...	run these (all)
 #
 # Each is a folder in tools/integrations with a patch, a README.md, and test.sh, which this
-# runs. CUTS=2 is a quick look, see there.
+# script runs. CUTS=2 is a quick look, see test.sh.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# What the scripts that run in the VM share. Sourced after lib.sh.
+# Functions for the scripts that run in the VM. Sourced after lib.sh.
 
 STATS=/sys/class/misc/afsync/stats
 NULL_BLK=/sys/kernel/config/nullb
@@ -11,9 +11,8 @@ counter() { cat "$STATS/$1"; }
 # flushes DISK: flush requests that it has completed; see Documentation/block/stat.rst.
 flushes() { awk '{ print $16 }' "/sys/block/$(basename "$1")/stat"; }
 
-# make_disk NAME NSEC [MB]: a null_blk with a write-back cache, whose every request takes so
-# long by the guest's own timers. Only what is written to a page for the first time goes
-# through the cache.
+# make_disk NAME NSEC [MB]: a null_blk with a write-back cache; every request takes NSEC by
+# the guest's own timers. Only the first write to a page goes through the cache.
 make_disk() {
 	local dir=$NULL_BLK/$1
 	modprobe -q null_blk nr_devices=0
@@ -27,7 +26,7 @@ make_disk() {
 	echo 1 >"$dir/power"
 }
 
-# make_fs FS DISK: nothing is left to be done in the background.
+# make_fs FS DISK: leaves no work for the background.
 make_fs() {
 	case $1 in
 	ext4) mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$2" ;;
@@ -35,7 +34,7 @@ make_fs() {
 	esac
 }
 
-# power_wires MNT: finds out what power_off would have to, which is then quick.
+# power_wires MNT: prepares power_off, which is then quick.
 power_wires() {
 	off_mnt=$1
 	off_disk=$(findmnt -no SOURCE "$1")
@@ -47,20 +46,20 @@ power_wires() {
 # flushes_off: from here on no flush reaches a null_blk.
 flushes_off() { [ -z "$off_cache" ] || echo "write through" >"$off_cache"; }
 
-# What shuts a filesystem down; another one where time must not wait for the host.
+# The command that shuts a filesystem down; changed if time must not wait for the host.
 XFS_IO=(xfs_io)
 
-# power_off MNT: from here on nothing gets onto the disk. Programs see errors.
+# power_off MNT: from here on no write reaches the disk. Programs see errors.
 power_off() {
 	[ "${off_mnt:-}" = "$1" ] || power_wires "$1"
 	cd /
 	"${XFS_IO[@]}" -x -c shutdown "$1" || die "cannot shut the filesystem down"
-	# For the flushes of the unmounting. Not before: the filesystem would go on without flushes,
-	# and what it writes in place is on the disk at once.
+	# Stops the flushes of the unmounting. Not earlier: the filesystem would continue
+	# without flushes, and its writes in place reach the disk at once.
 	flushes_off
 }
 
-# power_on MNT: with what is on the disk. A null_blk has lost what it had in its cache.
+# power_on MNT: with the contents of the disk. A null_blk has lost its cache.
 power_on() {
 	local power=$NULL_BLK/${off_disk#/dev/}/power
 	umount "$1"
@@ -72,7 +71,7 @@ power_on() {
 	off_mnt=
 }
 
-# power_cut MNT: from here on only what is on the disk counts.
+# power_cut MNT: from here on only data on the disk exists.
 power_cut() {
 	power_off "$1"
 	power_on "$1"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# What the scripts of this folder share. Sourced, never run:
+# Functions that the scripts of this folder share. Sourced, never run:
 #	. "$(dirname "$0")/lib.sh"
 
 set -euo pipefail
@@ -8,7 +8,7 @@ set -euo pipefail
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${AFSYNC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/afsync}
 BUILD=$TOP/build
-# The kernel source that the debug kernel and the selftests are built from.
+# The kernel source of the debug kernel and the selftests.
 KSRC=${KSRC:-$CACHE/linux-source-6.1}
 ME=$(basename "$0")
 export TOP CACHE BUILD KSRC
@@ -16,11 +16,11 @@ export TOP CACHE BUILD KSRC
 say() { printf '%s: %s\n' "$ME" "$*" >&2; }
 die() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
-# As the Makefile says for those who start there.
+# The same message as in the Makefile, for runs that start with a script.
 [[ $TOP$CACHE != *[[:space:]:]* ]] || die "the kernel's build takes no space and no colon in a path: $TOP, $CACHE"
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# For apt-get: wait for another one that runs, and try again what the network lost.
+# For apt-get: wait for another run, and retry failed downloads.
 # shellcheck disable=SC2034 # for those that source this
 APT=(-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5)
 
@@ -35,15 +35,15 @@ as_root() {
 	fi
 }
 
-# with_lock NAME CMD...: one run of CMD at a time on this machine, so that two
-# builds never write the same folder of the cache.
+# with_lock NAME CMD...: one run of CMD at a time on this machine, so that two builds
+# never write the same folder of the cache.
 with_lock() {
 	local name=$1 fd rc
 	shift
 	mkdir -p "$CACHE"
 	exec {fd}>"$CACHE/.lock-$name"
 	flock -n "$fd" || { say "waiting for another run ($name)"; flock "$fd"; }
-	# The descriptor is closed for CMD: what it leaves behind must not hold the lock.
+	# The descriptor is closed for CMD: processes that it leaves must not hold the lock.
 	"$@" {fd}>&-
 	rc=$?
 	exec {fd}>&-
@@ -61,8 +61,8 @@ debian_release() {
 	echo "$v"
 }
 
-# named_release KERNEL: the release of one that scripts/fetch-debian.sh has a name for,
-# which it fetches; any other as it is.
+# named_release KERNEL: fetches a KERNEL that scripts/fetch-debian.sh has a name for,
+# and prints its release; prints any other unchanged.
 named_release() {
 	if "$TOP/scripts/fetch-debian.sh" --list | grep -xF -- "$1" >/dev/null; then
 		"$TOP/scripts/fetch-debian.sh" "$1"
@@ -71,8 +71,8 @@ named_release() {
 	fi
 }
 
-# said_by_build FILE: of a build of modules, all that make and kbuild do not say when all
-# is well: each line is a warning.
+# said_by_build FILE: the output of a build of modules, without the normal lines of make
+# and kbuild: each line is a warning.
 said_by_build() {
 	sed -E '/^ *(CC|CHECK|LD|MODPOST|BTF|AR)( |$)|^make|^\/.*\/build\/modules-|^Skipping BTF/d' "$1"
 }

@@ -1,37 +1,36 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Make a Debian 12 machine ready for what is to be done with afsync.
+# Makes a Debian 12 machine ready for afsync's builds, tests and measurements.
 #
-#	scripts/setup.sh [SET]...	install what is missing for that, fetch the kernels
+#	scripts/setup.sh [SET]...	install the missing packages, fetch the kernels
 #	scripts/setup.sh --list [SET]...	only say which packages, and why
-#	scripts/setup.sh --command [SET]...	only print the command that installs what is
-#					missing, for those who have root here
+#	scripts/setup.sh --command [SET]...	only print the command that installs the
+#					missing packages, for the administrator to run
 #
-# Sets, each with all that it rests on:
+# Sets, each including those that it needs:
 #	build		the module, the libraries, the command
 #	vm		build, and the virtual machine
-#	demo		vm, and what the demo runs
+#	demo		vm, and the programs of the demo
 #	bench		vm, and the peers that the benchmark measures
-#	fio		build, and what fio's engine is built with
-#	test		demo, bench, fio, and all that 'make check' needs; the default
-#	integrations	vm, and what other projects' sources need
-#	arch		build, and what 'make check-arch' needs
-#	package		what 'make deb' needs
-#	packages-check	package, and what 'make packages-check' needs
+#	fio		build, and the packages to build fio's engine
+#	test		demo, bench, fio, and everything for 'make check'; the default
+#	integrations	vm, and the packages to build other projects' sources
+#	arch		build, and the packages for 'make check-arch'
+#	package		the packages for 'make deb'
+#	packages-check	package, and the packages for 'make packages-check'
 #
-# Packages come through apt (with sudo when not root) and only if missing, so that
-# a second run is quick and needs no network. No recommended packages, and no
-# service is started. Kernels are downloaded and unpacked into the cache
-# (~/.cache/afsync), never installed: the machine's own kernel is not touched. The
-# sources of fio and of the test suites that others wrote go there, too. scripts/packages.txt has
-# the packages.
+# Packages come through apt (with sudo when not root) and only if missing, so that a second run
+# is quick and needs no network. No recommended packages are installed, and no service is
+# started. Kernels are downloaded and unpacked into the cache (~/.cache/afsync), never
+# installed: the machine's own kernel is not touched. The sources of fio and of other projects'
+# test suites are put there, too. scripts/packages.txt lists the packages.
 
 . "$(dirname "$0")/lib.sh"
 
 SETS="build vm demo bench fio test integrations arch package packages-check"
 
-# rests_on SET: that set and those below it.
+# rests_on SET: that set and those that it includes.
 rests_on() {
 	case $1 in
 	build) echo build ;;
@@ -69,7 +68,7 @@ missing_packages() {
 
 apt_install() { echo apt-get install --no-install-recommends "$@"; }
 
-# announce PACKAGE...: how much will be fetched. apt knows without root.
+# announce PACKAGE...: the size of the download. apt knows it without root.
 announce() {
 	apt-get install --print-uris -qq -y --no-install-recommends "$@" 2>/dev/null |
 		awk '$3 ~ /^[0-9]+$/ { n++; bytes += $3 }
@@ -77,8 +76,8 @@ announce() {
 			n, bytes / 1e6 + 1, 1 + bytes / 200e6, 3 + bytes / 60e6 }'
 }
 
-# Services must not start: the tests run them in the VM only. A policy that the
-# administrator has made stays.
+# Services must not start: the tests run them only in the VM. An administrator's
+# existing policy stays.
 POLICY=/usr/sbin/policy-rc.d
 no_services() {
 	[ ! -e $POLICY ] || return 0
@@ -92,7 +91,7 @@ allow_services() {
 	trap - EXIT
 }
 
-# apt_get ARG...: as root. A terminal shows what apt says, the log has it else.
+# apt_get ARG...: as root. A terminal shows apt's output, otherwise the log has it.
 apt_get() {
 	if [ -t 2 ]; then
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get "${APT[@]}" "$@" >&2
@@ -112,14 +111,14 @@ install_packages() {
 	[ "$(id -u)" = 0 ] || have sudo ||
 		die "that needs root, and there is no sudo here. Who has root can run: $(apt_install "${names[@]}")"
 	: >"$log"
-	# A source of the administrator that does not answer need not stop us.
+	# An unreachable source of the administrator need not stop the setup.
 	apt_get update || say "apt-get update failed in part; going on with the lists there are"
 	say "$(announce "${names[@]}")"
 	no_services
 	apt_get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${names[@]}" ||
 		{ tail -n 20 "$log" >&2; die "apt failed: see above, and $log; then run 'make setup' again"; }
 	allow_services
-	# Nor at the next boot of a machine that had none of them before.
+	# Nor at the next boot of a machine that did not have them before.
 	[[ " ${names[*]} " != *" nfs-kernel-server "* ]] || ! have systemctl ||
 		as_root systemctl --quiet disable nfs-server rpcbind.service rpcbind.socket >>"$log" 2>&1 || true
 	say "installed"
@@ -164,7 +163,7 @@ mkdir -p "$CACHE"
 install_packages "$@"
 [[ " $wanted " != *" test "* && " $wanted " != *" arch "* ]] || with_lock source unpack_source
 if [[ " $wanted " = *" test "* ]]; then
-	# A newer kernel, to see that the module builds and runs there, too.
+	# A newer kernel, to check that the module builds and runs there, too.
 	"$TOP/scripts/fetch-debian.sh" 6.12 >/dev/null ||
 		say "no kernel 6.12 of Debian here (bookworm-security has it): the module is not tested with it"
 	"$TOP/scripts/fetch-suites.sh" >/dev/null

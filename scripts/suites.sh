@@ -4,7 +4,7 @@
 
 . "$TOP/scripts/apt-source.sh"
 
-# Name, suite, and what follows linux-image- and linux-headers- in the names of the
+# Name, suite, and the part after linux-image- and linux-headers- in the names of the
 # packages that depend on the newest kernel of that kind.
 SUITE_KERNELS="
 6.1		bookworm	amd64
@@ -16,7 +16,8 @@ sid		sid		amd64
 experimental	experimental	amd64
 5.10		bullseye	amd64
 "
-# The same of another architecture, which is the name, and what its compiler's name begins with.
+# The same for other architectures, which are the names; at the end the prefix of the compiler's
+# name.
 ARCH_KERNELS="
 arm64		bookworm	arm64	aarch64-linux-gnu
 s390x		bookworm	s390x	s390x-linux-gnu
@@ -25,15 +26,15 @@ s390x		bookworm	s390x	s390x-linux-gnu
 suite_kernels() { awk 'NF { print $1 }' <<<"$SUITE_KERNELS"; }
 arch_kernels() { awk 'NF { print $1 }' <<<"$ARCH_KERNELS"; }
 
-# suite_kernel NAME: sets suite and flavour, and triplet to nothing or that of another
-# architecture; false if it is in no table.
+# suite_kernel NAME: sets suite and flavour, and triplet to nothing or to that of
+# another architecture; false if NAME is in no table.
 suite_kernel() {
 	# shellcheck disable=SC2034 # for the caller
 	read -r suite flavour triplet < <(awk -v name="$1" '$1 == name { print $2, $3, $4 }' \
 		<<<"$SUITE_KERNELS$ARCH_KERNELS")
 }
 
-# The suite that this machine runs.
+# The suite of this machine.
 own_suite() { (. /etc/os-release && echo "${VERSION_CODENAME:-}"); }
 
 # suite_sources SUITE: from the mirrors that this machine uses.
@@ -51,8 +52,8 @@ suite_sources() {
 		}'
 }
 
-# begin_suite SUITE [ARCH]: what suite_apt is about from then on. It knows the packages of
-# another architecture as PACKAGE:ARCH, beside those of this machine's.
+# begin_suite SUITE [ARCH]: the suite that suite_apt uses from then on. It knows the
+# packages of another architecture as PACKAGE:ARCH, beside those of this machine's.
 begin_suite() {
 	apt_suite=$1 apt_arch=${2:-}
 	[ "$1:$apt_arch" != "$(own_suite):" ] || { apt_dir=; return 0; }
@@ -65,13 +66,13 @@ begin_suite() {
 		{ tail -n 20 "$apt_dir/log" >&2; die "cannot read the lists of Debian $1 (all of it: $apt_dir/log)"; }
 }
 
-# suite_apt TOOL ARG...: the machine's own lists for its own suite, else ours. Then nothing
-# counts as installed, and no lock of the machine is taken.
+# suite_apt TOOL ARG...: uses the machine's own lists for its own suite, otherwise separate
+# ones. Then no package counts as installed, and no lock of the machine is taken.
 suite_apt() {
 	local tool=$1
 	[ -n "$apt_dir" ] || { "$@"; return; }
 	shift
-	# What experimental has counts only when it is asked for.
+	# Packages of experimental count only on request.
 	[ "$apt_suite" != experimental ] || set -- -o APT::Default-Release=experimental "$@"
 	[ -z "$apt_arch" ] || set -- -o "APT::Architectures::=$apt_arch" "$@"
 	our_apt "$tool" -o Dir::State::status=/dev/null -o Debug::NoLocking=1 "$@"

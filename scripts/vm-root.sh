@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# How the VM gets to the host's root: its initramfs, and the device. Sourced by vm.sh, of
-# which it knows kdir, release, run and mem.
-# shellcheck disable=SC2034,SC2154 # those, and what it sets for it
+# The VM's access to the host's root: its initramfs, and the device. Sourced by vm.sh,
+# whose variables kdir, release, run and mem it uses.
+# shellcheck disable=SC2034,SC2154 # those, and the variables that it sets for vm.sh
 
 # Over 9p; over virtiofs where the kernel has no 9p, as Debian's for clouds.
 choose_root() {
@@ -34,7 +34,7 @@ make_initramfs() {
 	rm -rf "$root"
 }
 
-# add_drivers ROOT DRIVER...: with what they depend on, in the order in which they load.
+# add_drivers ROOT DRIVER...: with their dependencies, in the order in which they load.
 add_drivers() {
 	local root=$1 driver ko
 	shift
@@ -51,7 +51,7 @@ add_drivers() {
 	done
 }
 
-# root_device: sets what QEMU needs for it.
+# root_device: sets the options of QEMU for it.
 root_device() {
 	# shellcheck disable=SC2054 # the commas are QEMU's
 	case $root_over in
@@ -63,8 +63,8 @@ root_device() {
 	esac
 }
 
-# serve_root: before QEMU starts. It ends with QEMU, and the guest mounts it read-only.
-# A root of "/" cannot be that of a mount namespace, hence chroot.
+# serve_root: runs before QEMU starts. The server ends with QEMU, and the guest mounts
+# it read-only. A root of "/" cannot be that of a mount namespace, hence chroot.
 serve_root() {
 	local as_user=() tries=0
 	[ "$root_over" = virtiofs ] || return 0

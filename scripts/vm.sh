@@ -1,39 +1,39 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Run a command, or a shell, in a VM that has the afsync module loaded.
+# Runs a command, or a shell, in a VM that has the afsync module loaded.
 #
 #	scripts/vm.sh [OPTION]... [--] [CMD...]
 #
-#	--kernel K	what scripts/fetch-kernel.sh takes (Debian's kernel)
+#	--kernel K	a kernel of scripts/fetch-kernel.sh (Debian's kernel)
 #	--debug		the debug kernel
 #	--mem MIB	memory (1024; 2560 on the debug kernel)
 #	--cpus N	virtual CPUs (2)
 #	--icount	one CPU whose clock counts its instructions, 2 ns each, and jumps over
-#			idle time: the same speed on every host. What waits for the host
-#			(virtio, 9p) must stay out of what is measured.
+#			idle time: the same speed on every host. Code that waits for the
+#			host (virtio, 9p) must not run while time is measured.
 #	--icount-fast	the same, 1 ns each
 #	--timeout S	end the VM after S seconds (1800; none for a shell)
 #	--name NAME	the log goes to build/vm/NAME.log (last)
 #	--env NAME=VAL	set a variable in the guest; can be repeated
 #	--append ARGS	kernel parameters
-#	--add PATH	have PATH in the VM; only needed below /tmp, /run and /dev/shm. Can be
+#	--add PATH	show PATH in the VM; only needed below /tmp, /run and /dev/shm. Can be
 #			repeated
 #	--no-sim	do not load the test module
 #	--no-module	load no module at all
 #
-# The guest's root is the host's root, read-only over 9p (virtiofs for a kernel that has
-# no 9p) with a tmpfs on top: all programs and files are there, at the same paths; what the
-# guest writes is gone at the end. Of /tmp, /run and /dev/shm, of which the guest has its own, it sees the
-# project, the working folder and what --add names. /mnt/ext4 and /mnt/xfs are scratch
-# filesystems on virtio disks with a write-back cache, $SCRATCH_DEV is an empty disk.
-# There is no network.
-# The guest keeps what it has read of a file. A shell forgets it before each command, so
-# that it runs what was built on the host meanwhile; a command that fails after a program
-# was built anew says so.
-# CMD's output comes out here; kernel messages only go to the log. The exit status is
-# CMD's, 124 when the time was up, and 125 when the kernel complained (panic, warning,
-# lockdep, KASAN, leak ...), did not run on all CPUs, or the VM ended without a word.
+# The guest's root is the host's root, read-only over 9p (virtiofs for a kernel that has no 9p)
+# with a tmpfs on top: all programs and files are there, at the same paths; the guest's writes
+# are lost at the end. The guest has its own /tmp, /run and /dev/shm; of the host's it sees the
+# project, the working folder and the paths of --add. /mnt/ext4 and /mnt/xfs are scratch
+# filesystems on virtio disks with a write-back cache, $SCRATCH_DEV is an empty disk. There is
+# no network.
+# The guest caches files that it has read. A shell drops this cache before each command,
+# so that it runs programs that the host has built meanwhile; a command that fails after
+# a program was rebuilt says so.
+# CMD's output is printed here; kernel messages go only to the log. The exit status is
+# CMD's, 124 after the time limit, and 125 when the kernel complained (panic, warning,
+# lockdep, KASAN, leak ...), did not run on all CPUs, or the VM ended without a message.
 # AFSYNC_ACCEL=tcg or kvm skips the probe for KVM. A kernel that ends before its first
 # process has begun, or has none after AFSYNC_BOOT_SECONDS (300), is started once more,
 # then with no such limit.
@@ -41,13 +41,13 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/vm-root.sh"
 
-# Pairs: where it is to be seen in the guest, and what it is on the host.
+# Pairs: the path in the guest, and the path on the host.
 shown=()
-# show PATH: below the guest's own /tmp, /run or /dev/shm, too. False if that cannot be.
+# show PATH: shows it below the guest's own /tmp, /run or /dev/shm. False if that is impossible.
 show() {
 	local real path
 	real=$(realpath -- "$1")
-	# A symbolic link is seen as what it points to.
+	# A symbolic link appears as its target.
 	for path in "$real" "$(realpath -s -- "$1")"; do
 		case $path in
 		/|/tmp|/run|/dev/shm|/run/afsync|/run/afsync/*|/mnt/ext4|/mnt/ext4/*|/mnt/xfs|/mnt/xfs/*|\
@@ -144,7 +144,7 @@ accel() {
 # The clock of an emulated machine: see tsc_khz.c.
 clock() {
 	local file khz
-	# There a cycle of the counter is a nanosecond.
+	# With --icount a cycle of the counter is a nanosecond.
 	[ $icount = 0 ] || { echo "tsc=reliable tsc_early_khz=1000000"; return; }
 	[ "$accel" = tcg ] || return 0
 	file=$BUILD/vm/tsc_khz-$(cut -c 1-8 /proc/sys/kernel/random/boot_id)
@@ -162,7 +162,7 @@ mkdir -p "$BUILD/vm"
 run=$(mktemp -d "$BUILD/vm/run.XXXXXX")
 log=$run/console.log
 qemu_pid=
-# KILL, which cannot be lost while QEMU only begins.
+# SIGKILL cannot be lost while QEMU is only starting.
 kill_qemu() { [ -z "$qemu_pid" ] || kill -KILL "$qemu_pid" 2>/dev/null || true; }
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
@@ -198,7 +198,7 @@ for path in ${shown[@]+"${shown[@]}"}; do
 	printf '%s\n' "$path"
 done >"$run/shown"
 
-# What guest.sh reads. printf %q, so that any value survives.
+# The input of guest.sh. printf %q, so that any value survives.
 env=("AFSYNC_KO=$ko" "AFSYNC_SIM_KO=$sim_ko" ${env[@]+"${env[@]}"})
 {
 	for v in token debug interactive cpus; do printf '%s=%q\n' $v "${!v}"; done
@@ -221,8 +221,8 @@ else
 	accel=$(accel)
 	machine=(-accel "$accel")
 fi
-# What watches for stalls of the guest must not see one of a loaded host, nor may the
-# kernel give up at its start because a few ticks of the timer came late.
+# Watchdogs in the guest must not report the stalls of a loaded host, nor may the kernel
+# give up at its start because a few ticks of the timer came late.
 patience='no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 workqueue.watchdog_thresh=120'
 patience+=' sysctl.kernel.hung_task_timeout_secs=600'
 # A socket for each CPU: a kernel without ACPI knows only the MP table, which lists one
@@ -242,7 +242,7 @@ boot() {
 	readers=()
 	serve_root
 	if [ $interactive = 1 ]; then
-		# From this terminal: without a word the input would be /dev/null.
+		# From this terminal: without this redirection the input would be /dev/null.
 		setpriv --pdeathsig KILL "${qemu[@]}" -chardev stdio,id=con,signal=off \
 			-device virtconsole,chardev=con <&0 2>"$run/qemu.out" &
 		qemu_pid=$!
