@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Check what the short benchmark has left, and that the checks can fail.
+"""Checks the results of the short benchmark, and that the checks can fail.
 
     scripts/bench-check.py DIR
 
-Prints TAP. The second half breaks the results, one way after the other, and expects the
-check in question to say so.
+Prints TAP. The second half breaks the results, in one point after the other, and
+expects the check of that point to fail.
 """
 
 import copy

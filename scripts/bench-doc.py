@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Put the results of the benchmark into the documentation.
+"""Puts the results of the benchmark into the documentation.
 
     scripts/bench-doc.py DIR OUT
 
-Reads what a run has left in DIR (build/bench). Writes OUT/performance-results.rst, which
+Reads the results of a run in DIR (build/bench). Writes OUT/performance-results.rst, which
 performance.rst includes, and copies the plots to OUT/performance.
 """
 
@@ -39,7 +39,7 @@ def heading(text, line="-"):
 
 
 def table(head, rows):
-    """A simple table; what is a number stands right."""
+    """A simple table; numbers are right-aligned."""
     rows = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     line = "  ".join("=" * width for width in widths)
@@ -74,7 +74,7 @@ def rate(result):
 
 
 def by_shape(results, value, shape=("files", "depth"), engines=ENGINES):
-    """Rows by what the requests are, a column for each engine."""
+    """A row for each kind of requests, a column for each engine."""
     engines = [e for e in engines if any(r["engine"] == e for r in results)]
     cells = {(tuple(r[name] for name in shape), r["engine"]): r for r in results}
     rows = []

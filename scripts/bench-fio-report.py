@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Print the results of bench-fio.sh as tables.
+"""Prints the results of bench-fio.sh as tables.
 
     scripts/bench-fio-report.py results.jsonl
 """

@@ -6,9 +6,9 @@
     scripts/bench-gate.py --renew DIR   write that file
 
 Prints TAP, a line for each cell. A figure is the speed of afsync against a peer of the same
-boot, so another kernel or compiler changes both. If it is more than 5 % below the one that is
-kept, the cell fails. A commit that makes a cell slower on purpose renews the file and says why.
-A cell that is more than 5 % faster passes, with a word that the file is to be renewed.
+boot, so another kernel or compiler changes both. If it is more than 5 % below the figure in
+the file, the cell fails. A commit that makes a cell slower on purpose renews the file and says
+why. A cell that is more than 5 % faster passes, with a remark to renew the file.
 """
 
 import json

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Put the boots of the benchmark together.
+"""Puts the boots of the benchmark together.
 
     scripts/bench-report.py DIR
 

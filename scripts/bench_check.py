@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold for the results of the short benchmark, however slow it was.
+"""The conditions for the results of the short benchmark, at any speed.
 
 Each check_NAME takes a Run and raises AssertionError. Used by bench-check.py.
 """
@@ -23,7 +23,7 @@ PLOTS = {f"{what}-{files}" for what in ("throughput", "latency", "cost")
 
 
 class Run:
-    """The folder that a run of the benchmark has left."""
+    """The folder with the results of a run of the benchmark."""
 
     def __init__(self, folder):
         self.results = json.loads((folder / "results.json").read_text(encoding="utf-8"))

@@ -36,7 +36,7 @@ COUNTS = "%c"
 
 
 def curve(results, engine, figure, files, disk, workload="overwrite", unit=1):
-    """One figure by depth; with files None, of as many files as requests."""
+    """One figure by depth; with files None, for as many files as requests."""
     points = [(r["depth"], r[figure] * unit) for r in results
               if r["engine"] == engine and r["workload"] == workload and r["processes"] == 1
               and (r["filesystem"], r["device"]) == disk and r[figure]
@@ -88,7 +88,7 @@ def depth_plots(folder, results):
 
 
 def histogram_plot(folder, results, producers):
-    """How many of the records took how long, for the log."""
+    """The distribution of the times of records, for the log."""
     curves = {}
     for r in results:
         if r["workload"] == "log" and r["depth"] == producers and r["histogram"]:

@@ -61,7 +61,7 @@ def repeats(result):
 
 
 class Run:
-    """What a run has left in a folder."""
+    """The results of a run in a folder."""
 
     def __init__(self, folder):
         boots = [read_lines(path) for path in sorted(folder.glob("boot-*.jsonl"))]

@@ -29,7 +29,7 @@ class Results:
         return None if None in ratios else min(ratios)
 
     def worst_dropin(self, engine, tmpfs):
-        """With the drop-in library against without it, in the worst of all cells."""
+        """With the drop-in library compared with without it, in the worst of all cells."""
         ratios = []
         for (*where, label, files, depth, processes), r in self.cells.items():
             alone = self.cells.get((*where, engine, files, depth, processes))
@@ -38,7 +38,7 @@ class Results:
         return min(ratios, default=None)
 
     def above(self, files, depth, base_depth, our="afsync"):
-        """What a sync costs on tmpfs above doing it in the caller, in us."""
+        """The cost of a sync on tmpfs above that of one in the caller, in us."""
         disk = ("tmpfs", "none")
         ours = self.get(our, files, depth, "ns_per_op", disk=disk)
         caller = self.get("fdatasync", files, base_depth, "ns_per_op", disk=disk)
@@ -82,7 +82,7 @@ def targets_of_threads(found):
 
 
 def targets_of_peers(found):
-    """Against each as its experts set it up."""
+    """Against each, set up as its experts would."""
     yield "1 file, depth 64: against by hand", found.ratio("by_hand", 1, 64), "least", 0.985
     yield "  against the best of libaio, io_uring, threads", found.best(PEERS, 1, 64), "least", 1.39
     yield "64 files, depth 64: against the best", found.best(PEERS, 64, 64), "least", 1.0
