@@ -135,7 +135,7 @@ check-crash check-twin check-fault check-fuzz: export CALLS := $(CALLS)
 check-crash check-twin check-fault check-fuzz: export TESTS := $(TESTS)
 check-crash check-twin check-fault check-fuzz: export KERNEL := $(KERNEL)
 
-check-crash: setup-test ## crashes at many moments: what was acknowledged is there (POINTS= of each workload, SEED=)
+check-crash: setup-test ## crashes at many moments: acknowledged data survives (POINTS= of each workload, SEED=)
 	$(Q)scripts/check.sh crash
 
 check-twin: setup-test ## the errors are those that the system calls report (POINTS=, SEED=, KERNEL=)
@@ -148,7 +148,7 @@ check-fuzz: setup-test ## random calls of every command are answered as document
 	$(Q)scripts/check.sh fuzz
 
 soak: export SEED := $(SEED)
-soak: setup-test ## the tests that look for what is lost, again and again (SECONDS=, SEED=)
+soak: setup-test ## the tests that look for lost data and requests, again and again (SECONDS=, SEED=)
 	$(Q)scripts/soak.sh $(or $(SECONDS),3600)
 
 check-static: setup-test ## only the static checks
@@ -201,14 +201,14 @@ install-module: ## install only the module, without its debug information
 		$(INSTALL) -m 644 tools/boot/afsync.conf $(LOAD) && \
 		$(if $(DESTDIR),,depmod "$$release" &&) \
 		if [ -n "$(DESTDIR)" ]; then \
-			echo "Next, where it is to run: depmod $$release && modprobe afsync"; \
+			echo "Next, on the machine that runs it: depmod $$release && modprobe afsync"; \
 		elif [ "$$release" = "$$(uname -r)" ]; then \
 			echo "Next: modprobe afsync"; \
 		else \
 			echo "Next: start kernel $$release (this is $$(uname -r)), then: modprobe afsync"; \
 		fi
 
-uninstall: $(LIBS:%=%/uninstall) ## remove what install put there, the module for every kernel
+uninstall: $(LIBS:%=%/uninstall) ## remove the installed files, and the module for every kernel
 	$(SUB) tools/afsync uninstall
 	$(Q)rm -f $(LOAD) $(RULES) $(GROUP) \
 		$(patsubst Documentation/man/%,$(DESTDIR)$(mandir)/man4/%,$(MAN4))

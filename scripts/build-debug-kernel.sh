@@ -39,7 +39,7 @@ check_config() {
 		say "asked for $line, got: $(grep -E "(^| )${name}[= ]" "$config" || echo nothing)"
 		bad=1
 	done
-	[ $bad = 0 ] || die "the configuration lacks options: see selftests/qemu/*.config for what they depend on"
+	[ $bad = 0 ] || die "the configuration lacks options: add their dependencies to selftests/qemu/*.config"
 }
 
 progress() {

@@ -18,5 +18,5 @@ check_deb_symbols() {
 		/^\t\tafsync_/ { sub(/;/, "", $1); print " " $1 "@" node, version }' tools/lib/afsync/libafsync.map |
 		LC_ALL=C sort >"$SCRATCH/want"
 	grep '^ ' debian/libafsync1.symbols | LC_ALL=C sort | diff "$SCRATCH/want" - ||
-		{ echo "debian/libafsync1.symbols (right) is not what libafsync.map says"; return 1; }
+		{ echo "debian/libafsync1.symbols (right) does not match libafsync.map"; return 1; }
 }

@@ -155,7 +155,7 @@ control() {
 	power_cut "$MNT"
 	# With -N a missing folder does not hide the files in it.
 	lost=$({ diff -rqN "$SOURCE" "$dir" || :; } | wc -l)
-	[ "$lost" -gt 0 ] || die "files that nobody synced outlived the power cut: it was none"
+	[ "$lost" -gt 0 ] || die "unsynced files survived the power cut: the cut does not work"
 	echo "  no sync at all: power cut, $(grouped "$lost") files lost (to see that this check can fail)"
 }
 

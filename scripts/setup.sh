@@ -72,7 +72,7 @@ apt_install() { echo apt-get install --no-install-recommends "$@"; }
 announce() {
 	apt-get install --print-uris -qq -y --no-install-recommends "$@" 2>/dev/null |
 		awk '$3 ~ /^[0-9]+$/ { n++; bytes += $3 }
-		END { if (n) printf "%d packages with what they need, %d MB to fetch at most: usually %d to %d minutes\n",
+		END { if (n) printf "%d packages with dependencies, %d MB to fetch at most: usually %d to %d minutes\n",
 			n, bytes / 1e6 + 1, 1 + bytes / 200e6, 3 + bytes / 60e6 }'
 }
 
@@ -109,10 +109,10 @@ install_packages() {
 	table <<<"$missing" >&2
 	have apt-get || die "this is not Debian: install what corresponds to the above by hand"
 	[ "$(id -u)" = 0 ] || have sudo ||
-		die "that needs root, and there is no sudo here. Who has root can run: $(apt_install "${names[@]}")"
+		die "that needs root, and there is no sudo here. An administrator can run: $(apt_install "${names[@]}")"
 	: >"$log"
 	# An unreachable source of the administrator need not stop the setup.
-	apt_get update || say "apt-get update failed in part; going on with the lists there are"
+	apt_get update || say "apt-get update failed in part; continuing with the existing lists"
 	say "$(announce "${names[@]}")"
 	no_services
 	apt_get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${names[@]}" ||

@@ -27,7 +27,7 @@ turn() {
 	mkdir -p "$out"
 	SEED=$2 AFSYNC_RESULTS=$out "$TOP/scripts/check.sh" "$1" >"$out/log" 2>&1 || rc=$?
 	echo "$rc" >"$out/status"
-	[ $rc = 0 ] || say "FAILED: SEED=$2 scripts/check.sh $1 (what it printed: $out)"
+	[ $rc = 0 ] || say "FAILED: SEED=$2 scripts/check.sh $1 (its output: $out)"
 	say "$1, seed $2: $(tail -n 1 "$out/log") ($((SECONDS - begun)) s)"
 }
 

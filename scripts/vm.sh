@@ -77,7 +77,7 @@ while [ $# -gt 0 ]; do
 	--append) append=$2; shift ;;
 	--add)
 		[ -e "$2" ] || die "--add $2: there is no such file or folder on this machine"
-		show "$2" || die "--add $2: is not in the VM, which has something of its own in that place"
+		show "$2" || die "--add $2: is not in the VM, which has its own files in that place"
 		added+=("$2")
 		say "$2 is in the VM at the same path, like everything on this machine"
 		shift ;;

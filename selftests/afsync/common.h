@@ -62,7 +62,7 @@
 /* Ends the test unless cond holds; for conditions that are not the test's subject. */
 #define need(cond) do {							\
 	if (!(cond)) {							\
-		fprintf(stderr, "# %s:%d: cannot go on: %s (%s)\n",	\
+		fprintf(stderr, "# %s:%d: cannot continue: %s (%s)\n",	\
 			__FILE__, __LINE__, #cond, strerror(errno));	\
 		abort();						\
 	}								\

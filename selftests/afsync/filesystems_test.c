@@ -159,7 +159,7 @@ TEST_F(filesystems, every_operation_completes_and_its_data_is_stored)
 		flushes = self->disk.image >= 0 ? dev_flushes(self->disk.path) : 0;
 		sqe = way(i, fd);
 		EXPECT_EQ(0, run(&self->ring, &sqe)) {
-			TH_LOG("way %d", i);
+			TH_LOG("method %d", i);
 		}
 		/*
 		 * tmpfs stores nothing; and syncfs() of an NFS client does not
@@ -168,12 +168,12 @@ TEST_F(filesystems, every_operation_completes_and_its_data_is_stored)
 		if (variant->kind == K_TMPFS || (variant->kind == K_NFS && i == 4))
 			continue;
 		EXPECT_TRUE(is_stored(self, text)) {
-			TH_LOG("way %d", i);
+			TH_LOG("method %d", i);
 		}
 		/* vfat does not flush the device for syncfs */
 		if (self->disk.image >= 0 && i < 4)
 			EXPECT_LT(flushes, dev_flushes(self->disk.path)) {
-				TH_LOG("way %d", i);
+				TH_LOG("method %d", i);
 			}
 	}
 	close(fd);

@@ -201,7 +201,7 @@ static bool mode_is_right(uint32_t file, uint32_t mode)
 static void lose_torn(const char *path, uint32_t file, uint32_t place)
 {
 	if (!may_be_torn(file, place))
-		lose("%s: sector %u is torn or of nobody\n", path, place);
+		lose("%s: sector %u is torn, or no process wrote it\n", path, place);
 }
 
 /* The file that the sectors name; NO_FILE if they name none. */

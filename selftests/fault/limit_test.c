@@ -147,7 +147,7 @@ static void grow(FIXTURE_DATA(limit) *self, struct member *member)
 	/* At the limit, accepted requests can be started, and complete. */
 	for (i = 0; i < member->accepted; i++)
 		if (ring_start(&ring, i) != 1)
-			member->wrong = "what was held cannot be started";
+			member->wrong = "a held request cannot be started";
 	if (afsync_cmd_wait(ring.fd, i, AFSYNC_WAIT_TIMEOUT, LOST_NS, 0) < 0)
 		member->wrong = "a request is lost";
 	member->wrong = member->wrong ?: read_in_order(&ring, &next, 0);
@@ -155,7 +155,7 @@ static void grow(FIXTURE_DATA(limit) *self, struct member *member)
 		member->wrong = "not as many have completed as were accepted";
 	/* Ended requests have left room. */
 	if (ring_queue(&ring, file, AFSYNC_OP_FSYNC, next) != 1)
-		member->wrong = "what has ended has left no room";
+		member->wrong = "ended requests have left no room";
 	turn_post(&self->ready);
 	turn_wait(&self->go[0], 1);
 	/* The limit is gone. */

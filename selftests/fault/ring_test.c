@@ -22,7 +22,7 @@ static const char *check_open(struct scene *scene, int ret)
 		return NULL;
 	ret = afsync_cmd_setup(scene->fd, ENTRIES, &setup);
 	close(scene->fd);
-	return ret ? "what was opened takes no setup" : NULL;
+	return ret ? "the opened device refuses the setup" : NULL;
 }
 
 CALL(open) {
@@ -203,7 +203,7 @@ static const char *check_epoll(struct scene *scene, int ret)
 	int ready = epoll_wait(scene->fd, &event, 1, 0);
 
 	close(scene->fd);
-	return ready == !ret ? NULL : "what epoll says is not what was added";
+	return ready == !ret ? NULL : "the result of epoll does not match the added descriptor";
 }
 
 CALL(epoll_add) {

@@ -244,7 +244,7 @@ static inline const char *scene_end(struct scene *scene)
 	for (i = 0; i < FILES; i++)
 		close(scene->files[i]);
 	if (!wrong && sim_stats(scene->ctl).finished[SIM_GATE_RELEASE] != scene->released + FILES)
-		wrong = "a file is not let go of";
+		wrong = "a file is not released";
 	return wrong;
 }
 

@@ -26,7 +26,7 @@ static const char *check_fdinfo(struct scene *scene, int ret)
 	close(scene->fd);
 	if (ret || strstr(scene->text, "pending:\t(no memory)"))
 		return NULL;
-	return strstr(scene->text, "in_flight:\t2\n") ? NULL : "not what it should show";
+	return strstr(scene->text, "in_flight:\t2\n") ? NULL : "the counts in fdinfo are wrong";
 }
 
 CALL(fdinfo) {

@@ -233,7 +233,7 @@ static unsigned int unanswered[NR_PROCESSES];
 static void order(unsigned int process, struct order o)
 {
 	if (send(sockets[process], &o, sizeof(o), 0) != sizeof(o))
-		err(2, "process %u is told nothing", process);
+		err(2, "cannot send to process %u", process);
 	unanswered[process]++;
 }
 

@@ -29,10 +29,10 @@ struct engine_options {
 static struct fio_option engine_options[] = {
 	{
 		.name	= "engine",
-		.lname	= "Who syncs",
+		.lname	= "Engine for the syncs",
 		.type	= FIO_OPT_STR,
 		.off1	= offsetof(struct engine_options, engine),
-		.help	= "Who syncs",
+		.help	= "Engine for the syncs",
 		.def	= "auto",
 		.posval	= {
 			{ .ival = "auto", .oval = 0,

@@ -126,7 +126,7 @@ recovers() {
 	as_way unsafe
 	{ run 2 >/dev/null && has_files 2; } || {
 		tail -n 3 "$ROOT/tmp/run.log" >&2
-		broken_promise "dpkg does not get over it"
+		broken_promise "dpkg does not recover"
 	}
 }
 

@@ -11,7 +11,7 @@ with_strace() { program=(/bin/strace --seccomp-bpf -f -qq -o /tmp/strace "$@" "$
 
 # has_failed MESSAGE: after a run of dpkg with that status.
 has_failed() {
-	[ "$status" != 0 ] || die "$way on $fs, $what: dpkg says that all is well"
+	[ "$status" != 0 ] || die "$way on $fs, $what: dpkg succeeds"
 	grep -q "$1" "$ROOT/tmp/run.log" ||
 		{ cat "$ROOT/tmp/run.log" >&2; die "$way on $fs, $what: dpkg does not say why it failed"; }
 	has_files 1 || die "$way on $fs, $what: not all files are the old ones again"
@@ -19,9 +19,9 @@ has_failed() {
 
 gets_over_it() {
 	as_way "$way"
-	run 2 >/dev/null || die "$way on $fs, $what: dpkg does not get over it"
+	run 2 >/dev/null || die "$way on $fs, $what: dpkg does not recover"
 	check_files 2
-	say "$way on $fs, $what: dpkg fails, all files are the old ones, and it gets over it"
+	say "$way on $fs, $what: dpkg fails, all files are the old ones, and the next run succeeds"
 }
 
 # injected MESSAGE OPTION-OF-STRACE...: an upgrade that has to fail.
@@ -177,7 +177,7 @@ no_ring() {
 	submitted=$(counter submitted)
 	own_calls limited
 	expects "$own" "$own"
-	((submitted + FILES == $(counter submitted))) || die "$what: not all went to the module"
+	((submitted + FILES == $(counter submitted))) || die "$what: not all requests went to the module"
 }
 
 # The ring is lost while dpkg waits: the results of its syncs are not known. The disk is so slow
