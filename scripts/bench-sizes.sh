@@ -4,7 +4,7 @@
 # The amounts that the benchmark measures, by BENCH_SIZE. Sourced by bench.sh and bench-guest.sh.
 #
 #	full	the whole matrix
-#	quick	only what the targets need, with fewer operations
+#	quick	only the cells for the targets, with fewer operations
 #	gate	a few cells, for scripts/bench-gate.sh
 #	short	a little of everything, for tests: its figures mean nothing
 #

@@ -7,7 +7,7 @@
 #	scripts/check-checks.sh			all
 #	scripts/check-checks.sh NAME...		these
 #
-# Prints TAP as check-static.sh does. A check must pass before its break, else the
+# Prints TAP as check-static.sh does. A check must pass before its break, otherwise the
 # break would prove nothing.
 
 # Backquotes and dollars in the sed scripts are literal.

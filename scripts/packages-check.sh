@@ -92,7 +92,7 @@ if [ -z "$work" ]; then
 	trap cleanup EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
-	# As the user who has started this: only the roots are made as root.
+	# As the user that started this: only the roots are made as root.
 	if [ -z "$debs" ]; then
 		debs=$BUILD/deb
 		args=(--debs "$debs" "${args[@]}")

@@ -285,7 +285,7 @@ await_end() {
 	wait $! 2>/dev/null || late=$?
 	[ $late = 0 ] || kill_qemu
 	ended=0
-	# Bash would tell on stderr that it was killed.
+	# Bash would report its end on stderr.
 	wait "$qemu_pid" 2>/dev/null || ended=$?
 	[ $late = 0 ] || ended=$late
 	qemu_pid=
@@ -309,8 +309,8 @@ fi
 await_end "$timeout"
 cat "$run/qemu.out" >&2
 
-# No cache mode of 9p keeps a program whole that is built anew while the VM runs: the
-# overlay in the guest holds on to the old file, and pages of the new one join its own.
+# No cache mode of 9p keeps a program whole that is rebuilt while the VM runs: the
+# overlay in the guest keeps the old file, and mixes pages of the new one into it.
 tell_rebuilt() {
 	local path
 	path=$(find "$BUILD" ${added[@]+"${added[@]}"} -path "$BUILD/vm" -prune -o \
@@ -327,7 +327,7 @@ failed() {
 	first=$(grep -anE -m 1 'afsync-vm: FAILED|BUG:|WARNING:|Oops|INFO:|Kernel panic' "$log" | cut -d : -f 1) || true
 	say "FAILED: $1; from $BUILD/vm/$name.log:"
 	if [ -n "$first" ]; then
-		# Its text can stand before it.
+		# Its text can be printed before it.
 		sed -n "$((first > 3 ? first - 3 : 1)),$((first + 45))p" "$log"
 	else
 		tail -n 30 "$log"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the makefiles of programs with libafsync have in common, on top of what those of
-# the libraries have. LIB_O is the output folder of libafsync.
+# Rules that the makefiles of programs with libafsync share, on top of those of the
+# libraries. LIB_O is the output folder of libafsync.
 
 include $(TOP)/tools/lib/build.mk
 
@@ -11,7 +11,7 @@ LIB := $(LIB_O)/libafsync.a
 PROGRAM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread $(C_WARNINGS) \
 	-I$(TOP)/include/uapi -I$(TOP)/tools/lib/afsync -I$(SRC) -MMD -MP
 
-# The library's makefile knows best whether there is something to do.
+# The library's makefile decides whether it is up to date.
 .PHONY: library
 library:
 	$(Q)$(MAKE) --no-print-directory -C $(TOP)/tools/lib/afsync O=$(LIB_O) all

@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 /*
- * The first thing that main() does. A standard descriptor that was closed would be given
- * to the next file that is opened, and what is printed would land in that file. Now it is
- * /dev/null, open so that to use it fails with EBADF as before. A program that is run
- * from here finds it closed again.
+ * The first call of main(). If a standard descriptor were closed, the next opened file
+ * would get its number, and output would be written into that file. This makes it
+ * /dev/null, opened so that using it fails with EBADF as before. A program that is
+ * executed from here finds it closed again.
  */
 static inline void stdopen(void)
 {
@@ -27,7 +27,7 @@ static inline void stdopen(void)
 		if (fcntl(fd, F_GETFD) != -1)
 			continue;
 		mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
-		/* The lowest that is free is this one. */
+		/* The lowest free descriptor is this one. */
 		opened = open("/dev/null", mode | O_CLOEXEC);
 		if (opened == -1)
 			opened = open("/", O_PATH | O_CLOEXEC);
@@ -37,8 +37,8 @@ static inline void stdopen(void)
 }
 
 /*
- * The last thing. Closes standard output, since some file systems tell of an error only
- * then. Returns -1, after a message, if something that was printed did not arrive.
+ * The last call. Closes standard output, since some file systems report an error only
+ * then. Returns -1, after a message, if some output was not written.
  */
 static inline int close_stdout(const char *program)
 {

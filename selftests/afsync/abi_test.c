@@ -90,7 +90,7 @@ _Static_assert(AFSYNC_IOC_CANCEL == 0xc018af44, "AFSYNC_IOC_CANCEL");
 _Static_assert(AFSYNC_IOC_EVENTFD == 0x400caf45, "AFSYNC_IOC_EVENTFD");
 _Static_assert(AFSYNC_IOC_START == 0x4010af46, "AFSYNC_IOC_START");
 
-/* A valid struct of each command, and what it returns. */
+/* A valid struct of each command, and the result. */
 struct abi_case {
 	const char *name;
 	unsigned int cmd;
@@ -111,7 +111,7 @@ static const struct abi_case cases[] = {
 	{ "start", AFSYNC_IOC_START, 16, 16, true, true, -ENOENT },
 };
 
-/* What the pointers and descriptors in the structs mean. */
+/* The targets of the pointers and descriptors in the structs. */
 struct abi_env {
 	struct afsync_sqe sqe;
 	int event;

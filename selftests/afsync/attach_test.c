@@ -417,7 +417,7 @@ TEST_F(attach, every_request_ends_once_whoever_wins)
 	struct afsync_cqe cqe;
 	struct ring ring;
 
-	/* Twice what a round has: an end is counted before its entry can be read. */
+	/* Twice the requests of a round: an end is counted before its entry can be read. */
 	ring_open(&ring, 512);
 	racer.ring = &ring;
 	racer.iocbs = iocbs;

@@ -5,7 +5,7 @@
  * hurt another ring.
  *
  * Needs nothing but the device. The kernel's own messages about these tests (KASAN,
- * lockdep, warnings) are for the person who runs them to check; the VM checks them.
+ * lockdep, warnings) are checked by the VM, or by hand.
  */
 #include "common.h"
 

@@ -150,7 +150,7 @@ TEST_F(durability, syncfs_syncs_the_filesystem_that_holds_the_file)
 #define KPF_DIRTY	4
 #define KPF_WRITEBACK	8
 
-/* Counts the pages of a mapping that are dirty or being written; -1: cannot tell. */
+/* Counts the pages of a mapping that are dirty or being written; -1: unknown. */
 static int pages_not_clean(const char *map, size_t pages)
 {
 	int pagemap = open("/proc/self/pagemap", O_RDONLY);

@@ -226,7 +226,7 @@ TEST_F(event, ring_is_readable_while_completions_are_unread)
 	poll_wait(fd);
 	need(afsync_wait_cqes(self->s.ring, NULL, 5, NULL, NULL) == 0);
 	for (i = 0; i < 3; i++) {
-		/* However often it is asked. */
+		/* At each poll. */
 		EXPECT_EQ(POLLIN, polled(fd));
 		EXPECT_EQ(POLLIN, polled(fd));
 		EXPECT_EQ(i, next_cqe(self->s.ring).user_data);

@@ -24,7 +24,7 @@ FIXTURE_TEARDOWN(one)
 	scene_close(&self->s);
 }
 
-/* No completion is unread, or on its way. */
+/* No completion is unread, or still to come. */
 static void expect_nothing(struct __test_metadata *_metadata, struct afsync_ring *ring)
 {
 	struct afsync_cqe *cqe;

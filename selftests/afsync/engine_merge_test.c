@@ -79,7 +79,7 @@ TEST_F(merge, array_on_an_idle_file_is_one_sync)
 	int file;
 
 	for (n = 0; n < 20; n++) {
-		/* Another one: the last sync may still be on its way out. */
+		/* Another one: the last sync may not have ended quite yet. */
 		snprintf(name, sizeof(name), "idle%u", n);
 		file = scene_file(&self->s, name, O_RDWR);
 		for (i = 0; i < 100; i++)

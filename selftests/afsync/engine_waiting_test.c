@@ -99,7 +99,7 @@ TEST_F(wait, ends_when_the_minimum_is_there_and_not_before)
 	complete(self->files[0]);
 	complete(self->files[1]);
 	EXPECT_EQ(0, LIB(afsync_wait_cqes(self->s.ring, NULL, 2, NULL, NULL)));
-	/* Woken or not, it goes on sleeping with two. */
+	/* Woken or not, it continues to sleep with two. */
 	thread_wait_asleep(waiter.tid);
 	EXPECT_FALSE(is_done(&waiter));
 	complete(self->files[2]);

@@ -18,7 +18,7 @@ FIXTURE(end) {
 
 FIXTURE_VARIANT(end) {
 	bool killed;
-	bool mapped;	/* the mapping is what keeps the ring */
+	bool mapped;	/* only the mapping keeps the ring */
 };
 
 FIXTURE_VARIANT_ADD(end, killed) { .killed = true };

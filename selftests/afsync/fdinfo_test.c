@@ -30,7 +30,7 @@ TEST_F(look, fdinfo_shows_the_state_of_the_ring)
 	EXPECT_EQ(0, fdinfo_number(fd, "in_flight"));
 	EXPECT_EQ(0, fdinfo_number(fd, "unread"));
 	EXPECT_EQ(0, fdinfo_number(fd, "eventfd"));
-	/* A worker of the test before may be on its way out. */
+	/* A worker of the test before may not have ended yet. */
 	while (fdinfo_number(fd, "user_syncs") > 0)
 		sched_yield();
 	EXPECT_EQ(0, fdinfo_number(fd, "user_syncs"));

@@ -321,7 +321,7 @@ static const struct fs_type fs_types[FS_COUNT] = {
 		"nodiscard,lazy_itable_init=0,lazy_journal_init=0" }, "usrquota", 48 * MIB },
 };
 
-/* One freshly made filesystem of each type that the program asked for; copied for each use. */
+/* One freshly made filesystem of each type in the program's list; copied for each use. */
 static int fs_templates[FS_COUNT];
 static const char *fs_missing[FS_COUNT];
 

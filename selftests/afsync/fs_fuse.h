@@ -29,7 +29,7 @@ struct fuse_state {
 	unsigned int dirs_held;
 	unsigned int reads_held;
 	unsigned int syncs_held;
-	int error[FUSE_HANDLES];	/* [test] what to answer to syncs, 0 or -errno */
+	int error[FUSE_HANDLES];	/* [test] the answer to syncs, 0 or -errno */
 	unsigned int fsyncs[FUSE_HANDLES];
 	unsigned int fdatasyncs[FUSE_HANDLES];
 	unsigned int dirsyncs;

@@ -310,7 +310,7 @@ static bool works(FIXTURE_DATA(attacked) *self)
 	return can_fork();
 }
 
-/* How many filesystems get a worker: each half of what is left, or workers_per_fs. */
+/* How many filesystems get a worker: each half of the rest, or workers_per_fs. */
 static unsigned int filesystems_served(unsigned int limit)
 {
 	unsigned int workers = parameter("workers_per_fs"), count = 0;

@@ -59,7 +59,7 @@ FIXTURE_SETUP(users)
 	ring_open_as(&self->ring, USER, 2048);
 	ring_open_as(&self->other, OTHER, 256);
 	ring_open(&self->root, 256);
-	/* A worker of the test before may be on its way out. */
+	/* A worker of the test before may not have ended yet. */
 	while (fdinfo_number(self->ring.fd, "user_syncs") > 0)
 		sched_yield();
 }
@@ -581,7 +581,7 @@ static bool inside_start(struct inside *inside, uid_t owner)
 	return false;
 }
 
-/* The child says that it is done and goes on when the parent says so. */
+/* The child says that it is done and continues when the parent says so. */
 static void inside_pause(struct inside *inside)
 {
 	turn_post(&inside->done);

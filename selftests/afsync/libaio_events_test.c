@@ -314,7 +314,7 @@ TEST_F(events, io_pgetevents_lets_through_the_signals_of_its_mask_only)
 	EXPECT_EQ(2, handled);
 }
 
-/* Exits with 0 if the wait ends with the sync, else with what it ended with. */
+/* Exits with 0 if the wait ends with the sync, otherwise with the error of the wait. */
 static void wait_without_a_mask(int file)
 {
 	struct io_event event;

@@ -3,7 +3,7 @@
  * libafsync-libaio: a sync queued through libaio returns at once, syncs the file of the
  * call, and is notified only through the callback and the event, with its result.
  *
- * Needs afsync_sim; the tests of what is on the disk need root, loop devices and the
+ * Needs afsync_sim; the tests of the data on the disk need root, loop devices and the
  * device mapper.
  */
 #include "aio_common.h"

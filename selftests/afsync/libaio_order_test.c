@@ -475,7 +475,7 @@ FIXTURE(buffered) {
 	struct aio_stage s;
 	struct iocb write;
 	pthread_t thread;
-	int submitted;	/* what the thread's io_submit returned */
+	int submitted;	/* the result of the thread's io_submit */
 };
 
 FIXTURE_SETUP(buffered)

@@ -194,7 +194,7 @@ TEST_F_TIMEOUT(process, context_that_follows_another_knows_nothing_of_it, LONG_T
 		last = ctx;
 		ASSERT_EQ(1, submit_sync(ctx, &iocbs[0], self->s.file, false));
 		EXPECT_EQ(&iocbs[0], event_next(ctx).obj);
-		/* one is still on its way when the context goes */
+		/* one has not ended when the context is destroyed */
 		ASSERT_EQ(1, submit_sync(ctx, &iocbs[1], self->s.file, false));
 		EXPECT_EQ(0, io_destroy(ctx));
 	}
@@ -765,7 +765,7 @@ TEST_F_TIMEOUT(waiting, syncs_that_wait_in_many_contexts_all_end, LONG_TIMEOUT)
 	}
 	others_sync(self->l.other, 5);
 	lane_go(&self->l, 0);
-	/* nobody calls io_getevents() meanwhile */
+	/* there is no call of io_getevents() meanwhile */
 	for (; sum < CONTEXTS; sum += count)
 		need(read(event, &count, sizeof(count)) == sizeof(count));
 	for (i = 0; i < CONTEXTS; i++) {

@@ -115,7 +115,7 @@ TEST_F(merge, array_on_an_idle_file_is_one_sync)
 
 	/* All are queued before the first worker starts. */
 	for (n = 0; n < rounds(50); n++) {
-		/* Another one: the worker of the last one may still be on its way out. */
+		/* Another one: the worker of the last one may not have ended yet. */
 		snprintf(name, sizeof(name), "idle%u", n);
 		file = world_open(&self->s.world, name, O_RDWR);
 		for (i = 0; i < 100; i++)

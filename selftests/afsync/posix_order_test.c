@@ -591,7 +591,7 @@ TEST_F(order, write_that_appends_comes_after_all_before_it_and_before_all_after_
 
 #define PLACES	64
 
-/* The contents of the file and what each read returns are compared with a model. */
+/* The contents of the file and the results of the reads are compared with a model. */
 TEST_F_TIMEOUT(order, requests_at_random_places_give_the_same_result_as_one_by_one, LONG_TIMEOUT)
 {
 	char file[PLACES] = "", out[40][PLACES], in[40][PLACES], want[40][PLACES];

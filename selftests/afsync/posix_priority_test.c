@@ -7,7 +7,7 @@
  * enqueued operation is submitted at a priority equal to that of the calling process
  * minus aiocbp->aio_reqprio.
  *
- * Linux numbers I/O priorities the other way round: level 0 is the highest, 7 the lowest.
+ * Linux numbers I/O priorities in reverse: level 0 is the highest, 7 the lowest.
  *
  * Needs afsync_sim and root (for the real-time class).
  */

@@ -112,7 +112,7 @@ TEST_F(wait, wait_returns_when_the_minimum_is_there_and_not_before)
 	for (i = 0; i < 2; i++)
 		sim_let_go(self->files[i], SIM_GATE_FSYNC);
 	ring_wait(&self->s.ring, 2);
-	/* Woken or not, it goes on sleeping with two. */
+	/* Woken or not, it continues to sleep with two. */
 	thread_wait_in(waiter.tid, SYS_ioctl);
 	sim_let_go(self->files[2], SIM_GATE_FSYNC);
 	thread_join(waiter.thread);

@@ -40,7 +40,7 @@ struct aio {
 };
 
 void aio_open(struct world *w);
-/* Cancels what it can and waits for all events. */
+/* Cancels as many as possible and waits for all events. */
 void aio_drain(struct world *w);
 /* To be called before the ring is closed, and its book with it. */
 void aio_forget(struct world *w, const struct ring *ring);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prints the frequency of this machine's time stamp counter in kHz. Under emulation
- * the guest sees that counter; its kernel cannot always measure it on a busy machine,
- * and would then keep a clock that loses time. scripts/vm.sh tells it.
+ * Prints the frequency of this machine's time stamp counter in kHz. Under emulation the
+ * guest sees that counter; its kernel cannot always measure it on a busy machine, and
+ * would then keep a clock that loses time. scripts/vm.sh passes it to the kernel.
  */
 #include <stdio.h>
 #include <stdint.h>

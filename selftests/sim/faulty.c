@@ -11,9 +11,9 @@
  *	gone				nothing works any more, until mend
  *	mend				all works
  *	hold				flushes are kept from now on
- *	release				and go on
+ *	release				the kept ones are sent
  *	count				answers "WRITES FAILED KEPT": the writes to the sectors
- *					since fail, what has failed, flushes that are kept
+ *					since fail, the failed ones, flushes that are kept
  *
  * Reports a cache, so that each sync of a filesystem sends a flush.
  */

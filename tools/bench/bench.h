@@ -91,9 +91,9 @@ struct slot {
 };
 
 /**
- * struct engine - a way to make operations durable
+ * struct engine - a method to make operations durable
  * @name: as on the command line and in the result
- * @setup: starts what the engine needs; before the clock, unless processes are brief
+ * @setup: starts the engine; before the clock, unless processes are brief
  * @run: run the operations 0 to @nr - 1 of this run, plan->depth at a time
  * @finish: after the clock
  */

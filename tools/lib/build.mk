@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
-# What the makefiles of the libraries and programs have in common. They include it when
+# Rules that the makefiles of the libraries and programs share. They include this when
 # they have set TOP, SRC and O.
 
 .DEFAULT_GOAL := all
@@ -49,8 +49,8 @@ $(O)/%.pc: $(SRC)/%.pc.in force-pc
 	$(Q)sed -e 's|@PREFIX@|$(prefix)|' -e 's|@INCLUDEDIR@|$(includedir)|' \
 		-e 's|@LIBDIR@|$(libdir)|' -e 's|@VERSION@|$(PROJECT_VERSION)|' $< > $@
 
-# The harness of the unit tests, which compares whatever a test hands it, and hands tests
-# arguments unasked.
+# The harness of the unit tests, which compares operands of any type, and passes tests
+# arguments that they do not use.
 KSRC ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afsync/linux-source-6.1
 KSELFTEST := $(KSRC)/tools/testing/selftests
 HARNESS := $(KSELFTEST)/kselftest_harness.h

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 # shellcheck shell=bash
 #
-# What the checks of the libraries share. Sourced, never run, by a script that has set
+# Functions that the checks of the libraries share. Sourced, never run, by a script that has set
 #
 #	name	the library, as libafsync
 #	src	its folder
 #	out	where it was built
 #
 # and that ends with `run_checks TEST...`. Its own checks are functions check_*, which fail
-# as a command does under set -e. Here: tmp, a folder for what they leave; cc; lib, the
+# as a command does under set -e. Defined here: tmp, a folder for their files; cc; lib, the
 # shared library; and the checks that every library has to pass.
-# shellcheck disable=SC2034,SC2154 # these are set, and used, by whoever sources this
+# shellcheck disable=SC2034,SC2154 # set, and used, by the sourcing script
 
 set -euo pipefail
 
@@ -82,7 +82,7 @@ run_checks()
 	done
 	for t in $checks; do
 		status=0
-		# In a shell of its own: set -e does not act in a function whose result is
+		# In a subshell: set -e has no effect in a function whose result is
 		# tested.
 		(set -e; "$t") > "$tmp/log" 2>&1 & wait $! || status=$?
 		result "$status" "$t"

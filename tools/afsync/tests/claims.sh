@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
-# What the tests of the command share. Sourced, never run; sets $afsync:
+# Functions that the tests of the command share. Sourced, never run; sets $afsync:
 #	. "$(dirname "$0")/claims.sh" AFSYNC
 #
-# The tests run in a folder of their own, which goes at the end. What a test runs leaves
-# its output and errors in out and err there.
+# The tests run in a folder of their own, which is removed at the end. A test that runs
+# a command finds its output and errors in out and err there.
 
 set -euo pipefail
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The command line of afsync, and what it does where there is no device. Where there
-# is one, the tests are skipped: selftests/afsync/command_test.sh is for that.
-# Prints TAP.
+# The command line of afsync, and its behaviour without a device. On a machine with a
+# device, the tests are skipped: selftests/afsync/command_test.sh tests that. Prints
+# TAP.
 #
 # Usage: command_line_test.sh AFSYNC
 
@@ -140,7 +140,7 @@ control_characters() {
 asked() { [[ $(sed -n 's/^syncs asked for: *//p' out) == "$1" ]]; }
 
 recursive() {
-	# tree, one, two, two/file; not the link, the FIFO and what the link leads to
+	# tree, one, two, two/file; not the link, the FIFO and the target of the link
 	run -r --stats tree && [[ $status == 0 ]] && err_is && asked 4
 }
 
@@ -150,7 +150,7 @@ recursive_link_at_the_top() {
 
 recursive_is_needed() { run --stats tree && [[ $status == 0 ]] && asked 1; }
 
-# Longer than PATH_MAX, so only a walk gets there.
+# Longer than PATH_MAX, so only a walk reaches it.
 deep_tree() {
 	local name i
 	name=$(printf 'd%.0s' {1..200})
@@ -260,7 +260,7 @@ interrupted() {
 	pid=$!
 	exec 8<errors 9>names
 	printf 'file\0' >&9
-	# The note comes when signals are taken care of; then it waits for more names.
+	# The note is printed when the signals are handled; then it waits for more names.
 	read -r line <&8 && [[ $line == "$note" ]] || return 1
 	kill -TERM "$pid"
 	status=0

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What bash completes after "afsync": the options and commands of the command itself. Prints
+# Bash's completions after "afsync": the options and commands of the command itself. Prints
 # TAP.
 #
 # Usage: completion_test.sh AFSYNC
@@ -12,7 +12,7 @@ here=$(dirname "$(readlink -f "$0")")
 touch out err 'a file'
 compopt() { :; }
 
-# completes WORD...: what the last word of this command line becomes, one in a line.
+# completes WORD...: the completions of the last word of this command line, one in a line.
 completes() {
 	COMP_WORDS=(afsync "$@")
 	COMP_CWORD=$#
@@ -28,7 +28,7 @@ offers() {
 	[[ $(paste -sd ' ' out) == "$want" ]]
 }
 
-# has WORD: among what is offered.
+# has WORD: it is among the offers.
 has() { grep -qxF -- "$1" out; }
 
 every_option() {

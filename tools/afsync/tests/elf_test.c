@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is read of ELF programs: of this one, of broken ones and of hostile ones. A crash
- * or a hang of this program is the failure that most of it looks for.
+ * Reading ELF programs: this one, broken ones and hostile ones. A crash or a hang of this
+ * program is the failure that most of it looks for.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -195,7 +195,7 @@ static void random_bytes(void)
 			     dynamic->p_offset + (size_t)random() % dynamic->p_filesz;
 			put(&byte, 1, at);
 		}
-		/* Most of it is to be got past. */
+		/* Half of the rounds pass the check of the first bytes. */
 		if (round % 2)
 			put(self, 6, 0);
 		elf_read(copy, &facts);

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# afsync exec: which libraries a program runs under, how it ends, what --stats prints.
-# The libraries are stand-ins from fake_dropin.c: libafsync-posix counts 1 fsync, and
-# libafsync-libaio 2, for each program that is loaded. No device is needed. Prints TAP.
+# afsync exec: the libraries that a program runs under, its end, and the output of
+# --stats. The libraries are stand-ins from fake_dropin.c: libafsync-posix counts 1
+# fsync, and libafsync-libaio 2, for each program that is loaded. No device is needed.
+# Prints TAP.
 #
 # Usage: exec_test.sh AFSYNC
 
@@ -192,7 +193,7 @@ stats_lost() {
 	run --stats=/dev/full sh -c 'exit 4' && [[ $status == 4 ]]
 }
 
-# A file that is no page of counters is left as it is.
+# A file that is no page of counters is not changed.
 foreign_page() {
 	local name
 	head -c 4096 /dev/zero >zeroes
@@ -204,8 +205,8 @@ foreign_page() {
 	cmp -s copy zeroes && [[ ! -s empty && ! -e missing ]]
 }
 
-# What is sent to afsync alone ends the program; the numbers come all the same. Who runs
-# this with nohup, or in the background, ignores some of these signals.
+# A signal sent only to afsync ends the program; the numbers are printed all the same.
+# Under nohup, or in the background, this script ignores some of these signals.
 signal_is_passed_on() {
 	local pid signal
 	mkfifo hold ready
@@ -247,7 +248,7 @@ no_descriptors_left() {
 	cmp -s expected out
 }
 
-# The program finds them closed as well, and no message lands in a file of afsync.
+# The program finds them closed as well, and no message is written into a file of afsync.
 closed_descriptors() {
 	local option
 	for option in -- --stats=numbers; do
@@ -349,7 +350,7 @@ other_word_size() {
 		without ./small "it is a 32-bit program" ./small
 		return
 	fi
-	# The kernel does not run what says so of itself only.
+	# The kernel does not run a file that only claims to be a 32-bit program.
 	build small && printf '\1' | dd of=small bs=1 seek=4 conv=notrunc status=none
 	run ./small || :
 	[[ $(head -n 1 err) == "afsync: ./small: it is a 32-bit program; running it without the libraries" ]]
@@ -370,7 +371,7 @@ more_rights() {
 doubtful() {
 	local own size
 	build whole
-	# The dynamic linker is a program, too, and loads what LD_PRELOAD names.
+	# The dynamic linker is a program, too, and loads the libraries in LD_PRELOAD.
 	own=$(readelf -lW whole | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
 	run --stats=numbers "$own" ./whole && [[ $(<out) == hello && ! -s err ]] &&
 		[[ $(counted numbers "posix fsync") == 1 ]] || return 1

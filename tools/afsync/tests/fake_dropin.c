@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stands in for a drop-in library in exec_test.sh: counts, and says if asked to, that a
- * program was loaded with it. NAME is the one it stands in for.
+ * Replaces a drop-in library in exec_test.sh: counts, and reports on request, that a
+ * program was loaded with it. NAME is the library that it replaces.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs the command's tests that need no device: the unit tests and the tests of the
-# command line, of the way without a device and of `afsync exec`. Prints one TAP report; exit status 1
+# Runs the command's tests that need no device: the unit tests and the tests of the command
+# line, of running without a device and of `afsync exec`. Prints one TAP report; exit status 1
 # if something failed.
 #
 # Usage: run.sh BUILD-FOLDER
@@ -33,7 +33,7 @@ for test in "$build"/tests/stats_test "$build"/tests/progress_test \
 		*) echo "$line" ;;
 		esac
 	done <<<"$output"
-	# A test that died in the middle printed no failure of its own.
+	# A test that died halfway printed no failure of its own.
 	if [[ $ended == no || ($status != 0 && $output != *"not ok "*) ]]; then
 		number=$((number + 1))
 		failed=$((failed + 1))

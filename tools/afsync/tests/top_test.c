@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What `afsync top` makes of the counters of the module, without a device. */
+/* The output of `afsync top` for given counters of the module, without a device. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ static int read_text(struct top_sample *sample, const char *text)
 	return ret;
 }
 
-/* What was printed; the caller frees it. @lines as in top_table(), -1 for JSON. */
+/* The output; the caller frees it. @lines as in top_table(), -1 for JSON. */
 static char *shown(const struct top_sample *sample, int lines)
 {
 	size_t size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* When afsync info warns that module and library differ, and what it says to do. */
+/* When afsync info warns that module and library differ, and its advice. */
 #include <string.h>
 
 #include "afsync.h"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # The checks that both drop-in libraries have to pass. Sourced, see ../check.sh.
-# shellcheck disable=SC2034,SC2154 # these are set, and used, by whoever sources this
+# shellcheck disable=SC2034,SC2154 # set, and used, by the sourcing script
 
 . "$src/../check.sh"
 
@@ -33,7 +33,7 @@ imports_none()
 
 OUTPUT_AND_EXIT="exit _exit abort printf puts fputs fprintf perror syslog"
 
-# For 32-bit programs, however its own time_t and off_t are: no warning, and the names.
+# For 32-bit programs, with either size of time_t and off_t: no warning, and the names.
 check_32_bit_library_builds_and_has_all_names()
 {
 	local flags m32=$tmp/m32

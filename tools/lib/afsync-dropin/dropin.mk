@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
-# How a drop-in library is built and installed: all sources of its folder and of this one
-# in a shared library, and its manual page. Its makefile includes this when it has set
-# TOP and NAME, and in LIBAFSYNC_PARTS the sources of libafsync that it compiles in, hidden.
+# The build and installation of a drop-in library: all sources of its folder and of this one
+# in a shared library, and its manual page. Its makefile includes this when it has set TOP
+# and NAME, and in LIBAFSYNC_PARTS the sources of libafsync that it compiles in, hidden.
 #
 # Variables: O (output folder), CC, CFLAGS, LDFLAGS, V=1 (show the commands), DESTDIR,
 # prefix, libdir, mandir.
@@ -13,7 +13,7 @@ LIBAFSYNC := $(TOP)/tools/lib/afsync
 O ?= $(TOP)/build/tools/lib/$(NAME:lib%=%)
 include $(TOP)/tools/lib/build.mk
 
-# The number is that of the interface, which is not ours, and not the project's.
+# The number is that of the interface, which comes from another project.
 SONAME := $(NAME).so.1
 VERSION := 1.0.0
 
@@ -39,7 +39,7 @@ $(O)/libafsync-%.o: $(LIBAFSYNC)/%.c $(RULES)
 	$(call compile,$(LIB_CFLAGS))
 
 # link SONAME: the recipe of the library.
-# Never unloaded: its threads and what it has registered for forks cannot go. All symbols
+# Never unloaded: its threads and its handlers for forks cannot be removed. All symbols
 # are looked up at once: a handler of signals or forks can be the first to call.
 define link
 $(say) LD $(@F)
@@ -49,7 +49,7 @@ $(Q)$(CC) -shared -pthread -Wl,-soname,$(1) -Wl,-z,defs -Wl,-z,nodelete \
 	$(CFLAGS) $(LDFLAGS) -o $@ $(OBJS)
 endef
 
-# What is exported depends on the machine.
+# The exports depend on the machine.
 $(O)/$(NAME).map: $(SRC)/$(NAME).map $(RULES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -x c $(CPPFLAGS) $(CFLAGS) -o $@ $<

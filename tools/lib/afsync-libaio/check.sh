@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
-# Run the unit tests of libafsync-libaio and check what the built library exports, imports,
-# and does without the device.
+# Runs the unit tests of libafsync-libaio and checks the exports and imports of the built
+# library, and its behaviour without the device.
 # Usage: check.sh BUILD-FOLDER TEST...
 # LIBAIO is the libaio.so.1 to compare with (the system's).
 # Prints TAP: one line for each test program or check, with its output as comments. Exit 0
 # only if all passed.
-# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from what is sourced
+# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from the sourced files
 
 set -euo pipefail
 
@@ -42,7 +42,7 @@ check_functions_and_versions_are_those_of_libaio()
 	diff <(functions "$libaio") <(functions "$lib")
 }
 
-# What Debian 13 added to libaio for 32-bit programs, those of 12 do not miss.
+# Names that Debian 13 added to libaio for 32-bit programs; programs of Debian 12 do not need them.
 names_of_32_bit_are_right()
 {
 	diff <({
@@ -75,7 +75,7 @@ check_no_exit_no_stdio_and_no_malloc()
 	imports_none $OUTPUT_AND_EXIT malloc calloc
 }
 
-# A program that is built for libaio: a write and a sync behind it.
+# A program that is built for libaio: a write and a sync after it.
 program()
 {
 	cat > "$tmp/program.c" <<'END'
@@ -103,7 +103,7 @@ END
 	$cc -Wall -Wextra -Werror -o "$tmp/program" "$tmp/program.c" "$@"
 }
 
-# Only the device is missing here. In a VM that has it, this is more of a test.
+# Here only the device is missing. In a VM that has it, this tests more.
 check_runs_a_program_of_libaio()
 {
 	program -laio
@@ -142,8 +142,8 @@ check_preloaded_library_is_the_same_but_for_its_name()
 	diff <(versions "$lib") <(versions "$other")
 }
 
-# A program that has libaio by dlopen() alone, as bindings of other languages have it. It
-# prints where the functions are that it gets.
+# A program that gets libaio only by dlopen(), like bindings of other languages. It
+# prints the libraries of the functions that it gets.
 dlopen_program()
 {
 	cat > "$tmp/dlopen.c" <<'END'
@@ -186,7 +186,7 @@ check_preloaded_library_is_what_dlopen_of_libaio_finds()
 	dlopen_program
 	LD_PRELOAD=$other "$tmp/dlopen" libaio.so.1 | sort -u > "$tmp/found"
 	[ "$(cat "$tmp/found")" = "$other" ] || { cat "$tmp/found"; return 1; }
-	# one that is named by its path is that one
+	# a library that is named by its path is that file
 	LD_PRELOAD=$other "$tmp/dlopen" "$libaio" | sort -u > "$tmp/found"
 	[ "$(cat "$tmp/found")" = "$libaio" ] || { cat "$tmp/found"; return 1; }
 }

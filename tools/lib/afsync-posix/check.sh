@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
-# Check what the built libafsync-posix exports, imports, and does without the device.
+# Checks the exports and imports of the built libafsync-posix, and its behaviour without the device.
 # Usage: check.sh BUILD-FOLDER
 # Prints TAP, one line for each check, with its output as comments. Exit 0 only if all
 # passed.
-# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from what is sourced
+# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from the sourced files
 
 set -euo pipefail
 
@@ -14,8 +14,8 @@ src=$(cd "$(dirname "$0")" && pwd)
 out=$1
 . "$src/../afsync-dropin/check.sh"
 
-# glibc_names [OPTION]: the asynchronous I/O functions of the C library that programs which are
-# compiled so link with, by name.
+# glibc_names [OPTION]: the names of the asynchronous I/O functions of the C library that
+# programs compiled with OPTION link with.
 glibc_names()
 {
 	local libc
@@ -66,7 +66,7 @@ check_no_exit_and_no_stdio()
 	imports_none $OUTPUT_AND_EXIT
 }
 
-# A program that is built as for glibc: a write, a sync behind it, and the result.
+# A program that is built as for glibc: a write, a sync after it, and the result.
 program()
 {
 	cat > "$tmp/program.c" <<'END'

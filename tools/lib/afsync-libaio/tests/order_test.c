@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Unit test of order.c, gate.c and events.c: what a sync waits for, and what an event
- * tells. The kernel's ring, the device and the watcher are played by the test.
+ * Unit test of order.c, gate.c and events.c: the requests that a sync waits for, and the
+ * contents of an event. The test plays the kernel's ring, the device and the watcher.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 /* Of the ring. */
 #define NR	8
 
-/* What is recorded, in its order. */
+/* The recorded calls, in order. */
 static __u64 started[256];
 static unsigned int nr_started;
 static unsigned int nr_cancelled;
@@ -88,7 +88,7 @@ static void sync_behind(FIXTURE_DATA(order) *self, int i, int fd, __u64 user_dat
 	order_add_sync(&self->ctx, &self->iocbs[i], &self->iocbs[i], user_data);
 }
 
-/* As the kernel posts it, and somebody takes it at once. */
+/* The kernel posts it, and a reader takes it at once. */
 static void end_as(FIXTURE_DATA(order) *self, int i, long res)
 {
 	struct io_event event = {
@@ -185,7 +185,7 @@ TEST_F(order, cancelled_sync_leaves_its_place)
 	EXPECT_EQ(101, started[0]);
 }
 
-/* A request that never ends must not make those behind it use up the memory. */
+/* A request that never ends must not let those behind it use up the memory. */
 TEST_F(order, cancelled_syncs_behind_a_request_leave_nothing)
 {
 	unsigned int i;
@@ -286,7 +286,7 @@ TEST_F(order, of_two_descriptors_that_look_the_same_none_has_ended_until_both_ha
 	sync_behind(self, 2, 4, 101);
 	end(self, 0);
 	EXPECT_EQ(0, nr_started);
-	/* Room is what the kernel has, too. */
+	/* There is as much room as in the kernel. */
 	EXPECT_EQ(NR - 1 - 3, order_room(&self->ctx));
 	end(self, 0);
 	EXPECT_EQ(2, nr_started);
@@ -312,7 +312,7 @@ TEST_F(order, held_sync_that_looks_the_same_is_taken_last)
 	EXPECT_EQ(0, self->ctx.held);
 }
 
-/* The ring is gone round many times, and all memory is used again. */
+/* Goes round the ring many times, and uses all memory again. */
 TEST_F(order, requests_come_and_go_for_ever)
 {
 	unsigned int i;
@@ -333,7 +333,7 @@ TEST_F(order, requests_come_and_go_for_ever)
 	}
 }
 
-/* A program that never lets its twins end all at once must not run out of room. */
+/* A program whose twins never all end at once must not run out of room. */
 TEST_F(order, twins_that_never_all_end_do_not_use_up_the_memory)
 {
 	unsigned int i;

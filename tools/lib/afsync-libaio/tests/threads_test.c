@@ -95,7 +95,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Contexts that come and go, with a sync outstanding. */
+/* Contexts that are made and destroyed, with a sync outstanding. */
 static void *come_and_go(void *arg)
 {
 	struct worker *w = arg;
@@ -145,7 +145,7 @@ static void *fork_often(void *arg)
 TEST(each_event_of_a_shared_context_comes_once)
 {
 	static void *(*const others[])(void *) = { come_and_go, fork_often };
-	/* Not on the stack: the kernel goes on with what io_destroy() has left. */
+	/* Not on the stack: after io_destroy() the kernel may still use it. */
 	static struct worker w[THREADS + 2];
 	FILE *file = tmpfile();
 	io_context_t ctx = NULL;

@@ -19,7 +19,7 @@ struct fake_ring {
 	struct afsync_cqe cqes[FAKE_ENTRIES];
 };
 
-/* Make a ring whose indices start at @start. @fd is for system calls that fail. */
+/* Makes a ring whose indices start at @start. @fd is for system calls that fail. */
 static inline int fake_ring_make(struct fake_ring *fake, uint32_t start, int fd,
 				 struct afsync_ring **ringp)
 {
@@ -32,7 +32,7 @@ static inline int fake_ring_make(struct fake_ring *fake, uint32_t start, int fd,
 	return afsync_ring_alloc(fd, &fake->hdr, 0, ringp);
 }
 
-/* Post a completion as the kernel does: entry first, then tail. */
+/* Posts a completion as the kernel does: entry first, then tail. */
 static inline void fake_ring_post(struct fake_ring *fake, uint64_t user_data,
 				  int32_t res)
 {
@@ -46,8 +46,8 @@ static inline void fake_ring_post(struct fake_ring *fake, uint64_t user_data,
 }
 
 /*
- * Byte @i of what a function must make of a caller's struct of @size bytes, which was full
- * of 0xcc, with what it knows, @from.
+ * Byte @i of the result of a function for a caller's struct of @size bytes, which was full
+ * of 0xcc, if the function's own struct has the bytes of @from.
  */
 static inline unsigned char filled_byte(size_t i, size_t size, const void *from,
 					size_t from_size)

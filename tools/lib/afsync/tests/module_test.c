@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * What the library sends to modules of this version and of older ones. The system calls
- * are ours: they play a module, and syscall.o is not linked.
+ * The structs that the library sends to modules of this version and of older ones. The
+ * test defines the system calls: they play a module, and syscall.o is not linked.
  */
 #include "fake_ring.h"
 
@@ -11,7 +11,7 @@
 #define RING_ID		0x1234
 #define MAX_ENTRIES	16
 
-/* The module, and what it has seen. */
+/* The module, and the calls that it has seen. */
 static struct {
 	uint32_t version;
 	uint32_t id;		/* of the ring that RING_FD is now */
@@ -155,7 +155,7 @@ TEST_F(module, descriptor_of_another_ring_is_refused_and_not_closed)
 	struct afsync_ring *ring = self->ring;
 	unsigned int running = 4711;
 
-	/* What is in shared memory others can write. */
+	/* Others can write to shared memory. */
 	module.id = RING_ID + 1;
 	module.fake.hdr.id = module.id;
 	afsync_get_sqe(ring);
@@ -210,7 +210,7 @@ TEST_F(module, more_entries_than_it_allows_are_taken_only_with_the_flag)
 	EXPECT_EQ(MAX_ENTRIES, module.setup.entries);
 	EXPECT_EQ(0, module.setup.flags);
 	afsync_queue_exit(ring);
-	/* Fewer are not made more. */
+	/* A smaller number is not increased. */
 	ASSERT_EQ(0, afsync_queue_init(3, &ring, AFSYNC_INIT_CLAMP));
 	EXPECT_EQ(3, module.setup.entries);
 	afsync_queue_exit(ring);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Preloaded for python_test.py where there is no afsync_sim: stops, counts and fails the
- * fsync() and fdatasync() of one file, which are then those that the threads of libafsync
- * call. Without a file to watch it is in nobody's way.
+ * Preloaded for python_test.py on machines without afsync_sim: stops, counts and fails
+ * the fsync() and fdatasync() of one file, which the threads of libafsync then call.
+ * Without a file to watch it changes nothing.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

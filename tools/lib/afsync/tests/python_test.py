@@ -200,7 +200,7 @@ class RingCase(unittest.TestCase):
 
     def new_file(self, folder):
         path = os.path.join(folder, f"python-{os.getpid()}-{next(self.names)}")
-        # In afsync_sim a name is a file for good as soon as somebody looks it up.
+        # In afsync_sim a name is a file for good after its first lookup.
         create = 0 if folder == SIM_DIR else os.O_CREAT | os.O_EXCL
         fd = os.open(path, os.O_RDWR | create, 0o600)
         if create:
@@ -693,7 +693,7 @@ class Async(RingCase):
                     request = self.running(ring)
                     await asyncio.wait_for(request, 1e-3)
                 self.assertFalse(request.done)
-                # Its entry is free when it is done, though nobody waits for it.
+                # Its entry is free when it is done, even if no caller waits for it.
                 task = asyncio.ensure_future(ring.fsync(self.other))
                 await asyncio.sleep(0)
                 self.gate.let_go()
@@ -813,7 +813,7 @@ def run():
     tests = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
     if sys.argv[1:]:
         tests = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:], sys.modules[__name__])
-    # Long after everything: a test that hangs says where.
+    # Long after everything: a hanging test prints where it is.
     faulthandler.dump_traceback_later(600, exit=True)
     print(f"TAP version 13\n1..{tests.countTestCases()}", flush=True)
     result = Tap()

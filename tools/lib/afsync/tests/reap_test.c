@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Reading completions, over a ring in ordinary memory whose descriptor is bad: a
- * system call would fail with EBADF and be seen.
+ * Reading completions, over a ring in ordinary memory whose descriptor is bad: a system
+ * call would fail with EBADF and be noticed.
  */
 #include "fake_ring.h"
 
@@ -110,7 +110,7 @@ TEST_F(reap, waiting_for_what_is_there_needs_no_system_call)
 						  &set));
 	EXPECT_EQ(1, cqe->user_data);
 
-	/* What is not there needs one, and this descriptor is bad. */
+	/* A missing entry needs a system call, and this descriptor is bad. */
 	EXPECT_EQ(-EBADF, afsync_wait_cqes(self->ring, &cqe, 3, NULL, NULL));
 	EXPECT_EQ(NULL, cqe);
 	EXPECT_EQ(2, afsync_cq_ready(self->ring));
@@ -265,7 +265,7 @@ static void *race_kernel(void *arg)
 	uint64_t i;
 
 	for (i = 0; i < RACE_COUNT; i++, tail++) {
-		/* A slot may be written once the reader gave it back. */
+		/* A slot may be written once the reader has returned it. */
 		while (tail - load_acquire(&fake->hdr.head) == FAKE_ENTRIES)
 			sched_yield();
 		fake_ring_post(fake, i * 3, (int32_t)i);

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
-# Run the unit tests of libafsync and check what the built library exports.
+# Runs the unit tests of libafsync and checks the exports of the built library.
 # Usage: run.sh BUILD-FOLDER TEST...
 # Prints TAP: one line per test program or check, with its own output as comments.
 # Exit 0 only if all of them passed.
-# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from what is sourced
+# shellcheck disable=SC1091,SC2034,SC2119,SC2154 # for and from the sourced files
 
 set -euo pipefail
 
@@ -101,7 +101,7 @@ check_32_bit_builds_without_a_warning()
 		echo 'SKIP: no 32-bit C library (gcc-multilib)'
 		return
 	fi
-	# Not every kernel runs it.
+	# Some kernels do not run it.
 	"$tmp/m" 2> /dev/null || { echo 'not run: this kernel has no 32-bit programs'; runs=:; }
 	for flags in '' '-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64'; do
 		# shellcheck disable=SC2086
@@ -210,7 +210,7 @@ check_python_types()
 	mypy --strict --python-version 3.9 --cache-dir "$tmp/mypy" "$src/python/afsync.py"
 }
 
-# example LANGUAGE COMPILER: that in another language than C, on the threads of the library.
+# example LANGUAGE COMPILER: the example in a language other than C, on the threads of the library.
 example()
 {
 	command -v "$2" > /dev/null || { echo "SKIP: no $2"; return; }
@@ -240,7 +240,7 @@ check_example_in_go()
 	grep -qE '^1600 records durable with [0-9]+ syncs$' said
 }
 
-# installed PREFIX: a program can be built with what is there.
+# installed PREFIX: a program can be built with the installed files.
 installed()
 {
 	printf '#include <libafsync.h>\nint main(void) { return !afsync_version(); }\n' > "$tmp/p.c"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Setting up without a device, and what the library accepts as the header of a ring.
+ * Setting up without a device, and the headers of a ring that the library accepts.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Preparing requests, and what becomes of them when a submit fails, over a ring
- * in ordinary memory whose descriptor is bad.
+ * Preparing requests, and their state after a failed submit, over a ring in ordinary
+ * memory whose descriptor is bad.
  */
 #include "fake_ring.h"
 
