@@ -2,7 +2,7 @@
 /*
  * libafsync-posix: aio_error, aio_return, aio_suspend, fork and exit in a signal handler
  * that interrupts the other calls anywhere (POSIX has the first four, and _exit, among
- * among the functions that a handler may call).
+ * the functions that a handler may call).
  *
  * A second thread sends the signal, again and again, a random moment after the handler of
  * the one before has returned. The handler waits for a request of its own, which ends

@@ -6,7 +6,7 @@
 #	selftests/crash/crash.sh [POINTS [SEED [KO...]]]	as root, in the VM
 #
 # Processes change files and sync them on a filesystem whose disk keeps a log of all writes
-# (dm-log-writes), in the order in which they became durable. After each acknowledgement, a
+# (dm-log-writes), in the order in which they became durable. After each acknowledgment, a
 # mark goes into the log. Then the log is replayed to POINTS moments of each kind of
 # workload, and everything acknowledged before each of them has to be there: contents,
 # sizes, modes, names. Each KO is a module with a bug planted in it (selftests/plants/crash),

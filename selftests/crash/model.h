@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The actions of a process of the workload, and the acknowledgements that it received: a
+ * The actions of a process of the workload, and the acknowledgments that it received: a
  * list of records in a file of its own, outside the filesystem that crashes. The workload
  * appends to it, the check after a crash reads it.
  *

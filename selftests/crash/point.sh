@@ -3,7 +3,7 @@
 #
 # Looks at the filesystem as a crash has left it: for replay, which crash.sh runs.
 #
-#	point.sh FILESYSTEM ENTRY ACKS...	for each process its acknowledgements so far
+#	point.sh FILESYSTEM ENTRY ACKS...	for each process its acknowledgments so far
 #
 # It is mounted through a snapshot, so that the replay can continue from here.
 

@@ -140,7 +140,7 @@ static uint64_t choose(bool *chosen, uint64_t wanted, unsigned int seed)
 	for (i = 0; i < nr_entries; i++) {
 		uint64_t flags = next(false);
 
-		/* At a mark, the disk has the least that the acknowledgement allows. */
+		/* At a mark, the disk has the least that the acknowledgment allows. */
 		if (begun && ((flags & MARK) || random() % (flags & (FLUSH | FUA) ? 8 : 32) == 0))
 			able[nr++] = i;
 	}

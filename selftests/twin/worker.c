@@ -191,7 +191,7 @@ static void reopen(const struct order *o)
 static void send_answer(int socket)
 {
 	if (send(socket, "", 1, 0) != 1)
-		err(2, "an answer");
+		err(2, "cannot reply");
 }
 
 /* The first answer says that all are open: an open file reports no error from before its open. */
