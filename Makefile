@@ -226,6 +226,9 @@ dist: ## the release tarball, build/dist/afsync-VERSION.tar.xz
 deb: setup-package ## Debian packages, in build/deb (asks nothing; root only for packages that are missing)
 	+$(Q)scripts/deb.sh
 
+htmldocs: setup-docs ## all pages of the documentation as HTML, in build/htmldocs
+	$(Q)scripts/htmldocs.sh
+
 clean: ## remove everything that was built (kernels stay in the cache)
 	$(Q)rm -rf build
 
@@ -237,6 +240,6 @@ help: ## list the targets
 	bench-fio fio demo-programs integrations check check-kernels check-arch check-in-tree \
 	check-sanitizers check-crash check-twin check-fault check-fuzz soak check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
-	packages-check clean help \
+	packages-check htmldocs clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
 .DEFAULT_GOAL := all

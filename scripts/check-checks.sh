@@ -18,6 +18,7 @@
 
 UAPI=include/uapi/linux/afsync.h
 RST=Documentation/userspace-api/afsync.rst
+MAN4=Documentation/man/afsync.4
 
 # break_NAME changes the copy, in which it runs.
 break_spdx() { sed -i 1d drivers/afsync/Kbuild; }
@@ -28,16 +29,18 @@ break_shellcheck() { echo 'rm $1' >>scripts/check-static.sh; }
 break_checkpatch() { echo 'int  *  x;' >>drivers/afsync/main.c; }
 break_kernel_doc() { sed -i '/^ \* @min_complete:/d' $UAPI; }
 break_headers() { sed -i '/#include <linux\/types.h>/d; /#include <linux\/ioctl.h>/d' $UAPI; }
-break_rst() { sed -i 's/^``ENOTTY``$/``ENOTTY/' $RST; }
-break_man() { echo '.XYZ' >>Documentation/man/afsync.4; }
+break_rst() { sed -i 's/``AFSYNC_IOC_SETUP``/``AFSYNC_IOC_SETUP/' $RST; }
+break_man() { echo '.XYZ' >>$MAN4; }
 break_abi() { sed -i '/^\t\t/d' Documentation/ABI/testing/sysfs-class-misc-afsync; }
-break_doc_names() { sed -i 's/AFSYNC_CANCEL_ALL/AFSYNC_CANCEL_EVERY/' $RST; }
-break_doc_structs() { sed -i 's/__u32 wait_flags;/__u64 wait_flags;/' $RST; }
-break_doc_fields() { sed -i 's/^``cqes_offset``$/x/; s/, ``cqes_offset``//' $RST; }
-break_doc_lists() { sed -i 's/^``merged``$/``joined``/' $RST; }
-break_doc_errnos() { sed -i 's/^``EALREADY``$/``EILSEQ``/' $RST; }
+break_doc_names() { sed -i 's/AFSYNC_CANCEL_ALL/AFSYNC_CANCEL_EVERY/' $MAN4; }
+break_doc_structs() { sed -i 's/__u32 wait_flags;/__u64 wait_flags;/' $MAN4; }
+break_doc_fields() { sed -i 's/^\.B cqes_offset$/.B x/' $MAN4; }
+break_doc_lists() { sed -i 's/^\.B merged$/.B joined/' $MAN4; }
+break_doc_errnos() { sed -i 's/^\.B EALREADY$/.B EILSEQ/' $MAN4; }
 break_doc_paths() { echo 'scripts/no-such-file.sh' >>README.md; }
 break_doc_tests() { echo 'no_such_test.c' >>README.md; }
+break_doc_posix_tests() { sed -i 's/sync_waits_for_it,/sync_waits_for_nothing,/' Documentation/afsync/posix-tests.rst; }
+break_htmldocs() { sed -i '/^   afsync\/admin$/d' Documentation/index.rst; }
 break_doc_promises() { sed -i 's/^P7: /P77: /' $RST; }
 break_doc_programs() { sed -i 's/AFSYNC_IOC_SETUP, &setup/AFSYNC_IOC_SETUP, setup/' $RST README.md; sed -i 's/afsync_submit/afsync_submitt/' README.md; }
 break_modules() { sed -i 's/^static int __init afsync_init/int __init afsync_init/' drivers/afsync/main.c; }

@@ -3,8 +3,8 @@
 # Static checks of the documentation: its syntax, its references, its programs.
 # Sourced by check-static.sh. check-names.sh has the names.
 
-RST=Documentation/userspace-api/afsync.rst
-MAN4=Documentation/man/afsync.4
+RST=Documentation/userspace-api/afsync.rst	# the tutorial and the promises
+MAN4=Documentation/man/afsync.4			# the reference
 
 # same WHAT LEFT RIGHT: two lists, one name in a line, must be equal.
 same() {
@@ -44,7 +44,8 @@ rst_section() {
 
 check_rst() {
 	local f
-	files '*.rst' | while read -r f; do
+	# What index.rst has, only Sphinx knows: see check_htmldocs().
+	files '*.rst' | grep -vx Documentation/index.rst | while read -r f; do
 		rst2html --strict --halt=2 --syntax-highlight=none "$f" >/dev/null || echo "$f"
 	done 2>&1 | none "not valid"
 }
@@ -60,6 +61,11 @@ check_man() {
 
 check_abi() {
 	perl "$KSRC/scripts/get_abi.pl" --dir Documentation/ABI validate 2>&1 | none "ABI files"
+}
+
+# Sphinx and mandoc build all pages without a warning, and links lead to a file.
+check_htmldocs() {
+	scripts/htmldocs.sh "$SCRATCH/html"
 }
 
 # Paths of this tree that the documentation names exist.
@@ -79,10 +85,25 @@ check_doc_tests() {
 	done | none "no such test"
 }
 
-# Each promise P1 to P14 has a section that names the test files that prove it.
+# The tests that posix-tests.rst names are in the files that it names, which is a paragraph
+# "``FILE``: NAME, NAME..." for each file.
+check_doc_posix_tests() {
+	local file name
+	awk -v RS= '$1 ~ /^``.*_test\.c``:$/ {
+		gsub(/[`:,]/, "")
+		for (i = 2; i <= NF; i++)
+			print $1, $i
+	}' Documentation/afsync/posix-tests.rst >"$SCRATCH/tests"
+	grep -q . "$SCRATCH/tests" || { echo "posix-tests.rst: no test found"; return 1; }
+	while read -r file name; do
+		grep -qE "^(TEST\w*\((\w+, )?|\s+)${name}[,)]" "selftests/afsync/$file" || echo "$file: $name"
+	done <"$SCRATCH/tests" | none "no such test"
+}
+
+# Each promise P1 to P15 has a section that names the test files that prove it.
 check_doc_promises() {
 	local n title tests f bad=0
-	for n in {1..14}; do
+	for n in {1..15}; do
 		title=$(grep -E "^P$n: " $RST) || { echo "P$n: no section"; bad=1; continue; }
 		tests=$(rst_section "$title" | tr '\n' ' ' | grep -oE 'Tests?: .*' | grep -oE '[a-z0-9_]+_test\.(c|sh)')
 		[ -n "$tests" ] || { echo "P$n: names no test"; bad=1; }

@@ -14,7 +14,8 @@
 #	demo		vm, and the programs of the demo
 #	bench		vm, and the peers that the benchmark measures
 #	fio		build, and the packages to build fio's engine
-#	test		demo, bench, fio, and everything for 'make check'; the default
+#	docs		the packages for 'make htmldocs'
+#	test		demo, bench, fio, docs, and everything for 'make check'; the default
 #	integrations	vm, and the packages to build other projects' sources
 #	arch		build, and the packages for 'make check-arch'
 #	package		the packages for 'make deb'
@@ -28,7 +29,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-SETS="build vm demo bench fio test integrations arch package packages-check"
+SETS="build vm demo bench fio docs test integrations arch package packages-check"
 
 # rests_on SET: that set and those that it includes.
 rests_on() {
@@ -38,7 +39,8 @@ rests_on() {
 	demo) echo build vm demo ;;
 	bench) echo build vm bench ;;
 	fio) echo build fio ;;
-	test) echo build vm demo bench fio test ;;
+	docs) echo docs ;;
+	test) echo build vm demo bench fio docs test ;;
 	integrations) echo build vm integrations ;;
 	arch) echo build arch ;;
 	package) echo package ;;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The possible results of a call, from the documentation
- * (Documentation/userspace-api/afsync.rst), and from the book of the ring.
+ * The possible results of a call, from the documentation (Documentation/man/afsync.4), and from
+ * the book of the ring.
  */
 #ifndef AFSYNC_FUZZ_MODEL_H
 #define AFSYNC_FUZZ_MODEL_H

@@ -38,8 +38,8 @@
  * where cqes = (void *)ring + ring->cqes_offset. The indices run freely and wrap
  * at 2^32.
  *
- * Documentation/userspace-api/afsync.rst has the promises, the rules of each
- * command and its complete list of errors.
+ * The manual page afsync(4) has the rules of each command and its complete list of
+ * errors, Documentation/userspace-api/afsync.rst the promises.
  */
 #ifndef _UAPI_LINUX_AFSYNC_H
 #define _UAPI_LINUX_AFSYNC_H
