@@ -38,6 +38,7 @@ break_doc_fields() { sed -i 's/^\.B cqes_offset$/.B x/' $MAN4; }
 break_doc_lists() { sed -i 's/^\.B merged$/.B joined/' $MAN4; }
 break_doc_errnos() { sed -i 's/^\.B EALREADY$/.B EILSEQ/' $MAN4; }
 break_doc_paths() { echo 'scripts/no-such-file.sh' >>README.md; }
+break_doc_links() { sed -i 's/^### Kernels$/### Systems/' README.md; }
 break_doc_tests() { echo 'no_such_test.c' >>README.md; }
 break_doc_posix_tests() { sed -i 's/sync_waits_for_it,/sync_waits_for_nothing,/' Documentation/afsync/posix-tests.rst; }
 break_htmldocs() { sed -i '/^   afsync\/admin$/d' Documentation/index.rst; }

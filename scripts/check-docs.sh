@@ -77,6 +77,20 @@ check_doc_paths() {
 		done | none "no such file"
 }
 
+# Links in the .md files lead to a file, those with a "#" to a heading of it.
+check_doc_links() {
+	local f link target
+	files '*.md' | while read -r f; do
+		{ grep -oP '\]\(\K(?!https?:)[^)]+' "$f" || :; } | while read -r link; do
+			target=$(dirname "$f")/${link%%#*}
+			[ "${link%%#*}" ] || target=$f
+			[ -e "$target" ] || { echo "$f: $link"; continue; }
+			[[ $link != *#* ]] || sed -n 's/^##* //p' "$target" | tr 'A-Z ' 'a-z-' |
+				sed 's/[^a-z0-9_-]//g' | grep -x -- "${link#*#}" >/dev/null || echo "$f: $link"
+		done
+	done | none "links that lead nowhere"
+}
+
 # Every test that the documentation names exists.
 check_doc_tests() {
 	local f

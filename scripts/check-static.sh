@@ -27,7 +27,8 @@ CHECKS=(
 	# check-source.sh
 	spdx words length no-version-ifs shellcheck checkpatch kernel-doc headers
 	# check-docs.sh
-	rst man abi htmldocs doc-paths doc-tests doc-posix-tests doc-promises doc-programs
+	rst man abi htmldocs doc-paths doc-links doc-tests doc-posix-tests
+	doc-promises doc-programs
 	# check-names.sh
 	doc-names doc-structs doc-fields doc-lists doc-errnos
 	# check-build.sh

@@ -16,7 +16,7 @@ have sphinx-build || die "no sphinx-build here: run 'make setup-docs'"
 
 rm -rf "$out"
 mkdir -p "$out/man"
-PYTHONDONTWRITEBYTECODE=1 sphinx-build -q -W --keep-going -b html -d "$out/.doctrees" \
+sphinx-build -q -W --keep-going -b html -d "$out/.doctrees" \
 	"$TOP/Documentation" "$out" >&2
 for page in "$pages"/*.[1-9]; do
 	mandoc -T html -W warning "$page" |
