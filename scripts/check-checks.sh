@@ -40,7 +40,7 @@ break_doc_errnos() { sed -i 's/^\.B EALREADY$/.B EILSEQ/' $MAN4; }
 break_doc_paths() { echo 'scripts/no-such-file.sh' >>README.md; }
 break_doc_links() { sed -i 's/^### Kernels$/### Systems/' README.md; }
 break_doc_tests() { echo 'no_such_test.c' >>README.md; }
-break_doc_posix_tests() { sed -i 's/sync_waits_for_it,/sync_waits_for_nothing,/' Documentation/afsync/posix-tests.rst; }
+break_doc_dropin_tests() { sed -i 's/sync_waits_for_it,/sync_waits_for_nothing,/' Documentation/afsync/posix-tests.rst; }
 break_htmldocs() { sed -i '/^   afsync\/admin$/d' Documentation/index.rst; }
 break_doc_promises() { sed -i 's/^P7: /P77: /' $RST; }
 break_doc_programs() { sed -i 's/AFSYNC_IOC_SETUP, &setup/AFSYNC_IOC_SETUP, setup/' $RST README.md; sed -i 's/afsync_submit/afsync_submitt/' README.md; }

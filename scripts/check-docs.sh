@@ -99,16 +99,18 @@ check_doc_tests() {
 	done | none "no such test"
 }
 
-# The tests that posix-tests.rst names are in the files that it names, which is a paragraph
-# "``FILE``: NAME, NAME..." for each file.
-check_doc_posix_tests() {
-	local file name
+# The tests that the pages of the drop-ins name are in the files that they name, which is a
+# paragraph "``FILE``: NAME, NAME..." for each file.
+check_doc_dropin_tests() {
+	local page file name
+	for page in Documentation/afsync/{posix,libaio}-tests.rst; do
+		grep -q '_test\.c``: ' $page || { echo "$page: no test found"; return 1; }
+	done
 	awk -v RS= '$1 ~ /^``.*_test\.c``:$/ {
 		gsub(/[`:,]/, "")
 		for (i = 2; i <= NF; i++)
 			print $1, $i
-	}' Documentation/afsync/posix-tests.rst >"$SCRATCH/tests"
-	grep -q . "$SCRATCH/tests" || { echo "posix-tests.rst: no test found"; return 1; }
+	}' Documentation/afsync/{posix,libaio}-tests.rst >"$SCRATCH/tests"
 	while read -r file name; do
 		grep -qE "^(TEST\w*\((\w+, )?|\s+)${name}[,)]" "selftests/afsync/$file" || echo "$file: $name"
 	done <"$SCRATCH/tests" | none "no such test"

@@ -27,7 +27,7 @@ CHECKS=(
 	# check-source.sh
 	spdx words length no-version-ifs shellcheck checkpatch kernel-doc headers
 	# check-docs.sh
-	rst man abi htmldocs doc-paths doc-links doc-tests doc-posix-tests
+	rst man abi htmldocs doc-paths doc-links doc-tests doc-dropin-tests
 	doc-promises doc-programs
 	# check-names.sh
 	doc-names doc-structs doc-fields doc-lists doc-errnos

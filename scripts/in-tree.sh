@@ -48,8 +48,8 @@ put_driver() {
 put_documentation() {
 	rm -rf "${tree:?}/Documentation/afsync"
 	copy "$TOP"/Documentation/afsync/* Documentation/afsync
-	# About this tree, and about a library.
-	rm "$tree"/Documentation/afsync/{hacking,posix-tests}.rst
+	# About this tree, and about its libraries.
+	rm "$tree"/Documentation/afsync/{hacking,posix-tests,libaio-tests}.rst
 	copy "$TOP"/Documentation/userspace-api/afsync.rst Documentation/userspace-api
 	copy "$TOP"/Documentation/ABI/testing/* Documentation/ABI/testing
 	cat >"$tree/Documentation/afsync/index.rst" <<-'EOF'

@@ -23,7 +23,7 @@
  *	  time end with -ECANCELED.
  *
  * Without /dev/afsync, and for contexts made by the system call itself, all calls are
- * those of libaio. Documentation/man/libafsync-libaio.7 has the whole list, with the tests.
+ * those of libaio. Documentation/man/libafsync-libaio.7 has the whole list.
  */
 #include <errno.h>
 

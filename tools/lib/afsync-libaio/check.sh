@@ -204,22 +204,4 @@ check_preloaded_library_answers_for_a_linked_libaio()
 	LD_LIBRARY_PATH=$out LD_PRELOAD=$out/afsync/libaio.so.1 "$tmp/program"
 }
 
-# The tests that the page names, by file: "libaio_x_test.c: one_test, another_test".
-check_tests_that_the_page_names_exist()
-{
-	local col file name names ret=0 top=$src/../../..
-
-	col=$(mandoc -T ascii "$top/Documentation/man/libafsync-libaio.7" | col -bx | tr '\n' ' ')
-	grep -q libaio_order_test.c <<< "$col"
-	while read -r file names; do
-		for name in ${names//,/ }; do
-			grep -qE "^(TEST\w*\\((\w+, )?|\s+)${name%.}[,)]" \
-				"$top/selftests/afsync/${file%:}" && continue
-			echo "$file has no $name"
-			ret=1
-		done
-	done < <(grep -oE 'libaio_[a-z_]+_test\.c:( +[A-Za-z0-9_]+,)* +[A-Za-z0-9_]+' <<< "$col")
-	return $ret
-}
-
 run_checks "$@"
