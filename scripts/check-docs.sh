@@ -104,7 +104,7 @@ check_doc_tests() {
 check_doc_dropin_tests() {
 	local page file name
 	for page in Documentation/afsync/{posix,libaio}-tests.rst; do
-		grep -q '_test\.c``: ' $page || { echo "$page: no test found"; return 1; }
+		grep -q '_test\.c``: ' "$page" || { echo "$page: no test found"; return 1; }
 	done
 	awk -v RS= '$1 ~ /^``.*_test\.c``:$/ {
 		gsub(/[`:,]/, "")
