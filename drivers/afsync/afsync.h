@@ -208,12 +208,10 @@ static inline bool afsync_can_cancel(enum afsync_state state)
  * @next: the next in ring->spare, under ring->lock
  * @start: first byte of the range; set once, valid until its batch is combined
  * @end: last byte of the range; likewise
- * @owner_node: in the tree of open files whose share of the batch is known, from then on;
- *	the owner's
+ * @owner_node: from then on, in the owner's tree of open files whose share is known
  * @ring: gets the completion; set once. NULL: this is not a request, but a mark in a list.
  * @fileq: queue of the file; set once
- * @file: the file to sync; a reference until state CANCELLED or DONE, NULL after it was
- *	dropped
+ * @file: a reference to the file, NULL after it was dropped in state CANCELLED or DONE
  * @cred: credentials of the submitter; set once, a reference just as long
  * @blkcg: the I/O cgroup of the submitter, or NULL; set once, a reference just as long
  * @user_data: as submitted; set once
@@ -238,8 +236,7 @@ struct afsync_req {
 	union {
 		struct afsync_req *next;
 		struct {
-			loff_t start;
-			loff_t end;
+			loff_t start, end;
 		};
 		struct rb_node owner_node;
 	};
