@@ -146,6 +146,26 @@ TEST_F(one, end_of_the_ring_waits_for_what_runs_and_starts_nothing_more)
 	self->s.ring = NULL;
 }
 
+/* The reader looks all the time, so that it sees each entry at the first moment it can. */
+TEST_F(one, entry_is_whole_as_soon_as_it_can_be_seen)
+{
+	unsigned int i, j, n = rounds(2000), wrong = 0;
+	struct afsync_cqe *cqe;
+
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < ENTRIES; j++)
+			prepare(self->s.ring, self->s.file, i * ENTRIES + j);
+		need(afsync_submit(self->s.ring) == ENTRIES);
+		for (j = 0; j < ENTRIES; j++) {
+			while (afsync_peek_cqe(self->s.ring, &cqe))
+				;
+			wrong += cqe->user_data != i * ENTRIES + j || cqe->res;
+			afsync_cqe_seen(self->s.ring, cqe);
+		}
+	}
+	EXPECT_EQ(0, wrong);
+}
+
 /* --- many threads, and a ring of eight --- */
 
 struct flood {

@@ -8,6 +8,8 @@
 
 #include <sys/file.h>
 
+#define ENTRIES		64
+
 FIXTURE(file) {
 	struct scene s;
 };
@@ -16,7 +18,7 @@ FIXTURE_ENGINES(file);
 
 FIXTURE_SETUP(file)
 {
-	SCENE_SETUP(&self->s, variant->engine, 64);
+	SCENE_SETUP(&self->s, variant->engine, ENTRIES);
 }
 
 FIXTURE_TEARDOWN(file)
@@ -92,6 +94,32 @@ TEST_F(file, is_let_go_of_before_the_completion_can_be_seen)
 		afsync_cqe_seen(self->s.ring, cqe);
 		ASSERT_EQ(0, flock(self->s.ctl, LOCK_EX | LOCK_NB));
 		need(flock(self->s.ctl, LOCK_UN) == 0);
+	}
+}
+
+/* Each has a descriptor of its own: to let go of all takes the engine longer than of one. */
+TEST_F(file, of_many_requests_is_let_go_of_before_the_first_completion_can_be_seen)
+{
+	unsigned int i, j, n = rounds(200);
+	int fds[ENTRIES];
+
+	for (i = 0; i < n; i++) {
+		fds[0] = scene_file(&self->s, "file", O_RDWR);
+		need(flock(fds[0], LOCK_EX | LOCK_NB) == 0);
+		for (j = 0; j < ENTRIES; j++) {
+			if (j)
+				fds[j] = dup(fds[0]);
+			prepare(self->s.ring, fds[j], j);
+		}
+		need(afsync_submit(self->s.ring) == ENTRIES);
+		for (j = 0; j < ENTRIES; j++)
+			need(close(fds[j]) == 0);
+		while (!afsync_cq_ready(self->s.ring))
+			;
+		ASSERT_EQ(0, flock(self->s.ctl, LOCK_EX | LOCK_NB));
+		need(flock(self->s.ctl, LOCK_UN) == 0);
+		for (j = 0; j < ENTRIES; j++)
+			next_cqe(self->s.ring);
 	}
 }
 

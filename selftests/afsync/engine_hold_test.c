@@ -40,6 +40,21 @@ TEST_F(hold, held_request_neither_runs_nor_delays_others)
 	EXPECT_EQ(2, syncs_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
+TEST_F(hold, held_request_is_not_taken_along_by_those_that_wait)
+{
+	hold_one(&self->s, AFSYNC_OP_FSYNC, 1);
+	queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 2);
+	queue_held(self->s.ring, self->s.file, 3);
+	queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 4);
+	gate_open(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(1, next_cqe(self->s.ring).user_data);
+	EXPECT_EQ(2, next_cqe(self->s.ring).user_data);
+	EXPECT_EQ(4, next_cqe(self->s.ring).user_data);
+	EXPECT_EQ(0, afsync_cq_ready(self->s.ring));
+	EXPECT_EQ(1, afsync_start(self->s.ring, 3));
+	EXPECT_EQ(3, next_cqe(self->s.ring).user_data);
+}
+
 TEST_F(hold, sync_covers_what_was_written_before_the_start)
 {
 	queue_held(self->s.ring, self->s.file, 1);
