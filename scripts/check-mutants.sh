@@ -146,6 +146,8 @@ unchanged() {
 		return 1
 	fi
 	[ "$build_only" = 0 ] || return 0
+	# The VM begins with it.
+	[ "$set" = libafsync ] || "$TOP/scripts/build-modules.sh" debian AFSYNC_SIM=1 >&2
 	verdict=$(verdicts "$set" unchanged)
 	if [ "$verdict" != "unchanged survived" ]; then
 		remark <<<"${verdict:-it did not run} (log: $BUILD/mutants/$set)"
