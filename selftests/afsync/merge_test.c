@@ -373,9 +373,12 @@ TEST_F(merge_net, groups_do_not_share_a_sync)
 	setfsgid(0);
 	need(setgroups(2, groups) == 0);
 	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 3));
+	/* Now they differ in nothing else. */
+	need(setgroups(1, groups) == 0);
+	ASSERT_EQ(1, ring_queue(&self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 4));
 	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
-	EXPECT_EQ(4, read_unmerged(&self->s.ring, 4));
-	EXPECT_EQ(4, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+	EXPECT_EQ(5, read_unmerged(&self->s.ring, 5));
+	EXPECT_EQ(5, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 	EXPECT_EQ(1000, sim_call(self->s.ctl, 2).fsgid);
 	EXPECT_EQ(0, sim_call(self->s.ctl, 3).fsgid);
 }

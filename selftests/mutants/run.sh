@@ -21,7 +21,7 @@ shift
 top=$(cd "$(dirname "$0")/../.." && pwd)
 export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0
 # Seconds. What hangs shall end, not what is slow.
-limit=300
+limit=120
 stuck=0
 
 # ended PID SECONDS: waits for its end.
