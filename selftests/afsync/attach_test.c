@@ -159,6 +159,21 @@ TEST_F(attach, of_several_the_oldest_is_attached_first)
 	EXPECT_EQ((uintptr_t)&iocb, event_next(self->ctx).obj);
 }
 
+/* The sync of each has a result of its own. */
+TEST_F(attach, of_two_files_that_of_the_oldest_is_attached_first)
+{
+	int other = world_open(&self->s.world, "other", O_RDWR);
+
+	sim_fail(self->s.ctl, SIM_GATE_FSYNC, EIO, 1);
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, other, 1));
+	ASSERT_EQ(1, attach_to(1, 0));
+	EXPECT_EQ(2, ring_start(&self->s.ring, 1));
+	EXPECT_EQ(-EIO, (int)event_next(self->ctx).res);
+	EXPECT_EQ(0, ring_next(&self->s.ring).res);
+	close(other);
+}
+
 TEST_F(attach, what_is_not_held_cannot_be_attached)
 {
 	ASSERT_EQ(1, attach_to(1, 0));

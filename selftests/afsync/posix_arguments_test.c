@@ -83,6 +83,8 @@ TEST_F(arguments, descriptor_that_is_not_valid_is_ebadf)
 		block = block_of(fds[i]);
 		EXPECT_EQ(-EBADF, sync_queue(O_SYNC, &block));
 		EXPECT_EQ(-EBADF, sync_queue(O_DSYNC, &block));
+		/* The block is as it was. */
+		EXPECT_EQ(0, aio_error(&block));
 	}
 }
 
