@@ -17,17 +17,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <libafsync.h>
-
 #include "../stdopen.h"
+#include "held.h"
 
 #define REQUESTS	4096
-
-static void die(const char *what, int error)
-{
-	fprintf(stderr, "afsync-bench-memory: %s: %s\n", what, strerror(error));
-	exit(1);
-}
 
 static int64_t slab_bytes(void)
 {
@@ -48,41 +41,17 @@ static int64_t slab_bytes(void)
 /* @step: 0 for one file, 1 for all. */
 static void queue(struct afsync_ring *ring, const int *fds, int step)
 {
-	struct afsync_sqe *sqe;
-	int i, ret;
+	int i;
 
-	for (i = 0; i < REQUESTS; i++) {
-		sqe = afsync_get_sqe(ring);
-		afsync_prep_fdatasync(sqe, fds[i * step]);
-		afsync_sqe_set_flags(sqe, AFSYNC_SQE_HOLD);
-		afsync_sqe_set_data64(sqe, 1);
-	}
-	ret = afsync_submit(ring);
-	if (ret != REQUESTS)
-		die("afsync_submit", ret < 0 ? -ret : EIO);
-}
-
-static struct afsync_ring *setup(void)
-{
-	struct afsync_ring *ring;
-	int ret = afsync_queue_init(REQUESTS, &ring, 0);
-
-	if (ret)
-		die("afsync_queue_init", -ret);
-	return ring;
+	for (i = 0; i < REQUESTS; i++)
+		held_prepare(ring, fds[i * step], 1);
+	held_submit(ring, REQUESTS);
 }
 
 static void finish(struct afsync_ring *ring)
 {
-	struct afsync_cqe *cqe;
-	int ret = afsync_start(ring, 1);
-
-	if (ret != REQUESTS)
-		die("afsync_start", ret < 0 ? -ret : EIO);
-	ret = afsync_wait_cqes(ring, &cqe, REQUESTS, NULL, NULL);
-	if (ret)
-		die("afsync_wait_cqes", -ret);
-	afsync_cq_advance(ring, REQUESTS);
+	expect("afsync_start", afsync_start(ring, 1), REQUESTS);
+	reap(ring, REQUESTS);
 }
 
 static double per_request(int64_t bytes, int entries)
@@ -112,7 +81,7 @@ int main(int argc, char **argv)
 			die(name, errno);
 	}
 	/* Once without measuring: objects that are made only once exist then, the ring's, too. */
-	ring = setup();
+	ring = held_ring(REQUESTS);
 	queue(ring, fds, 1);
 	finish(ring);
 	before = slab_bytes();
@@ -122,7 +91,7 @@ int main(int argc, char **argv)
 	afsync_queue_exit(ring);
 
 	/* A new ring does not yet keep memory that its first requests could use. */
-	ring = setup();
+	ring = held_ring(REQUESTS);
 	before = slab_bytes();
 	queue(ring, fds, 0);
 	one = slab_bytes() - before;

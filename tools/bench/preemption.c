@@ -28,19 +28,12 @@
 
 #include <linux/aio_abi.h>
 #include <linux/afsync.h>
-#include <libafsync.h>
-
 #include "../stdopen.h"
+#include "held.h"
 
 #define REQUESTS	32768
 #define FOLDERS		30000
 #define TICK_NS		20000
-
-static void die(const char *what, int error)
-{
-	fprintf(stderr, "afsync-bench-preemption: %s: %s\n", what, strerror(error));
-	exit(1);
-}
 
 /* --- the thread that is delayed --- */
 
@@ -117,34 +110,11 @@ static void end(const char *what)
  */
 static void hold(struct afsync_ring *ring, const int *fds, int nr_fds)
 {
-	struct afsync_sqe *sqe;
-	int i, ret;
+	int i;
 
-	for (i = 1; i <= REQUESTS; i++) {
-		sqe = afsync_get_sqe(ring);
-		afsync_prep_fsync(sqe, fds[i % nr_fds]);
-		afsync_sqe_set_flags(sqe, AFSYNC_SQE_HOLD);
-		afsync_sqe_set_data64(sqe, i == REQUESTS ? 2 : 1);
-	}
-	ret = afsync_submit(ring);
-	if (ret != REQUESTS)
-		die("afsync_submit", ret < 0 ? -ret : EIO);
-}
-
-static void expect(const char *what, int ret, int expected)
-{
-	if (ret != expected)
-		die(what, ret < 0 ? -ret : EIO);
-}
-
-static void reap(struct afsync_ring *ring)
-{
-	struct afsync_cqe *cqe;
-	int ret = afsync_wait_cqes(ring, &cqe, REQUESTS, NULL, NULL);
-
-	if (ret)
-		die("afsync_wait_cqes", -ret);
-	afsync_cq_advance(ring, REQUESTS);
+	for (i = 1; i <= REQUESTS; i++)
+		held_prepare(ring, fds[i % nr_fds], i == REQUESTS ? 2 : 1);
+	held_submit(ring, REQUESTS);
 }
 
 /* Attaches AIO to the youngest held request: the longest possible walk. */
@@ -212,7 +182,7 @@ int main(int argc, char **argv)
 	static int fds[REQUESTS];
 	struct afsync_ring *ring;
 	char path[4096];
-	int ret, i, deep;
+	int i, deep;
 
 	stdopen();
 	if (argc != 2) {
@@ -229,9 +199,7 @@ int main(int argc, char **argv)
 			die(path, errno);
 	}
 	deep = deep_file(argv[1]);
-	ret = afsync_queue_init(REQUESTS, &ring, 0);
-	if (ret)
-		die("/dev/afsync", -ret);
+	ring = held_ring(REQUESTS);
 	start_watching();
 
 	begin();
@@ -248,7 +216,7 @@ int main(int argc, char **argv)
 	expect("afsync_start", afsync_start(ring, 2), 1);
 	end("start them");
 	begin();
-	reap(ring);
+	reap(ring, REQUESTS);
 	end("sync them in one batch and complete them");
 
 	hold(ring, fds, 1);
@@ -256,7 +224,7 @@ int main(int argc, char **argv)
 	expect("afsync_cancel_all", afsync_cancel_all(ring), REQUESTS);
 	end("cancel 32,768 requests of one file");
 	begin();
-	reap(ring);
+	reap(ring, REQUESTS);
 	end("complete them");
 
 	begin();
@@ -267,7 +235,7 @@ int main(int argc, char **argv)
 	expect("afsync_start", afsync_start(ring, 2), 1);
 	end("start them");
 	begin();
-	reap(ring);
+	reap(ring, REQUESTS);
 	end("sync and complete them");
 
 	hold(ring, fds, REQUESTS);
@@ -276,7 +244,7 @@ int main(int argc, char **argv)
 	expect("afsync_cancel", afsync_cancel(ring, 2), 1);
 	end("cancel 32,768 requests of as many open files, by user data");
 	begin();
-	reap(ring);
+	reap(ring, REQUESTS);
 	end("complete them");
 
 	hold(ring, fds, 1);
@@ -286,9 +254,7 @@ int main(int argc, char **argv)
 	end("fdinfo of a ring with 32,767 requests");
 	afsync_queue_exit(ring);
 
-	ret = afsync_queue_init(REQUESTS, &ring, 0);
-	if (ret)
-		die("/dev/afsync", -ret);
+	ring = held_ring(REQUESTS);
 	hold(ring, &deep, 1);
 	begin();
 	look(ring);
