@@ -148,11 +148,10 @@ static int sync_one(const struct batch *batch, const struct afsync_req *req)
 }
 
 /*
- * The open files of a batch whose share is known, by one request of each: those that had an
- * error, or a sync of their own. There are few unless many open files have an error.
+ * The request that knows the share of @file, or NULL. The owners are the open files of a batch
+ * that had an error, or a sync of their own, by one request of each: few, unless many open files
+ * have an error.
  */
-
-/* The request that knows the share of @file, or NULL. */
 static struct afsync_req *find_owner(const struct rb_root *owners, const struct file *file)
 {
 	struct rb_node *node = owners->rb_node;

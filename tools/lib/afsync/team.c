@@ -312,7 +312,7 @@ void afsync_team_forget(void)
 
 /*
  * The team for the requests and bells of a ring, or NULL where there can be none. -ENOMEM if
- * there can be none for now. May drop the lock.
+ * there is no memory or thread for one; a later call may succeed. May drop the lock.
  */
 int afsync_team_of(const struct afsync_ring *ring, struct team **teamp)
 {
