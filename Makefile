@@ -84,15 +84,15 @@ bench: setup-bench bench-programs ## afsync and its peers on the same work, in v
 bench-gate: export RENEW := $(RENEW)
 bench-gate: setup-bench bench-programs ## has a change made afsync slower? (RENEW=1 writes the figures that it compares with)
 	+$(Q)scripts/build-modules.sh debian >/dev/null
-	$(Q)scripts/bench-gate.sh
+	$(Q)scripts/bench/gate.sh
 
 bench-fio: setup-vm fio ## fio's engines and ours on the same work, in virtual time
 	+$(Q)scripts/build-modules.sh debian >/dev/null
-	$(Q)scripts/bench-fio.sh
+	$(Q)scripts/bench/fio.sh
 
 bench-preemption: setup-bench bench-programs ## how long the device keeps a CPU from other threads
 	+$(Q)scripts/build-modules.sh debian >/dev/null
-	$(Q)scripts/bench-preemption.sh
+	$(Q)scripts/bench/preemption.sh
 
 fio: setup-fio ## fio's engine for libafsync, build/tools/fio/afsync.so
 	$(SUB) tools/fio all
@@ -104,7 +104,7 @@ integrations: setup-integrations lib ## dpkg and rsync with libafsync: build, me
 	$(Q)scripts/integrations.sh
 
 bench-doc: ## put the results of the last 'make bench' into the documentation
-	$(Q)scripts/bench-doc.py build/bench Documentation/afsync
+	$(Q)scripts/bench/doc.py build/bench Documentation/afsync
 
 bench-programs: lib
 	$(SUB) tools/bench all

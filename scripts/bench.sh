@@ -10,18 +10,18 @@
 #	BENCH_SIZE=short	a little of everything, to see whether it works
 #	BENCH_BOOTS=N		how often the virtual machine is booted (3; quick 2; short 1)
 #	BENCH_JOBS=N		boots that run at the same time (as many as there are CPUs)
-#	BENCH_ONLY=...		only these parts, see bench-guest.sh
+#	BENCH_ONLY=...		only these parts, see bench/guest.sh
 #	BENCH_ENGINES=...	only these engines
 #	BENCH_DIR=...		the folder for the results (build/bench)
 #	BENCH_VM=...		more options for vm.sh
 #
-# bench-guest.sh defines the measurements. The results are results.json, the plots,
+# bench/guest.sh defines the measurements. The results are results.json, the plots,
 # table.txt, and the output of each boot. A table shows the medians, the spread of the
 # boots, and the targets. The status is 0 if everything ran and every target is met, 2 if
 # everything ran and one is missed or was not measured, 1 if something failed.
 
 . "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/bench-sizes.sh"
+. "$TOP/scripts/bench/sizes.sh"
 
 BOOTS=${BENCH_BOOTS:-$BOOTS_DEFAULT}
 JOBS=${BENCH_JOBS:-$(nproc)}
@@ -38,7 +38,7 @@ boot() {
 		--append sysctl.kernel.hung_task_timeout_secs=0 \
 		--env "BENCH_SIZE=$BENCH_SIZE" --env "BENCH_ONLY=${BENCH_ONLY:-}" \
 		--env "BENCH_ENGINES=${BENCH_ENGINES:-}" \
-		-- "$TOP/scripts/bench-guest.sh" "$part" >"$DIR/$file.new" || rc=$?
+		-- "$TOP/scripts/bench/guest.sh" "$part" >"$DIR/$file.new" || rc=$?
 	mv "$DIR/$file.new" "$DIR/$file"
 	return $rc
 }
@@ -68,7 +68,7 @@ if [ -z "${BENCH_ONLY:-}" ]; then
 	boot smp.jsonl smp --name "$name-smp" --cpus 2 || status=1
 fi
 rc=0
-python3 "$TOP/scripts/bench-report.py" "$DIR" >"$DIR/table.txt" || rc=$?
+python3 "$TOP/scripts/bench/report.py" "$DIR" >"$DIR/table.txt" || rc=$?
 cat "$DIR/table.txt"
 if [ $status != 0 ] || { [ $rc != 0 ] && [ $rc != 2 ]; }; then
 	say "something failed, see above"

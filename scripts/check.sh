@@ -162,8 +162,8 @@ stage_bench() {
 	"$TOP/scripts/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" bench-programs >&2
 	with_lock build make -s -C "$TOP/tools/fio" >&2
-	"$TOP/scripts/bench-check.sh"
-	"$TOP/scripts/bench-gate.sh"
+	"$TOP/scripts/bench/self-test.sh"
+	"$TOP/scripts/bench/gate.sh"
 }
 
 # count FILE...: "passed failed skipped", and the failures, each with the last lines that the

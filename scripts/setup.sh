@@ -170,6 +170,6 @@ if [[ " $wanted " = *" test "* ]]; then
 		say "no kernel 6.12 of Debian here (bookworm-security has it): the module is not tested with it"
 	"$TOP/scripts/fetch-suites.sh" >/dev/null
 fi
-[[ " $wanted " != *" fio "* ]] || "$TOP/scripts/fetch-fio.sh" >/dev/null
+[[ " $wanted " != *" fio "* ]] || "$TOP/scripts/bench/fetch-fio.sh" >/dev/null
 [[ " $wanted " != *" vm "* ]] || "$TOP/scripts/fetch-kernel.sh" >/dev/null
 say "ready (cache: $CACHE)"

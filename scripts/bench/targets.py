@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The targets of the benchmark, and whether they are met. Imported by bench-report.py.
+"""The targets of the benchmark, and whether they are met. Imported by report.py.
 
 All are of one run in virtual time, and on ext4 on a disk of 1 ms unless they say otherwise.
 """
@@ -155,7 +155,7 @@ def targets_of_cpus(pairs):
 
 
 def targets(run):
-    """(what, value, "least" or "most", limit) of each, of a Run of bench_results."""
+    """(what, value, "least" or "most", limit) of each, of a results.Run."""
     found = Results(run.results)
     for part in (targets_of_peers(found), targets_of_cost(found), targets_of_dropins(found),
                  targets_of_memory(run.memory), targets_of_many(run.many),

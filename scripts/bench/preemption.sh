@@ -4,10 +4,10 @@
 # How long the device keeps a CPU from another thread, with its longest operations, in a VM
 # whose clock counts its instructions: tools/bench/preemption.c.
 #
-#	scripts/bench-preemption.sh		on Debian's kernel as it boots
-#	scripts/bench-preemption.sh full	with preempt=full, where only locks count
+#	scripts/bench/preemption.sh		on Debian's kernel as it boots
+#	scripts/bench/preemption.sh full	with preempt=full, where only locks count
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 program=$BUILD/tools/bench/afsync-bench-preemption
 [ -x "$program" ] || die "the benchmark is not built: run 'make bench-preemption'"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The conditions for the results of the short benchmark, at any speed.
 
-Each check_NAME takes a Run and raises AssertionError. Used by bench-check.py.
+Each check_NAME takes a Run and raises AssertionError. Used by examine.py.
 """
 
 import json

@@ -4,12 +4,12 @@
 # Checks that the benchmark works: runs a little of everything, and examines the
 # results. A cell that is too slow is no failure here, and the figures mean nothing.
 #
-#	scripts/bench-check.sh
+#	scripts/bench/self-test.sh
 #
 # Prints TAP. The results are in build/bench-short, the documentation made from them in its
 # folder doc, those of a cell that must fail in build/bench-broken; build/bench stays unchanged.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 . "$TOP/scripts/tap.sh"
 
 export BENCH_SIZE=short BENCH_JOBS=1
@@ -29,7 +29,7 @@ bench bench-short
 result $rc "bench: every cell ran"
 # Its results are numbered from 1 again.
 if [ -e "$BUILD/bench-short/results.json" ]; then
-	"$TOP/scripts/bench-check.py" "$BUILD/bench-short" || failed=1
+	"$TOP/scripts/bench/examine.py" "$BUILD/bench-short" || failed=1
 else
 	result 1 "bench: there are results"
 fi
@@ -37,7 +37,7 @@ fi
 rm -rf "$BUILD/bench-short/doc"
 mkdir -p "$BUILD/bench-short/doc"
 rc=0
-"$TOP/scripts/bench-doc.py" "$BUILD/bench-short" "$BUILD/bench-short/doc" &&
+"$TOP/scripts/bench/doc.py" "$BUILD/bench-short" "$BUILD/bench-short/doc" &&
 	page=$BUILD/bench-short/doc/performance-results.rst &&
 	rst2html --strict --halt=2 "$page" >/dev/null &&
 	grep -q '^64 files, depth 64: against the best ' "$page" &&
@@ -45,13 +45,13 @@ rc=0
 result $rc "bench: the documentation of the results is valid"
 
 rc=0
-"$TOP/scripts/bench-preemption.sh" >"$BUILD/bench-preemption.said" 2>&1 || rc=$?
+"$TOP/scripts/bench/preemption.sh" >"$BUILD/bench-preemption.said" 2>&1 || rc=$?
 [ "$(grep -cE '^ +[0-9.]+ us +[0-9]+ wakes  ' "$BUILD/bench-preemption.said")" = 15 ] || rc=1
 [ $rc = 0 ] || remark <"$BUILD/bench-preemption.said"
 result $rc "bench: the longest times without preemption are measured"
 
 rc=0
-BENCH_DIR=$BUILD/bench-fio-short "$TOP/scripts/bench-fio.sh" >"$BUILD/bench-fio.said" 2>&1 || rc=$?
+BENCH_DIR=$BUILD/bench-fio-short "$TOP/scripts/bench/fio.sh" >"$BUILD/bench-fio.said" 2>&1 || rc=$?
 # 10 engines and 7, on two filesystems.
 [ "$(grep -cE '^[a-z_]+.* [0-9,]+ +[0-9.]+ +[0-9.]+$' "$BUILD/bench-fio-short/table.txt")" = 34 ] || rc=1
 [ $rc = 0 ] || remark <"$BUILD/bench-fio.said"
@@ -61,7 +61,7 @@ result $rc "bench: fio's engines are measured"
 BENCH_VM=--no-module BENCH_ONLY=tmpfs BENCH_ENGINES="fdatasync afsync" bench bench-broken
 grep . "$said" | tail -n 20 | remark
 result $((rc == 1 ? 0 : 1)) "bench: a cell that fails makes the status 1"
-grep -q '^bench-guest.sh: failed: overwrite on tmpfs/none, afsync, 4 files, depth 4, 1 processes$' "$said" &&
+grep -q '^guest.sh: failed: overwrite on tmpfs/none, afsync, 4 files, depth 4, 1 processes$' "$said" &&
 	rc=0 || rc=1
 result $rc "bench: a cell that fails is named"
 grep -q '"fdatasync"' "$BUILD/bench-broken/results.json" && ! grep -q '"afsync"' "$BUILD/bench-broken/results.json" &&

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The part of bench-fio.sh that runs in the VM. Prints the results, a JSON object on each
+# The part of fio.sh that runs in the VM. Prints the results, a JSON object on each
 # line, after the last measurement: a virtual port waits for the host.
 #
 # Each engine has the options that an expert would choose; the reason is beside them.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 . "$TOP/scripts/lib-guest.sh"
 
 HERE=/tmp/bench-fio

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Checks the results of the short benchmark, and that the checks can fail.
 
-    scripts/bench-check.py DIR
+    scripts/bench/examine.py DIR
 
 Prints TAP. The second half breaks the results, in one point after the other, and
 expects the check of that point to fail.
@@ -12,7 +12,7 @@ import copy
 import pathlib
 import sys
 
-import bench_check
+import conditions
 
 
 def set_field(name, value):
@@ -77,8 +77,8 @@ def complaint(check, run):
 
 
 def main():
-    run = bench_check.Run(pathlib.Path(sys.argv[1]))
-    checks = {check.__name__.removeprefix("check_"): check for check in bench_check.CHECKS}
+    run = conditions.Run(pathlib.Path(sys.argv[1]))
+    checks = {check.__name__.removeprefix("check_"): check for check in conditions.CHECKS}
     failed = number = 0
     for name, check in checks.items():
         number += 1

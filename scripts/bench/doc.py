@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Puts the results of the benchmark into the documentation.
 
-    scripts/bench-doc.py DIR OUT
+    scripts/bench/doc.py DIR OUT
 
 Reads the results of a run in DIR (build/bench). Writes OUT/performance-results.rst, which
 performance.rst includes, and copies the plots to OUT/performance.
@@ -13,8 +13,8 @@ import shutil
 import statistics
 import sys
 
-from bench_results import REPEATABLE, VARIANTS, WORKERS, Run, is_variant, repeats
-from bench_targets import is_met, targets
+from results import REPEATABLE, VARIANTS, WORKERS, Run, is_variant, repeats
+from targets import is_met, targets
 
 ENGINES = ("fdatasync", "sync", "syncfs", "by_hand", "threads", "io_uring", "libaio", "libaio+afsync", "glibc",
            "glibc+afsync", "afsync_threads", "afsync")
@@ -224,7 +224,7 @@ def main():
     run = Run(folder)
     plots = sorted(path.stem for path in folder.glob("*.svg") if path.stem in PLOTS)
     kernel = ", ".join(sorted(run.kernels)) or "6.1"
-    lines = [".. SPDX-License-Identifier: GPL-2.0-only", ".. Written by scripts/bench-doc.py: 'make bench-doc'.", "",
+    lines = [".. SPDX-License-Identifier: GPL-2.0-only", ".. Written by scripts/bench/doc.py: 'make bench-doc'.", "",
              *heading("Results", "="),
              f"Debian's kernel {kernel}, {run.boots} boot{'s'[:run.boots > 1]}, virtual time unless it says "
              "otherwise.", ""]

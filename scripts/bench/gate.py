@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Has afsync become slower?
 
-    scripts/bench-gate.py DIR           compare the run in DIR with scripts/bench-gate.txt
-    scripts/bench-gate.py --renew DIR   write that file
+    scripts/bench/gate.py DIR           compare the run in DIR with scripts/bench/gate.txt
+    scripts/bench/gate.py --renew DIR   write that file
 
 Prints TAP, a line for each cell. A figure is the speed of afsync against a peer of the same
 boot, so another kernel or compiler changes both. If it is more than 5 % below the figure in
@@ -15,7 +15,7 @@ import json
 import pathlib
 import sys
 
-KEPT = pathlib.Path(__file__).with_name("bench-gate.txt")
+KEPT = pathlib.Path(__file__).with_name("gate.txt")
 TOLERANCE = 0.05
 DISK, TMPFS = ("ext4", "null_blk-1ms"), ("tmpfs", "none")
 # Cells that repeat within 2 %; trees and many processes do not. (workload, disk, files, depth,
@@ -94,7 +94,7 @@ def main():
         sys.exit(1 if compare(ratios, kept()) else 0)
     missing = [name for name, ratio in ratios.items() if ratio is None]
     if missing:
-        sys.exit("bench-gate.py: not measured: " + "; ".join(missing))
+        sys.exit("gate.py: not measured: " + "; ".join(missing))
     renew(ratios)
 
 

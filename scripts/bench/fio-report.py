@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Prints the results of bench-fio.sh as tables.
+"""Prints the results of fio.sh as tables.
 
-    scripts/bench-fio-report.py results.jsonl
+    scripts/bench/fio-report.py results.jsonl
 """
 
 import json

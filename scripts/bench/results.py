@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The results of a run of the benchmark. Imported by bench-report.py and bench-doc.py.
+"""The results of a run of the benchmark. Imported by report.py and doc.py.
 
 A figure is called repeatable if the boots are at most 2 % apart.
 """

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Puts the boots of the benchmark together.
 
-    scripts/bench-report.py DIR
+    scripts/bench/report.py DIR
 
 Reads boot-*.jsonl and smp.jsonl of DIR. Writes results.json (the median of each figure over
 the boots), variants.json (the same, of variants of the engines), a table on the terminal
@@ -14,9 +14,9 @@ import pathlib
 import statistics
 import sys
 
-import bench_plots
-import bench_targets
-from bench_results import FIGURES, KEY, REPEATABLE, Run, is_variant, repeats
+import plots
+import targets
+from results import FIGURES, KEY, REPEATABLE, Run, is_variant, repeats
 
 
 def write_rows(path, results):
@@ -79,14 +79,14 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     run = Run(folder)
     if not run.results:
-        sys.exit("bench-report.py: no results")
+        sys.exit("report.py: no results")
     write_rows(folder / "results.json", [r for r in run.results if not is_variant(r)])
     write_rows(folder / "variants.json", [r for r in run.results if is_variant(r)])
     print_tables(run)
     print_spread(run)
     print_pairs(run)
-    met = bench_targets.print_targets(run)
-    bench_plots.plot(folder, run.results)
+    met = targets.print_targets(run)
+    plots.plot(folder, run.results)
     sys.exit(0 if met else 2)
 
 

@@ -4,15 +4,15 @@
 # The part of the benchmark that runs in the VM, see bench.sh. Prints the results, a JSON
 # object on each line, after the last measurement: a virtual port waits for the host.
 #
-#	scripts/bench-guest.sh virtual	the matrix, on one CPU in virtual time
-#	scripts/bench-guest.sh smp	pairs of runs, on several CPUs in real time
+#	scripts/bench/guest.sh virtual	the matrix, on one CPU in virtual time
+#	scripts/bench/guest.sh smp	pairs of runs, on several CPUs in real time
 #
-# BENCH_SIZE sets the amount, see bench-sizes.sh. BENCH_ONLY="overwrite tmpfs" runs only
+# BENCH_SIZE sets the amount, see sizes.sh. BENCH_ONLY="overwrite tmpfs" runs only
 # these parts, BENCH_ENGINES="libaio afsync" only these engines.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 . "$TOP/scripts/lib-guest.sh"
-. "$TOP/scripts/bench-sizes.sh"
+. "$TOP/scripts/bench/sizes.sh"
 
 ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory many}
 ENGINES=${BENCH_ENGINES:-fdatasync sync syncfs by_hand threads io_uring libaio glibc afsync afsync_threads}

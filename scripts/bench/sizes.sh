@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # used by the files that source it
-# The amounts that the benchmark measures, by BENCH_SIZE. Sourced by bench.sh and bench-guest.sh.
+# The amounts that the benchmark measures, by BENCH_SIZE. Sourced by bench.sh and guest.sh.
 #
 #	full	the whole matrix
 #	quick	only the cells for the targets, with fewer operations
-#	gate	a few cells, for scripts/bench-gate.sh
+#	gate	a few cells, for scripts/bench/gate.sh
 #	short	a little of everything, for tests: its figures mean nothing
 #
 # A matrix is a list of "FILES DEPTH". With fewer requests than files, only one is

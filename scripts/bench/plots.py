@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The plots of the benchmark, drawn by gnuplot. Imported by bench-report.py."""
+"""The plots of the benchmark, drawn by gnuplot. Imported by report.py."""
 
 import subprocess
 
