@@ -101,7 +101,7 @@ integrations: export CUTS := $(CUTS)
 integrations: export SEED := $(SEED)
 integrations: setup-integrations lib ## dpkg and rsync with libafsync: build, measure, cut the power in the VM (CUTS=2 is quick, SEED=)
 	+$(Q)scripts/build-modules.sh debian >/dev/null
-	$(Q)scripts/integrations.sh
+	$(Q)scripts/check/integrations.sh
 
 bench-doc: ## put the results of the last 'make bench' into the documentation
 	$(Q)scripts/bench/doc.py build/bench Documentation/afsync
@@ -116,17 +116,17 @@ check: setup-test ## run all tests on Debian's kernel and on a debug kernel (STA
 	$(Q)scripts/check.sh $(STAGES)
 
 check-kernels: setup-test ## the selftests on all kernels of Debian that are supported (KERNELS="6.12-rt sid", TESTS=)
-	$(Q)scripts/check-kernels.sh $(KERNELS)
+	$(Q)scripts/check/kernels.sh $(KERNELS)
 
 check-sanitizers: export TESTS := $(TESTS)
 check-sanitizers: setup-test ## the library under ThreadSanitizer, AddressSanitizer, valgrind (TOOLS="thread address")
-	$(Q)scripts/check-sanitizers.sh $(TOOLS)
+	$(Q)scripts/check/sanitizers.sh $(TOOLS)
 
 check-arch: setup-arch ## modules, library and their tests on other architectures, emulated (ARCHS=)
-	$(Q)scripts/check-arch.sh $(ARCHS)
+	$(Q)scripts/check/arch.sh $(ARCHS)
 
 check-in-tree: setup-test ## the driver in a tree of the kernel, built in and as a module: build, boot, test
-	$(Q)scripts/check-in-tree.sh $(TESTS)
+	$(Q)scripts/check/in-tree.sh $(TESTS)
 
 check-crash check-twin check-fault check-fuzz: export POINTS := $(POINTS)
 check-crash check-twin check-fault check-fuzz: export SEED := $(SEED)
@@ -148,7 +148,7 @@ check-fuzz: setup-test ## random calls of every command are answered as document
 	$(Q)scripts/check.sh fuzz
 
 mutants: setup-test ## plant small bugs in the module and the libraries: do the tests see them? (MUTANTS="posix module")
-	$(Q)scripts/check-mutants.sh $(MUTANTS)
+	$(Q)scripts/check/mutants.sh $(MUTANTS)
 
 soak: export SEED := $(SEED)
 soak: setup-test ## the tests that look for lost data and requests, again and again (SECONDS=, SEED=)

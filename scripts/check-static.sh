@@ -16,25 +16,25 @@
 # check may also report.
 
 . "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/tap.sh"
-. "$TOP/scripts/check-source.sh"
-. "$TOP/scripts/check-docs.sh"
-. "$TOP/scripts/check-names.sh"
-. "$TOP/scripts/check-build.sh"
-. "$TOP/scripts/check-version.sh"
+. "$TOP/scripts/check/tap.sh"
+. "$TOP/scripts/check/static-source.sh"
+. "$TOP/scripts/check/static-docs.sh"
+. "$TOP/scripts/check/static-names.sh"
+. "$TOP/scripts/check/static-build.sh"
+. "$TOP/scripts/check/static-version.sh"
 
 CHECKS=(
-	# check-source.sh
+	# check/static-source.sh
 	spdx words length no-version-ifs shellcheck checkpatch kernel-doc headers
-	# check-docs.sh
+	# check/static-docs.sh
 	rst man abi htmldocs doc-paths doc-links doc-tests doc-dropin-tests
 	doc-promises doc-programs
-	# check-names.sh
+	# check/static-names.sh
 	doc-names doc-structs doc-fields doc-lists doc-errnos
-	# check-build.sh
+	# check/static-build.sh
 	modules-6.1 modules-6.12 modules-clang user-warnings lib-symbols
 	build-clean install-uninstall install-user odd-folder
-	# check-version.sh
+	# check/static-version.sh
 	version deb-symbols
 )
 

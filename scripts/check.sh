@@ -25,7 +25,7 @@
 # something passed and nothing failed.
 
 . "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/check-hunts.sh"
+. "$TOP/scripts/check/hunts.sh"
 
 STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench)
 # Chosen so that both chains take equally long.
@@ -115,7 +115,7 @@ tests() {
 	shift
 	all_tests "$folder" | grep -xE "$(IFS='|'; echo "$*")"
 }
-# The tests that depend most on the kernel; scripts/check-kernels.sh runs all on several kernels.
+# The tests that depend most on the kernel; scripts/check/kernels.sh runs all on several kernels.
 ON_ALL='(abi|attach|cancel|errors|exit|fdinfo|hold|identity|merge|order|shutdown_fs|undone)_test'
 # Tests of code in the program: Debian's kernel runs them faster.
 USER='((command|exec|lib_cpp|(engine|libaio|posix)_.*)_test|(admin|bpftrace|examples|python|top)_test.sh'
@@ -148,8 +148,8 @@ stage_programs_debug() {
 	[ "$short" = 0 ] || local TESTS=${TESTS:-glusterfs.sh stress_ng.sh}
 	vm_tests debug programs-debug programs
 }
-stage_static_can_fail() { "$TOP/scripts/check-checks.sh"; }
-stage_harness() { FULL=$((1 - short)) "$TOP/scripts/check-harness.sh"; }
+stage_static_can_fail() { "$TOP/scripts/check/static-can-fail.sh"; }
+stage_harness() { FULL=$((1 - short)) "$TOP/scripts/check/harness.sh"; }
 
 # The packages in a bare bookworm with the small kernel; 'make packages-check' runs the full check.
 stage_packages() {

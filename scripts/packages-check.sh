@@ -23,7 +23,7 @@
 # The output is TAP, one line for each check, then a table as a comment.
 
 . "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/tap.sh"
+. "$TOP/scripts/check/tap.sh"
 . "$TOP/scripts/packages-root.sh"
 . "$TOP/scripts/packages-vm.sh"
 

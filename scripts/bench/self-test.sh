@@ -10,7 +10,7 @@
 # folder doc, those of a cell that must fail in build/bench-broken; build/bench stays unchanged.
 
 . "$(dirname "$0")/../lib.sh"
-. "$TOP/scripts/tap.sh"
+. "$TOP/scripts/check/tap.sh"
 
 export BENCH_SIZE=short BENCH_JOBS=1
 

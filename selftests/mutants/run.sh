@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs the tests of mutants that scripts/check-mutants.sh has built.
+# Runs the tests of mutants that scripts/check/mutants.sh has built.
 #
 #	selftests/mutants/run.sh FOLDER NAME...
 #

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A module that misbehaves when it is loaded, to check that the VM's harness notices.
- * Never installed: scripts/check-harness.sh builds it and loads it in the VM.
+ * Never installed: scripts/check/harness.sh builds it and loads it in the VM.
  *
  *	insmod afsync_bad.ko what=warn|oops|leak|deadlock|atomic|freed|lockup
  */

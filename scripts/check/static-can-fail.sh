@@ -4,8 +4,8 @@
 # Checks that every static check can fail: breaks a copy of the tree, once for each
 # check, and expects the check to say "not ok".
 #
-#	scripts/check-checks.sh			all
-#	scripts/check-checks.sh NAME...		these
+#	scripts/check/static-can-fail.sh		all
+#	scripts/check/static-can-fail.sh NAME...	these
 #
 # Prints TAP as check-static.sh does. A check must pass before its break, otherwise the
 # break would prove nothing.
@@ -13,8 +13,8 @@
 # Backquotes and dollars in the sed scripts are literal.
 # shellcheck disable=SC2016
 
-. "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/scripts/check/tap.sh"
 
 UAPI=include/uapi/linux/afsync.h
 RST=Documentation/userspace-api/afsync.rst

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Static checks of the documentation: its syntax, its references, its programs.
-# Sourced by check-static.sh. check-names.sh has the names.
+# Sourced by check-static.sh. static-names.sh has the names.
 
 RST=Documentation/userspace-api/afsync.rst	# the tutorial and the promises
 MAN4=Documentation/man/afsync.4			# the reference

@@ -3,10 +3,10 @@
 #
 # Plant small bugs, one at a time, and see whether the tests catch them.
 #
-#	scripts/check-mutants.sh			all sets
-#	scripts/check-mutants.sh SET...			these: libafsync posix libaio module
-#	scripts/check-mutants.sh SET/NAME...		only these mutants
-#	scripts/check-mutants.sh --build [SET...]	only see that each applies and builds
+#	scripts/check/mutants.sh			all sets
+#	scripts/check/mutants.sh SET...			these: libafsync posix libaio module
+#	scripts/check/mutants.sh SET/NAME...		only these mutants
+#	scripts/check/mutants.sh --build [SET...]	only see that each applies and builds
 #
 # A mutant is a bug of a few lines that breaks a promise: selftests/mutants/SET/NAME.patch says
 # what it is, and after "Tests:" which tests of selftests/afsync and of the library have to see
@@ -20,8 +20,8 @@
 # set. The exit status is 0 if at least 19 of 20 are caught in each: a set may have a survivor,
 # which is "not ok" all the same.
 
-. "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/scripts/check/tap.sh"
 
 SETS=(libafsync posix libaio module)
 mutants=$TOP/selftests/mutants

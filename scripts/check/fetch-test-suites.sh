@@ -3,13 +3,13 @@
 #
 # Fetches the sources of other projects' test suites, as Debian has them.
 #
-#	scripts/fetch-suites.sh		fetch the missing ones, print their folder
+#	scripts/check/fetch-test-suites.sh	fetch the missing ones, print their folder
 #
 # Prints the folder that holds glibc, libaio and posixtestsuite, each unpacked and with
 # Debian's patches. A second run needs no network. No file of them gets into the
 # tree.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 . "$TOP/scripts/apt-source.sh"
 
 SUITES=(glibc libaio posixtestsuite)

@@ -3,15 +3,15 @@
 #
 # The driver as a part of the kernel: built in, and as a module of the tree.
 #
-#	scripts/check-in-tree.sh [TEST]...	the tests to run there (a few)
+#	scripts/check/in-tree.sh [TEST]...	the tests to run there (a few)
 #
 # A copy of linux-source-6.1 gets the driver (scripts/in-tree.sh) and is built twice with the
 # small configuration of the VM, CONFIG_AFSYNC=y and =m: 10 to 20 minutes. Both kernels boot,
 # and the tree's own selftests run, as with 'make kselftest'. All results are in
 # build/in-tree. Prints TAP.
 
-. "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/scripts/check/tap.sh"
 
 case ${1:-} in
 --help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;

@@ -94,8 +94,8 @@ check_shellcheck() {
 checkpatch() {
 	local where=$1 types
 	shift
-	types=$(sed -n "s/^$where \([A-Z_]*\)$/--ignore \1/p" scripts/checkpatch-accepted)
-	sed -n "s/^$where \"\(.*\)\"$/\1/p" scripts/checkpatch-accepted >"$SCRATCH/texts"
+	types=$(sed -n "s/^$where \([A-Z_]*\)$/--ignore \1/p" scripts/check/checkpatch-accepted)
+	sed -n "s/^$where \"\(.*\)\"$/\1/p" scripts/check/checkpatch-accepted >"$SCRATCH/texts"
 	# It leaves a file in the folder where it runs, and looks for headers in its root.
 	mkdir -p "$SCRATCH/root"
 	ln -sf "$TOP"/{drivers,include,selftests,tools} "$SCRATCH/root"

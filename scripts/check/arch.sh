@@ -3,15 +3,15 @@
 #
 # The module, the library and their tests on other architectures, emulated by QEMU.
 #
-#	scripts/check-arch.sh [ARCH]...		arm64, and s390x, which is big endian; both
+#	scripts/check/arch.sh [ARCH]...		arm64, and s390x, which is big endian; both
 #
 # For each architecture: fetches Debian's kernel and a compiler (scripts/fetch-debian.sh),
 # builds the modules and the tests, boots the kernel with nothing but these, and runs them.
 # Prints TAP, a line for each program, and the last lines of a failed one's output; the
 # full output is in build/arch/ARCH.log.
 
-. "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/scripts/check/tap.sh"
 . "$TOP/scripts/suites.sh"
 
 # Tests that need the modules and no other program, disk or user.

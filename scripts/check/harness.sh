@@ -3,16 +3,16 @@
 #
 # Checks the VM's harness itself: a run that fails must be reported as failed.
 #
-#	scripts/check-harness.sh		the faults that a test relies on
-#	FULL=1 scripts/check-harness.sh		all: the second start, shells, --add as well
-#	scripts/check-harness.sh NAME...	these
-#	scripts/check-harness.sh --list		name them all
+#	scripts/check/harness.sh		the faults that a test relies on
+#	FULL=1 scripts/check/harness.sh		all: the second start, shells, --add as well
+#	scripts/check/harness.sh NAME...	these
+#	scripts/check/harness.sh --list		name them all
 #
 # Prints TAP. Each check is a function run_NAME that boots a VM; the exit status has to
 # be the documented one, and the messages have to give the reason.
 
-. "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/scripts/check/tap.sh"
 
 SHORT=(good status warn silent_exit hang few_cpus panic_boots
 	debug_leak debug_deadlock debug_atomic debug_freed)

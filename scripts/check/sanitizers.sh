@@ -4,14 +4,14 @@
 # The library's tests with the compiler's sanitizers and under valgrind, on this machine, with
 # the engine that needs no device.
 #
-#	scripts/check-sanitizers.sh [TOOL]...	thread, address (with undefined), valgrind; all
-#	TESTS="engine_order_test" scripts/check-sanitizers.sh	only these
+#	scripts/check/sanitizers.sh [TOOL]...	thread, address (with undefined), valgrind; all
+#	TESTS="engine_order_test" scripts/check/sanitizers.sh	only these
 #
 # Each builds the library and its tests anew, in build/sanitizers/TOOL. Prints TAP: a line
 # for each test program, which has to pass without a report of the tool.
 
-. "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/scripts/check/tap.sh"
 
 case ${1:-} in
 --help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;

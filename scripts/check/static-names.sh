@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Static checks of names: every public name is documented, and every name of afsync in
-# the documentation exists. Sourced by check-static.sh, after check-docs.sh.
+# the documentation exists. Sourced by check-static.sh, after static-docs.sh.
 
 UAPI=include/uapi/linux/afsync.h
 LIBH=tools/lib/afsync/libafsync.h

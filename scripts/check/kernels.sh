@@ -3,17 +3,17 @@
 #
 # On kernels of Debian: builds the modules, boots, loads them, runs the selftests.
 #
-#	scripts/check-kernels.sh		on all supported kernels
-#	scripts/check-kernels.sh NAME...	on these (scripts/fetch-debian.sh --list)
-#	scripts/check-kernels.sh --table	only show the results of the last runs
-#	TESTS="order_test" scripts/check-kernels.sh	only these selftests
+#	scripts/check/kernels.sh		on all supported kernels
+#	scripts/check/kernels.sh NAME...	on these (scripts/fetch-debian.sh --list)
+#	scripts/check/kernels.sh --table	only show the results of the last runs
+#	TESTS="order_test" scripts/check/kernels.sh	only these selftests
 #
 # A kernel takes 10 to 60 minutes without KVM. Its results are kept in build/kernels/NAME
 # until its next run, so that the table, which is printed at the end and written to
 # build/kernels/table, can come from several runs. Exits with 0 only if all kernels named
 # have built without a warning and passed all tests.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 KERNELS=(6.1 6.1-rt 6.1-cloud 6.12 6.12-rt sid experimental)
 dir=$BUILD/kernels

@@ -4,12 +4,12 @@
 # Programs of other projects with a patch that makes them use libafsync: builds them,
 # measures them, and checks in the VM that they keep their promises.
 #
-#	scripts/integrations.sh [NAME]...	run these (all)
+#	scripts/check/integrations.sh [NAME]...	run these (all)
 #
 # Each is a folder in tools/integrations with a patch, a README.md, and test.sh, which this
 # script runs. CUTS=2 is a quick look, see test.sh.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 cd "$TOP/tools/integrations"
 [ $# -gt 0 ] || set -- */
