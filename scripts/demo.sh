@@ -25,7 +25,7 @@
 # DEMO_RECORDS and DEMO_BLOCKS change the size of the jobs.
 
 . "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/lib-guest.sh"
+. "$TOP/scripts/vm/lib-guest.sh"
 
 FILES=${DEMO_FILES:-3000}
 PRODUCERS=${DEMO_PRODUCERS:-64}

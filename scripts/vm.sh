@@ -39,7 +39,7 @@
 # then with no such limit.
 
 . "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/vm-root.sh"
+. "$TOP/scripts/vm/root.sh"
 
 # Pairs: the path in the guest, and the path on the host.
 shown=()

@@ -7,7 +7,7 @@
 # Each engine has the options that an expert would choose; the reason is beside them.
 
 . "$(dirname "$0")/../lib.sh"
-. "$TOP/scripts/lib-guest.sh"
+. "$TOP/scripts/vm/lib-guest.sh"
 
 HERE=/tmp/bench-fio
 OUT=$HERE/results

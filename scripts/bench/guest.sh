@@ -11,7 +11,7 @@
 # these parts, BENCH_ENGINES="libaio afsync" only these engines.
 
 . "$(dirname "$0")/../lib.sh"
-. "$TOP/scripts/lib-guest.sh"
+. "$TOP/scripts/vm/lib-guest.sh"
 . "$TOP/scripts/bench/sizes.sh"
 
 ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory many}

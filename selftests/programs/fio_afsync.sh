@@ -11,7 +11,7 @@
 # trim is refused.
 
 . "$(dirname "$0")/programs.sh"
-. "$TOP/scripts/lib-guest.sh"
+. "$TOP/scripts/vm/lib-guest.sh"
 
 ENGINE=external:$OUTPUT/fio/afsync.so
 size=128k

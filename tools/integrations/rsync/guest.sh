@@ -8,7 +8,7 @@
 # Results are lines that begin with "result"; the others show the progress.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
-. "$TOP/scripts/lib-guest.sh"
+. "$TOP/scripts/vm/lib-guest.sh"
 . "$TOP/tools/integrations/files.sh"
 . "$TOP/tools/integrations/root.sh"
 

@@ -17,7 +17,7 @@ choose_root() {
 # The initramfs: busybox, the drivers that are modules in this kernel, init.
 make_initramfs() {
 	local root new
-	initrd=$kdir/initramfs-$(cat "$TOP/selftests/qemu/init" "$TOP/scripts/vm-root.sh" /bin/busybox |
+	initrd=$kdir/initramfs-$(cat "$TOP/selftests/qemu/init" "$TOP/scripts/vm/root.sh" /bin/busybox |
 		sha256sum | cut -c 1-12).cpio
 	[ ! -e "$initrd" ] || return 0
 	root=$(mktemp -d)
