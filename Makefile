@@ -50,7 +50,7 @@ GROUP := $(DESTDIR)$(prefix)/lib/sysusers.d/afsync.conf
 all: modules lib tools ## build the module, the library and the command
 
 modules: ## build afsync.ko (KVER=, KDIR=, LLVM=1)
-	+$(Q)scripts/build-modules.sh $(or $(KDIR),$(KVER)) >/dev/null
+	+$(Q)scripts/kernel/build-modules.sh $(or $(KDIR),$(KVER)) >/dev/null
 
 lib: $(LIBS:%=%/all) ## build libafsync and the drop-in libraries
 
@@ -72,26 +72,26 @@ setup-%:
 	$(Q)scripts/setup.sh $*
 
 demo: setup-demo tools demo-programs ## see it work: Debian's kernel in QEMU, thousands of files and a log made durable
-	+$(Q)scripts/build-modules.sh debian >/dev/null
+	+$(Q)scripts/kernel/build-modules.sh debian >/dev/null
 	$(Q)scripts/demo.sh
 
 bench: export BENCH_SIZE = $(if $(filter-out 0,$(QUICK)),quick,full)
 bench: export BENCH_BOOTS = $(BOOTS)
 bench: setup-bench bench-programs ## afsync and its peers on the same work, in virtual time (QUICK=1, BOOTS=)
-	+$(Q)scripts/build-modules.sh debian >/dev/null
+	+$(Q)scripts/kernel/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench.sh
 
 bench-gate: export RENEW := $(RENEW)
 bench-gate: setup-bench bench-programs ## has a change made afsync slower? (RENEW=1 writes the figures that it compares with)
-	+$(Q)scripts/build-modules.sh debian >/dev/null
+	+$(Q)scripts/kernel/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench/gate.sh
 
 bench-fio: setup-vm fio ## fio's engines and ours on the same work, in virtual time
-	+$(Q)scripts/build-modules.sh debian >/dev/null
+	+$(Q)scripts/kernel/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench/fio.sh
 
 bench-preemption: setup-bench bench-programs ## how long the device keeps a CPU from other threads
-	+$(Q)scripts/build-modules.sh debian >/dev/null
+	+$(Q)scripts/kernel/build-modules.sh debian >/dev/null
 	$(Q)scripts/bench/preemption.sh
 
 fio: setup-fio ## fio's engine for libafsync, build/tools/fio/afsync.so
@@ -100,7 +100,7 @@ fio: setup-fio ## fio's engine for libafsync, build/tools/fio/afsync.so
 integrations: export CUTS := $(CUTS)
 integrations: export SEED := $(SEED)
 integrations: setup-integrations lib ## dpkg and rsync with libafsync: build, measure, cut the power in the VM (CUTS=2 is quick, SEED=)
-	+$(Q)scripts/build-modules.sh debian >/dev/null
+	+$(Q)scripts/kernel/build-modules.sh debian >/dev/null
 	$(Q)scripts/check/integrations.sh
 
 bench-doc: ## put the results of the last 'make bench' into the documentation
@@ -174,7 +174,7 @@ vm: export VM_CMD = $(value CMD)
 vm: VM_KERNEL = $(or $(KERNEL),$(if $(DEBUG),debug,debian))
 vm: setup-$(if $(DEBUG)$(KERNEL),test,vm) ## a shell in a VM with the module loaded; CMD='...' runs that (ADD= DEBUG=1 KERNEL= MEM= TIMEOUT=)
 	+$(Q)$(MAKE) --no-print-directory tools >&2
-	+$(Q)scripts/build-modules.sh $(or $(KDIR),$(VM_KERNEL)) >/dev/null
+	+$(Q)scripts/kernel/build-modules.sh $(or $(KDIR),$(VM_KERNEL)) >/dev/null
 	$(Q)scripts/vm.sh --no-sim --name vm --kernel $(VM_KERNEL) $(if $(MEM),--mem $(MEM)) \
 		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(foreach path,$(ADD),--add $(path)) \
 		-- $(if $(VM_CMD),"$$VM_CMD")
@@ -195,7 +195,7 @@ install-user: lib tools $(LIBS:%=%/install) ## install all but the module; needs
 	$(Q)$(if $(DESTDIR),,ldconfig)
 
 install-module: ## install only the module, without its debug information
-	+$(Q)out=$$(scripts/build-modules.sh $(or $(KDIR),$(KVER))) && release=$${out##*/modules-} && \
+	+$(Q)out=$$(scripts/kernel/build-modules.sh $(or $(KDIR),$(KVER))) && release=$${out##*/modules-} && \
 		extra="$(DESTDIR)$(moduledir)/$$release/extra" && \
 		$(INSTALL) -d "$$extra" $(dir $(LOAD)) && \
 		$(INSTALL) -m 644 "$$out/drivers/afsync/afsync.ko" "$$extra/" && \

@@ -10,7 +10,7 @@
 #						and fuzz, which are not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
-#	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/fetch-kernel.sh)
+#	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/kernel/fetch.sh)
 #
 # Two chains of stages run beside each other, since a VM without KVM keeps little more than
 # one processor busy: BESIDE, and the others.
@@ -75,7 +75,7 @@ vm_tests() {
 	local kernel=$1 name=$2 folder=$TOP/selftests/${3:-} left round=0 rc done_before part bad vm=$2
 	[ -z "${KERNEL:-}" ] || vm+=-$kernel
 	# shellcheck disable=SC2086 # a list
-	"$TOP/scripts/build-modules.sh" "$kernel" AFSYNC_SIM=1 ${AFSYNC_MODULE_ARGS:-} >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
+	"$TOP/scripts/kernel/build-modules.sh" "$kernel" AFSYNC_SIM=1 ${AFSYNC_MODULE_ARGS:-} >&2 || { echo "not ok 0 - the module builds for $kernel"; return; }
 	# On this machine: in the VM it would take many times as long.
 	with_lock build make -s -C "$TOP" tools >&2 || { echo "not ok 0 - the command builds"; return; }
 	with_lock build make -s -C "$folder" all >&2 || { echo "not ok 0 - the selftests build"; return; }
@@ -159,7 +159,7 @@ stage_packages() {
 
 # The benchmark works, and no cell has become slower in virtual time.
 stage_bench() {
-	"$TOP/scripts/build-modules.sh" debian >&2
+	"$TOP/scripts/kernel/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" bench-programs >&2
 	with_lock build make -s -C "$TOP/tools/fio" >&2
 	"$TOP/scripts/bench/self-test.sh"

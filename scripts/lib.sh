@@ -61,11 +61,11 @@ debian_release() {
 	echo "$v"
 }
 
-# named_release KERNEL: fetches a KERNEL that scripts/fetch-debian.sh has a name for,
+# named_release KERNEL: fetches a KERNEL that scripts/kernel/fetch-debian.sh has a name for,
 # and prints its release; prints any other unchanged.
 named_release() {
-	if "$TOP/scripts/fetch-debian.sh" --list | grep -xF -- "$1" >/dev/null; then
-		"$TOP/scripts/fetch-debian.sh" "$1"
+	if "$TOP/scripts/kernel/fetch-debian.sh" --list | grep -xF -- "$1" >/dev/null; then
+		"$TOP/scripts/kernel/fetch-debian.sh" "$1"
 	else
 		echo "$1"
 	fi

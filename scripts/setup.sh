@@ -166,10 +166,10 @@ install_packages "$@"
 [[ " $wanted " != *" test "* && " $wanted " != *" arch "* ]] || with_lock source unpack_source
 if [[ " $wanted " = *" test "* ]]; then
 	# A newer kernel, to check that the module builds and runs there, too.
-	"$TOP/scripts/fetch-debian.sh" 6.12 >/dev/null ||
+	"$TOP/scripts/kernel/fetch-debian.sh" 6.12 >/dev/null ||
 		say "no kernel 6.12 of Debian here (bookworm-security has it): the module is not tested with it"
 	"$TOP/scripts/check/fetch-test-suites.sh" >/dev/null
 fi
 [[ " $wanted " != *" fio "* ]] || "$TOP/scripts/bench/fetch-fio.sh" >/dev/null
-[[ " $wanted " != *" vm "* ]] || "$TOP/scripts/fetch-kernel.sh" >/dev/null
+[[ " $wanted " != *" vm "* ]] || "$TOP/scripts/kernel/fetch.sh" >/dev/null
 say "ready (cache: $CACHE)"

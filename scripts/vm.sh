@@ -5,7 +5,7 @@
 #
 #	scripts/vm.sh [OPTION]... [--] [CMD...]
 #
-#	--kernel K	a kernel of scripts/fetch-kernel.sh (Debian's kernel)
+#	--kernel K	a kernel of scripts/kernel/fetch.sh (Debian's kernel)
 #	--debug		the debug kernel
 #	--mem MIB	memory (1024; 2560 on the debug kernel)
 #	--cpus N	virtual CPUs (2)
@@ -99,7 +99,7 @@ done
 PATH=$PATH:/usr/sbin:/sbin
 
 [ $debug = 0 ] || [ -n "$kernel" ] || kernel=debug
-kdir=$("$TOP/scripts/fetch-kernel.sh" ${kernel:+"$kernel"})
+kdir=$("$TOP/scripts/kernel/fetch.sh" ${kernel:+"$kernel"})
 kdir=$(realpath "$kdir")
 release=$(cat "$kdir/release")
 [[ $release != *-debug ]] || debug=1
@@ -110,10 +110,10 @@ ko='' sim_ko=''
 if [ $modules = 1 ]; then
 	built=$BUILD/modules-$release
 	ko=$built/drivers/afsync/afsync.ko
-	[ -e "$ko" ] || die "$ko is missing: run 'scripts/build-modules.sh ${kernel:-$release}' (or use --no-module)"
+	[ -e "$ko" ] || die "$ko is missing: run 'scripts/kernel/build-modules.sh ${kernel:-$release}' (or use --no-module)"
 	if [ $sim = 1 ]; then
 		sim_ko=$built/selftests/sim/afsync_sim.ko
-		[ -e "$sim_ko" ] || die "$sim_ko is missing: run 'scripts/build-modules.sh ${kernel:-$release} AFSYNC_SIM=1' (or use --no-sim)"
+		[ -e "$sim_ko" ] || die "$sim_ko is missing: run 'scripts/kernel/build-modules.sh ${kernel:-$release} AFSYNC_SIM=1' (or use --no-sim)"
 	fi
 fi
 

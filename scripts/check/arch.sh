@@ -5,14 +5,14 @@
 #
 #	scripts/check/arch.sh [ARCH]...		arm64, and s390x, which is big endian; both
 #
-# For each architecture: fetches Debian's kernel and a compiler (scripts/fetch-debian.sh),
+# For each architecture: fetches Debian's kernel and a compiler (scripts/kernel/fetch-debian.sh),
 # builds the modules and the tests, boots the kernel with nothing but these, and runs them.
 # Prints TAP, a line for each program, and the last lines of a failed one's output; the
 # full output is in build/arch/ARCH.log.
 
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/scripts/check/tap.sh"
-. "$TOP/scripts/suites.sh"
+. "$TOP/scripts/kernel/suites.sh"
 
 # Tests that need the modules and no other program, disk or user.
 TESTS=(abi args attach cancel errors exactly_one exit hold identity merge order undone waiting lib)
@@ -32,7 +32,7 @@ build() {
 	# The compiler is not where its packages would have installed it.
 	PATH=$root/usr/bin:$PATH LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu
 	export PATH LD_LIBRARY_PATH
-	"$TOP/scripts/build-modules.sh" "$release" AFSYNC_SIM=1 "CROSS_COMPILE=$triplet-" &&
+	"$TOP/scripts/kernel/build-modules.sh" "$release" AFSYNC_SIM=1 "CROSS_COMPILE=$triplet-" &&
 		"${make[@]}" "${TESTS[@]/#/$out/tests/}"
 }
 
@@ -89,7 +89,7 @@ check() {
 	local release root out=$BUILD/arch/$arch log=$BUILD/arch/$arch.log triplet
 	suite_kernel "$arch"
 	mkdir -p "$out/tests"
-	release=$("$TOP/scripts/fetch-debian.sh" "$arch") || { arch_result 1 "fetches the kernel" </dev/null; return; }
+	release=$("$TOP/scripts/kernel/fetch-debian.sh" "$arch") || { arch_result 1 "fetches the kernel" </dev/null; return; }
 	root=$CACHE/headers/$release.root
 	rm -f "$log"
 	(build) >"$out/build.log" 2>&1 || { arch_result 1 "builds" < <(tail -n 15 "$out/build.log"); return; }

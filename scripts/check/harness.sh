@@ -22,7 +22,7 @@ CHECKS=("${SHORT[@]}" panic oops lockup hung_boot panic_boot shell add add_refus
 # The module that misbehaves, for kernel NAME.
 bad_module() {
 	local kdir=$1 out
-	kdir=$("$TOP/scripts/fetch-kernel.sh" "$1")
+	kdir=$("$TOP/scripts/kernel/fetch.sh" "$1")
 	out=$BUILD/bad-$(cat "$kdir/release")
 	bad=$out/afsync_bad.ko
 	mkdir -p "$out"

@@ -16,7 +16,7 @@ plants() {
 	bad=()
 	for name; do
 		name=$stage/$(basename "$name" .patch)
-		if built=$(PLANT=$name "$TOP/scripts/build-modules.sh" "$kernel"); then
+		if built=$(PLANT=$name "$TOP/scripts/kernel/build-modules.sh" "$kernel"); then
 			bad+=("$built/drivers/afsync/afsync.ko")
 		else
 			echo "not ok 0 - the module with the planted bug $name builds"
@@ -27,7 +27,7 @@ plants() {
 # Acknowledged data survives a crash. POINTS crashes of each kind of workload.
 stage_crash() {
 	local bad points=${POINTS:-25}
-	"$TOP/scripts/build-modules.sh" debian >&2
+	"$TOP/scripts/kernel/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/crash" >&2
 	if [ "$short" = 0 ]; then plants crash debian; else plants crash debian late_joiner; fi
@@ -39,7 +39,7 @@ stage_crash() {
 # fails.
 stage_twin() {
 	local bad kernel=${KERNEL:-debian}
-	"$TOP/scripts/build-modules.sh" "$kernel" AFSYNC_SIM=1 >&2
+	"$TOP/scripts/kernel/build-modules.sh" "$kernel" AFSYNC_SIM=1 >&2
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/twin" >&2
 	plants twin "$kernel"
@@ -64,7 +64,7 @@ stage_fault() {
 # CALLS random calls of every command have documented results, and each request completes once.
 stage_fuzz() {
 	local bad=() kernel=${KERNEL:-debian}
-	"$TOP/scripts/build-modules.sh" "$kernel" >&2
+	"$TOP/scripts/kernel/build-modules.sh" "$kernel" >&2
 	with_lock build make -s -C "$TOP/selftests/fuzz" >&2
 	plants fuzz "$kernel"
 	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --cpus 2 --name fuzz --timeout 14400 \

@@ -5,7 +5,7 @@
 #
 #	scripts/check/in-tree.sh [TEST]...	the tests to run there (a few)
 #
-# A copy of linux-source-6.1 gets the driver (scripts/in-tree.sh) and is built twice with the
+# A copy of linux-source-6.1 gets the driver (scripts/kernel/add-to-tree.sh) and is built twice with the
 # small configuration of the VM, CONFIG_AFSYNC=y and =m: 10 to 20 minutes. Both kernels boot,
 # and the tree's own selftests run, as with 'make kselftest'. All results are in
 # build/in-tree. Prints TAP.
@@ -68,7 +68,7 @@ rm -rf "$tree" "$out/tests"
 mkdir -p "$out"
 say "copying $KSRC"
 cp -a "$KSRC" "$tree"
-"$TOP/scripts/in-tree.sh" "$tree"
+"$TOP/scripts/kernel/add-to-tree.sh" "$tree"
 for choice in y m; do
 	rc=0
 	say "building the kernel with CONFIG_AFSYNC=$choice; log: $out/build-$choice.log"

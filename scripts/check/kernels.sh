@@ -4,7 +4,7 @@
 # On kernels of Debian: builds the modules, boots, loads them, runs the selftests.
 #
 #	scripts/check/kernels.sh		on all supported kernels
-#	scripts/check/kernels.sh NAME...	on these (scripts/fetch-debian.sh --list)
+#	scripts/check/kernels.sh NAME...	on these (scripts/kernel/fetch-debian.sh --list)
 #	scripts/check/kernels.sh --table	only show the results of the last runs
 #	TESTS="order_test" scripts/check/kernels.sh	only these selftests
 #
@@ -32,7 +32,7 @@ was() {
 built_clean() {
 	local log=$dir/$1/build.log said
 	rm -rf "$BUILD/modules-$2"
-	"$TOP/scripts/build-modules.sh" "$2" AFSYNC_SIM=1 W=1 >"$log" 2>&1 ||
+	"$TOP/scripts/kernel/build-modules.sh" "$2" AFSYNC_SIM=1 W=1 >"$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; keep "$1" clean "not built"; return 1; }
 	said=$(said_by_build "$log")
 	[ -z "$said" ] || { printf '%s\n' "$said" >&2; keep "$1" clean no; return 0; }
@@ -44,7 +44,7 @@ run_kernel() {
 	rm -rf "${dir:?}/$name"
 	mkdir -p "$dir/$name"
 	keep "$name" date "$(date -u +%F)"
-	release=$("$TOP/scripts/fetch-debian.sh" --newest "$name") || { keep "$name" clean "not fetched"; return 1; }
+	release=$("$TOP/scripts/kernel/fetch-debian.sh" --newest "$name") || { keep "$name" clean "not fetched"; return 1; }
 	keep "$name" release "$release"
 	built_clean "$name" "$release" || return 1
 	# With the same arguments, otherwise everything would be built again.
@@ -64,7 +64,7 @@ run_kernel() {
 
 rows() {
 	local row='%-13s %-23s %-8s %-7s %8s %7s %7s %8s  %s\n' name names=("${KERNELS[@]}")
-	for name in $("$TOP/scripts/fetch-debian.sh" --list); do
+	for name in $("$TOP/scripts/kernel/fetch-debian.sh" --list); do
 		[[ " ${names[*]} " = *" $name "* ]] || [ ! -e "$dir/$name/result" ] || names+=("$name")
 	done
 	# shellcheck disable=SC2059 # a format
@@ -92,8 +92,8 @@ case ${1:-} in
 esac
 [ $# -gt 0 ] || set -- "${KERNELS[@]}"
 for name; do
-	"$TOP/scripts/fetch-debian.sh" --list | grep -xF -- "$name" >/dev/null ||
-		die "no such kernel: $name ($("$TOP/scripts/fetch-debian.sh" --list | xargs))"
+	"$TOP/scripts/kernel/fetch-debian.sh" --list | grep -xF -- "$name" >/dev/null ||
+		die "no such kernel: $name ($("$TOP/scripts/kernel/fetch-debian.sh" --list | xargs))"
 done
 mkdir -p "$dir"
 bad=()

@@ -66,7 +66,7 @@ build_libaio() { build_dropin "$@"; }
 build_module() {
 	local tree=$1 to=$2 out programs
 	shift 2
-	out=$(AFSYNC_CACHE=$CACHE "$tree/scripts/build-modules.sh" debian)
+	out=$(AFSYNC_CACHE=$CACHE "$tree/scripts/kernel/build-modules.sh" debian)
 	cp "$out/drivers/afsync/afsync.ko" "$to"
 	[ "$to" = "${to%/*}/unchanged" ] || return 0
 	mapfile -t programs < <(printf '%s\n' "$@" | grep -v '\.sh$')
@@ -147,7 +147,7 @@ unchanged() {
 	fi
 	[ "$build_only" = 0 ] || return 0
 	# The VM begins with it.
-	[ "$set" = libafsync ] || "$TOP/scripts/build-modules.sh" debian AFSYNC_SIM=1 >&2
+	[ "$set" = libafsync ] || "$TOP/scripts/kernel/build-modules.sh" debian AFSYNC_SIM=1 >&2
 	verdict=$(verdicts "$set" unchanged)
 	if [ "$verdict" != "unchanged survived" ]; then
 		remark <<<"${verdict:-it did not run} (log: $BUILD/mutants/$set)"

@@ -31,7 +31,7 @@ modules() {
 	[ -n "$kdir" ] || { echo "no headers for $1: run 'make setup'"; return 1; }
 	shift
 	copy_tree
-	"$tree/scripts/build-modules.sh" "$kdir" "$@" AFSYNC_SIM=1 >"$log" 2>&1 || { tail -n 40 "$log"; return 1; }
+	"$tree/scripts/kernel/build-modules.sh" "$kdir" "$@" AFSYNC_SIM=1 >"$log" 2>&1 || { tail -n 40 "$log"; return 1; }
 	[ "$(find "$tree/build" -name '*.ko' | wc -l)" = 3 ] || { echo "not three modules"; return 1; }
 	said_by_build "$log" | none "said by the build"
 }
@@ -137,7 +137,7 @@ check_odd_folder() {
 		mv "$tree" "$SCRATCH/$folder"
 		tree=$SCRATCH/$folder
 		for cmd in make 'make check' 'make vm' 'make install' scripts/check.sh scripts/vm.sh scripts/setup.sh \
-			scripts/build-modules.sh; do
+			scripts/kernel/build-modules.sh; do
 			! (cd "$tree" && $cmd) >"$SCRATCH/log" 2>&1 || { echo "$folder: '$cmd' succeeds"; return 1; }
 			[ "$(grep -c '' "$SCRATCH/log") $(grep -cF "no space and no colon in a path" "$SCRATCH/log")" = "1 1" ] ||
 				{ echo "$folder: '$cmd' says:"; cat "$SCRATCH/log"; return 1; }

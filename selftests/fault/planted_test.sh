@@ -6,7 +6,7 @@
 #
 #	selftests/fault/planted_test.sh		as root, with afsync loaded
 #
-# Needs the modules that PLANT=fault/NAME scripts/build-modules.sh builds, and loads
+# Needs the modules that PLANT=fault/NAME scripts/kernel/build-modules.sh builds, and loads
 # $AFSYNC_KO again at the end.
 
 set -euo pipefail

@@ -3,9 +3,9 @@
 #
 # Builds afsync.ko for one kernel, in build/modules-<release>.
 #
-#	scripts/build-modules.sh		for the running kernel, else Debian's
-#	scripts/build-modules.sh KERNEL		as for scripts/fetch-kernel.sh, or a headers folder
-#	scripts/build-modules.sh KERNEL W=1 C=2	further arguments go to make
+#	scripts/kernel/build-modules.sh			for the running kernel, else Debian's
+#	scripts/kernel/build-modules.sh KERNEL		as for scripts/kernel/fetch.sh, or a headers folder
+#	scripts/kernel/build-modules.sh KERNEL W=1 C=2	further arguments go to make
 #
 # PLANT=STAGE/NAME in the environment plants the bug selftests/plants/STAGE/NAME.patch in the
 # copy that is built, in build/plants/STAGE/NAME: tests have to find it. With AFSYNC_SIM=1 as
@@ -13,7 +13,7 @@
 # so that builds for several kernels exist side by side and nothing is ever built beside a
 # source file. Prints the folder.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 NONE="install linux-headers-<its release>, or give KDIR=<its build folder>; 'make lib tools' and 'make install-user' need none"
 
@@ -22,7 +22,7 @@ headers() {
 	local name=$1 dir
 	case $name in
 	debug)
-		kdir=$("$TOP/scripts/build-debug-kernel.sh")/build
+		kdir=$("$TOP/scripts/kernel/build-debug.sh")/build
 		return ;;
 	debian) name=$(debian_release) ;;
 	*/*)
@@ -33,7 +33,7 @@ headers() {
 			kdir=$name/build
 			return
 		fi
-		dir=$("$TOP/scripts/fetch-kernel.sh" "$name")
+		dir=$("$TOP/scripts/kernel/fetch.sh" "$name")
 		name=$(cat "$dir/release") ;;
 	*) name=$(named_release "$name") ;;
 	esac

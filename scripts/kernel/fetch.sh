@@ -3,18 +3,18 @@
 #
 # Finds a kernel to boot in the VM, fetches it if needed, and prints its folder.
 #
-#	scripts/fetch-kernel.sh [debian]	Debian's kernel, as of the installed headers
-#	scripts/fetch-kernel.sh 6.1.0-56-amd64	that package of Debian
-#	scripts/fetch-kernel.sh 6.12-rt		by name: see scripts/fetch-debian.sh
-#	scripts/fetch-kernel.sh FILE.deb...	an image on disk, in one package or several
-#	scripts/fetch-kernel.sh BZIMAGE		any bzImage; needs built-in drivers
-#	scripts/fetch-kernel.sh debug		the debug kernel (builds it once)
+#	scripts/kernel/fetch.sh [debian]	Debian's kernel, as of the installed headers
+#	scripts/kernel/fetch.sh 6.1.0-56-amd64	that package of Debian
+#	scripts/kernel/fetch.sh 6.12-rt		by name: see scripts/kernel/fetch-debian.sh
+#	scripts/kernel/fetch.sh FILE.deb...	an image on disk, in one package or several
+#	scripts/kernel/fetch.sh BZIMAGE		any bzImage; needs built-in drivers
+#	scripts/kernel/fetch.sh debug		the debug kernel (builds it once)
 #
 # The folder has bzImage, release and, if the kernel has modules, lib/modules.
 # Packages are downloaded and unpacked into the cache, never installed: the machine's
 # own kernel and boot loader are not touched.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 # unpack DEB...: the packages of one kernel into the cache, complete or not at all.
 unpack() {
@@ -67,7 +67,7 @@ mkdir -p "$CACHE/kernels"
 what=${1:-}
 case $what in
 debug)
-	exec "$TOP/scripts/build-debug-kernel.sh"
+	exec "$TOP/scripts/kernel/build-debug.sh"
 	;;
 *.deb)
 	with_lock kernels unpack "$@"

@@ -4,19 +4,19 @@
 # Puts the driver into a tree of the kernel: the code with its Kconfig, the header for
 # programs, the documentation, and the selftests that need no library.
 #
-#	scripts/in-tree.sh TREE
+#	scripts/kernel/add-to-tree.sh TREE
 #
 # TREE is a folder with the sources of a kernel, 6.1 or later. There, choose CONFIG_AFSYNC (y
 # or m) and build as always; 'make -C tools/testing/selftests TARGETS=afsync' builds the
 # tests, after 'make headers'. A second run brings the tree up to date. 'make check-in-tree'
 # does all this with linux-source-6.1, and boots the result.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 case ${1:-} in
 --help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; exit 0 ;;
 esac
-[ $# = 1 ] || die "usage: scripts/in-tree.sh TREE (--help says more)"
+[ $# = 1 ] || die "usage: scripts/kernel/add-to-tree.sh TREE (--help says more)"
 tree=$1
 for file in drivers/Kconfig tools/testing/selftests/lib.mk; do
 	[ -e "$tree/$file" ] || die "$tree: no sources of a kernel, there is no $file"

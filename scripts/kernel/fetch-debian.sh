@@ -4,21 +4,21 @@
 # Fetches a kernel of Debian by name, with the headers to build modules for it, and prints
 # its release.
 #
-#	scripts/fetch-debian.sh NAME		the one in the cache, or else the newest
-#	scripts/fetch-debian.sh --newest NAME	ask Debian for a newer one first
-#	scripts/fetch-debian.sh --headers NAME	only the headers
-#	scripts/fetch-debian.sh --list		the names
-#	scripts/fetch-debian.sh ARCH		the kernel of another architecture (arm64, s390x)
+#	scripts/kernel/fetch-debian.sh NAME		the one in the cache, or else the newest
+#	scripts/kernel/fetch-debian.sh --newest NAME	ask Debian for a newer one first
+#	scripts/kernel/fetch-debian.sh --headers NAME	only the headers
+#	scripts/kernel/fetch-debian.sh --list		the names
+#	scripts/kernel/fetch-debian.sh ARCH		the kernel of another architecture (arm64, s390x)
 #
-# All scripts and variables that take a kernel (fetch-kernel.sh, build-modules.sh, vm.sh,
+# All scripts and variables that take a kernel (fetch.sh, build-modules.sh, vm.sh,
 # KERNEL=) take these names. Packages are only unpacked, into the cache (~/.cache/afsync),
 # never installed. The headers of another suite than this machine's contain programs for
 # the C library of that suite, and need its compiler: these are fetched with them, into a
 # folder that build-modules.sh changes its root to. The headers of another architecture
 # come likewise with a compiler that runs here, and with its busybox.
 
-. "$(dirname "$0")/lib.sh"
-. "$TOP/scripts/suites.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/scripts/kernel/suites.sh"
 
 # Packages for building modules in the root of another suite, besides the dependencies
 # of the headers.
@@ -53,7 +53,7 @@ fetch_image() {
 	[ ! -e "$CACHE/kernels/$release/release" ] || return 0
 	mapfile -t packages < <(with_depends "linux-image-$release$of" "linux-(base|binary|modules)-${release//[.+]/.}")
 	download "$tmp/image" "${packages[@]}"
-	"$TOP/scripts/fetch-kernel.sh" "$tmp"/image/*.deb >/dev/null
+	"$TOP/scripts/kernel/fetch.sh" "$tmp"/image/*.deb >/dev/null
 }
 
 # Makefile and scripts of headers name each other by absolute paths: change these.

@@ -3,15 +3,15 @@
 #
 # Builds the debug kernel for the VM, once, into the cache.
 #
-#	scripts/build-debug-kernel.sh		build if needed; prints its folder
-#	scripts/build-debug-kernel.sh --path	only print the folder
+#	scripts/kernel/build-debug.sh		build if needed; prints its folder
+#	scripts/kernel/build-debug.sh --path	only print the folder
 #
 # The folder is named after the kernel's version and a hash of everything that the
 # result depends on: selftests/qemu/*.config and the compiler. In it: bzImage, release,
 # config and build/ (for building modules against it).
 # KSRC= takes other kernel sources, JOBS= sets the number of jobs.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 fragments=("$TOP/selftests/qemu/kernel.config" "$TOP/selftests/qemu/debug.config")
 
