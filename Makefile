@@ -161,7 +161,7 @@ check-unit: setup-test ## only the tests that need no device
 	$(Q)scripts/check.sh unit
 
 packages-check: setup-packages-check ## the Debian packages in bare roots: install, boot, upgrade, remove (SUITES=, QUICK=1)
-	$(Q)scripts/packages-check.sh $(if $(filter-out 0,$(QUICK)),--quick) $(SUITES)
+	$(Q)scripts/package/check-install.sh $(if $(filter-out 0,$(QUICK)),--quick) $(SUITES)
 
 selftests: setup-test ## only the selftests, on Debian's kernel (TESTS="order_test merge_test" KERNEL=)
 	$(Q)scripts/check.sh selftests
@@ -224,10 +224,10 @@ uninstall: $(LIBS:%=%/uninstall) ## remove the installed files, and the module f
 	$(Q)$(if $(DESTDIR),,ldconfig)
 
 dist: ## the release tarball, build/dist/afsync-VERSION.tar.xz
-	$(Q)scripts/dist.sh
+	$(Q)scripts/package/dist.sh
 
 deb: setup-package ## Debian packages, in build/deb (asks nothing; root only for packages that are missing)
-	+$(Q)scripts/deb.sh
+	+$(Q)scripts/package/deb.sh
 
 htmldocs: setup-docs ## all pages of the documentation as HTML, in build/htmldocs
 	$(Q)scripts/htmldocs.sh

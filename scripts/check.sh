@@ -154,7 +154,7 @@ stage_harness() { FULL=$((1 - short)) "$TOP/scripts/check/harness.sh"; }
 # The packages in a bare bookworm with the small kernel; 'make packages-check' runs the full check.
 stage_packages() {
 	"$TOP/scripts/setup.sh" packages-check >&2
-	"$TOP/scripts/packages-check.sh" --quick bookworm
+	"$TOP/scripts/package/check-install.sh" --quick bookworm
 }
 
 # The benchmark works, and no cell has become slower in virtual time.

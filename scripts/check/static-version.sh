@@ -7,9 +7,9 @@ check_version() {
 	local want
 	want=$(cat VERSION)
 	[[ $want =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || { echo "VERSION: not three numbers: $want"; return 1; }
-	scripts/version.sh >"$SCRATCH/places"
+	scripts/package/version.sh >"$SCRATCH/places"
 	awk -F '\t' -v want="$want" '$2 != want { print $1 ": " ($2 == "" ? "none" : $2) }' "$SCRATCH/places" |
-		none "not $want ('scripts/version.sh $want' writes it)"
+		none "not $want ('scripts/package/version.sh $want' writes it)"
 }
 
 # The symbols file of the package lists the library's exports, each since its version.

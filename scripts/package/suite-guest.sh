@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# packages-check.sh runs this in the VM after the boot. /afsync-check has this file, the
+# check-install.sh runs this in the VM after the boot. /afsync-check has this file, the
 # compiled program, and, except in the quick form, in next/ the packages of a higher version and
 # in podman/ those of podman. The results go to the second serial port: "ok COLUMN TEXT" or "not
 # ok COLUMN TEXT", and after the last one "end".

@@ -5,14 +5,14 @@
 # as an ordinary user can. They are built from the unpacked release tarball, so that they
 # contain nothing else.
 #
-#	scripts/deb.sh [ARG...]		ARG goes to dpkg-buildpackage, as -j1
+#	scripts/package/deb.sh [ARG...]		ARG goes to dpkg-buildpackage, as -j1
 #
 # The output of the build goes to build/deb/build.log.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 have dpkg-buildpackage || die "there is no dpkg-buildpackage: run 'scripts/setup.sh package'"
-tarball=$("$TOP/scripts/dist.sh")
+tarball=$("$TOP/scripts/package/dist.sh")
 name=$(basename "$tarball" .tar.xz)
 out=$BUILD/deb
 log=$out/build.log

@@ -6,7 +6,7 @@
 # It contains the files of the project as they are now: those that git tracks, or, without
 # a git repository, all but build/. The same files give the same bytes.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 cd "$TOP"
 
 name=afsync-$(cat VERSION)

@@ -4,8 +4,8 @@
 # The project's version, which is one number for the module, the library, the command, the
 # manual pages and the packages. The file VERSION holds it; the other places repeat it.
 #
-#	scripts/version.sh		print each place and the version there
-#	scripts/version.sh X.Y.Z	write that version into all places
+#	scripts/package/version.sh		print each place and the version there
+#	scripts/package/version.sh X.Y.Z	write that version into all places
 #
 # Two places also need a text, and are written by hand: NEWS, and debian/changelog. With
 # X.Y.Z the latter gets an entry that says so.
@@ -14,7 +14,7 @@
 # device counts the versions of its interface; the sonames and LIBAFSYNC_1.x in
 # libafsync.map name the version that introduced a function.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 cd "$TOP"
 
 HEADER=tools/lib/afsync/libafsync.h
@@ -78,5 +78,5 @@ changelog() {
 case $# in
 0) show ;;
 1) set_version "$1" ;;
-*) die "one version, please: scripts/version.sh X.Y.Z" ;;
+*) die "one version, please: scripts/package/version.sh X.Y.Z" ;;
 esac

@@ -4,7 +4,7 @@
 # Installs the Debian packages as a user does, in bare roots of Debian's suites, and
 # checks that they work there, with the suite's own kernel in QEMU.
 #
-#	scripts/packages-check.sh [OPTION]... [SUITE]...	bookworm and trixie
+#	scripts/package/check-install.sh [OPTION]... [SUITE]...	bookworm and trixie
 #
 #	--quick		Debian's small kernel for VMs (linux-image-cloud-amd64) and no
 #			recommended packages; without the Python module and debug symbols;
@@ -22,10 +22,10 @@
 #
 # The output is TAP, one line for each check, then a table as a comment.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 . "$TOP/scripts/check/tap.sh"
-. "$TOP/scripts/packages-root.sh"
-. "$TOP/scripts/packages-vm.sh"
+. "$TOP/scripts/package/suite-root.sh"
+. "$TOP/scripts/package/suite-vm.sh"
 
 COLUMNS_SHOWN=(kernel install DKMS boots device command program upgrade removal seconds)
 quick=0 debs='' work='' args=("$@")
@@ -51,13 +51,13 @@ mkdir -p "$logs"
 # next_debs DIR: from the same files, with a version whose last number is one higher.
 next_debs() {
 	local tarball new=$logs/next-source version
-	tarball=$("$TOP/scripts/dist.sh")
+	tarball=$("$TOP/scripts/package/dist.sh")
 	rm -rf "$new"
 	mkdir "$new"
 	tar -C "$new" --strip-components=1 -xf "$tarball"
 	version=$(cat "$new/VERSION")
-	"$new/scripts/version.sh" "${version%.*}.$((${version##*.} + 1))"
-	"$new/scripts/deb.sh" >&2
+	"$new/scripts/package/version.sh" "${version%.*}.$((${version##*.} + 1))"
+	"$new/scripts/package/deb.sh" >&2
 	rm -rf "$1"
 	mkdir "$1"
 	cp "$new"/build/deb/*.deb "$1"
@@ -65,7 +65,7 @@ next_debs() {
 }
 
 build_debs() {
-	with_lock deb "$TOP/scripts/deb.sh" >&2
+	with_lock deb "$TOP/scripts/package/deb.sh" >&2
 	next_debs "$debs/next"
 }
 
@@ -244,9 +244,9 @@ check_suite() {
 		headers=(linux-headers-cloud-amd64)
 		RECOMMENDS=(--no-install-recommends)
 	fi
-	# shellcheck disable=SC2034 # packages-root.sh reads it
+	# shellcheck disable=SC2034 # suite-root.sh reads it
 	debs_cache=$CACHE/packages/debs-$suite
-	recipe=$( (echo "$MIRROR"; cat "$TOP/scripts/packages-root.sh") | sha256sum | cut -c 1-12)
+	recipe=$( (echo "$MIRROR"; cat "$TOP/scripts/package/suite-root.sh") | sha256sum | cut -c 1-12)
 	tar=$CACHE/packages/$suite-$kernel-$recipe.tar
 	if ! with_lock "packages-$suite" new_root "$suite" "$kernel" "$tar"; then
 		tail -n 20 "$logs/$suite-root.log" | remark

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Roots of Debian's suites, for packages-check.sh, which sources this. As root.
+# Roots of Debian's suites, for check-install.sh, which sources this. As root.
 #
 # A root is a plain folder. What is mounted in it is mounted for one command, in a mount
 # namespace of that command, and its processes end with it: nothing can be left over.

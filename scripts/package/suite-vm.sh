@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Boot a root of packages-root.sh in QEMU. Sourced by packages-check.sh.
+# Boot a root of suite-root.sh in QEMU. Sourced by check-install.sh.
 
 : "${work=}"
 # Seconds for a boot and for all work of the guest. A loaded machine without KVM is slow;
@@ -14,7 +14,7 @@ make_image() {
 	local root=$1 image=$2 dir=$1/afsync-check
 	local units=$1/etc/systemd/system
 	mkdir -p "$dir" "$units/multi-user.target.wants" "$root/etc/systemd/system.conf.d"
-	install -m 755 "$TOP/scripts/packages-guest.sh" "$dir/guest"
+	install -m 755 "$TOP/scripts/package/suite-guest.sh" "$dir/guest"
 	install -m 755 "$work/program" "$dir/program"
 	cp "$TOP/Documentation/afsync/admin.rst" "$dir/"
 	[ $# = 2 ] || cp -r "${@:3}" "$dir/"
