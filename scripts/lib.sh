@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Functions that the scripts of this folder share. Sourced, never run:
+# Functions that the scripts of this folder and those below share. Sourced, never run:
 #	. "$(dirname "$0")/lib.sh"
 
 set -euo pipefail

@@ -23,6 +23,7 @@ MAN4=Documentation/man/afsync.4
 # break_NAME changes the copy, in which it runs.
 break_spdx() { sed -i 1d drivers/afsync/Kbuild; }
 break_words() { echo "/* TO""DO */" >>drivers/afsync/main.c; }
+break_paths() { echo '# See scr''ipts/no-such-file.sh.' >>Makefile; }
 break_length() { printf '/* %s */\n' {1..400} >>drivers/afsync/main.c; }
 break_no_version_ifs() { printf '#ifdef CONFIG_SMP\n#endif\n' >>drivers/afsync/main.c; }
 break_shellcheck() { echo 'rm $1' >>scripts/check-static.sh; }
@@ -37,7 +38,7 @@ break_doc_structs() { sed -i 's/__u32 wait_flags;/__u64 wait_flags;/' $MAN4; }
 break_doc_fields() { sed -i 's/^\.B cqes_offset$/.B x/' $MAN4; }
 break_doc_lists() { sed -i 's/^\.B merged$/.B joined/' $MAN4; }
 break_doc_errnos() { sed -i 's/^\.B EALREADY$/.B EILSEQ/' $MAN4; }
-break_doc_paths() { echo 'scripts/no-such-file.sh' >>README.md; }
+break_doc_paths() { echo 'scr''ipts/no-such-file.sh' >>README.md; }
 break_doc_links() { sed -i 's/^### Kernels$/### Systems/' README.md; }
 break_doc_tests() { echo 'no_such_test.c' >>README.md; }
 break_doc_dropin_tests() { sed -i 's/sync_waits_for_it,/sync_waits_for_nothing,/' Documentation/afsync/posix-tests.rst; }

@@ -59,6 +59,17 @@ check_words() {
 		none "left behind"
 }
 
+# Paths below scripts/ and selftests/ exist, in comments and Makefiles, too. Paths below the other
+# folders, and below scripts/kconfig, may be those of the kernel. A part in capitals is no name.
+check_paths() {
+	local f path
+	files | grep -vx COPYING | search -oIP \
+		'(?:\$\(?(?:TOP|top|tree|new)\)?"?/\K|(?<![\w/}.-]))(scripts|selftests)/[\w./-]*\w' |
+		sort -u | while IFS=: read -r f path; do
+			[[ -e $path || $path == scripts/kconfig* || $path =~ /[A-Z]+(/|$) ]] || echo "$f: $path"
+		done | none "no such file"
+}
+
 # longest_functions FILE...: "file: function: lines" for functions past 60 lines.
 long_functions() {
 	awk '/^[a-zA-Z].*[(]/ { name = $0; sub(/[(].*/, "", name); sub(/.*[ *]/, "", name) }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The command line of afsync, and its behaviour without a device. On a machine with a
-# device, the tests are skipped: selftests/afsync/command_test.sh tests that. Prints
+# device, the tests are skipped: selftests/afsync/command_test.c tests that. Prints
 # TAP.
 #
 # Usage: command_line_test.sh AFSYNC
