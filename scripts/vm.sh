@@ -233,7 +233,7 @@ qemu=(qemu-system-x86_64 -machine pc "${machine[@]}" -smp "$cpus,sockets=$cpus" 
 	-serial "file:$log" -serial "file:$run/result"
 	"${root_device[@]}" -device virtio-rng-pci -device virtio-serial-pci "${disks[@]}"
 	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 mitigations=off no_hash_pointers $patience $(clock) \
-$([ $debug = 0 ] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.kernel=$kdir \
+$([[ $release != *-afsync-* ]] || echo acpi=off) afsync.top=$TOP afsync.run=$run afsync.kernel=$kdir \
 afsync.root=$root_over $append")
 
 # boot: start QEMU. It ends with this script, however that ends.

@@ -5,7 +5,8 @@
 #
 #	scripts/check/harness.sh		the faults that a test relies on
 #	FULL=1 scripts/check/harness.sh		all: the second start, shells, --add as well
-#	scripts/check/harness.sh NAME...	these
+#	scripts/check/harness.sh NAME...	these; kcsan_race and rt_raw only by name, since they
+#						build a kernel each
 #	scripts/check/harness.sh --list		name them all
 #
 # Prints TAP. Each check is a function run_NAME that boots a VM; the exit status has to
@@ -18,6 +19,7 @@ SHORT=(good status warn silent_exit hang few_cpus panic_boots
 	debug_leak debug_deadlock debug_atomic debug_freed)
 CHECKS=("${SHORT[@]}" panic oops lockup hung_boot panic_boot shell add add_refused rebuilt rebuilt_told
 	debug_good debug_cpus)
+MORE_CHECKS=(kcsan_race rt_raw)
 
 # The module that misbehaves, for kernel NAME.
 bad_module() {
@@ -221,9 +223,11 @@ run_debug_leak() { load leak; expect 125 'unreferenced object|kmemleak has found
 run_debug_deadlock() { load deadlock; expect 125 'possible circular locking|lockdep'; }
 run_debug_atomic() { load atomic; expect 125 'sleeping function|scheduling while atomic'; }
 run_debug_freed() { load freed; expect 125 'KASAN'; }
+run_kcsan_race() { load race; expect 125 'KCSAN: data-race in count'; }
+run_rt_raw() { load raw; expect 125 'Invalid wait context'; }
 
 if [ "${1:-}" = --list ]; then
-	printf '%s\n' "${CHECKS[@]}"
+	printf '%s\n' "${CHECKS[@]}" "${MORE_CHECKS[@]}"
 	exit
 fi
 [ $# -gt 0 ] || [ "${FULL:-}" != 1 ] || set -- "${CHECKS[@]}"
@@ -232,9 +236,13 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 echo "TAP version 13"
 for check; do
-	[[ " ${CHECKS[*]} " = *" $check "* ]] || die "no such check: $check (see --list)"
-	kernel=debian
-	[[ $check != debug_* ]] || kernel=debug
+	[[ " ${CHECKS[*]} ${MORE_CHECKS[*]} " = *" $check "* ]] || die "no such check: $check (see --list)"
+	case $check in
+	debug_*) kernel=debug ;;
+	rt_*) kernel=debug-rt ;;
+	kcsan_*) kernel=kcsan ;;
+	*) kernel=debian ;;
+	esac
 	bad_module $kernel
 	# Not in a condition: that would switch errexit off inside.
 	set +e

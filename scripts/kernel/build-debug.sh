@@ -1,19 +1,57 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Builds the debug kernel for the VM, once, into the cache.
+# Builds a kernel that looks for bugs, for the VM, once, into the cache.
 #
-#	scripts/kernel/build-debug.sh		build if needed; prints its folder
-#	scripts/kernel/build-debug.sh --path	only print the folder
+#	scripts/kernel/build-debug.sh [KIND]		build if needed; prints its folder
+#	scripts/kernel/build-debug.sh --path [KIND]	only print the folder
+#
+# The kinds, which are also the names that KERNEL= takes:
+#	debug		KASAN, lockdep, kmemleak, fault injection (if none is named)
+#	debug-rt	the same with PREEMPT_RT, from linux-source-6.12
+#	kcsan		data races, in modules only
 #
 # The folder is named after the kernel's version and a hash of everything that the
-# result depends on: selftests/qemu/*.config and the compiler. In it: bzImage, release,
-# config and build/ (for building modules against it).
+# result depends on: the kind's files selftests/qemu/*.config and the compiler. In it:
+# bzImage, release, config and build/ (for building modules against it).
 # KSRC= takes other kernel sources, JOBS= sets the number of jobs.
 
 . "$(dirname "$0")/../lib.sh"
 
-fragments=("$TOP/selftests/qemu/kernel.config" "$TOP/selftests/qemu/debug.config")
+# For the kernel but not for modules, which are what KCSAN has to look at.
+kernel_only=()
+
+kind() {
+	local names
+	kind=$1
+	case $kind in
+	debug) names=(kernel debug) ;;
+	debug-rt) names=(kernel debug rt); rt_source ;;
+	kcsan) names=(kernel kcsan); kernel_only=(KCSAN_SANITIZE=n) ;;
+	*) die "no such kind: $kind (debug, debug-rt, kcsan)" ;;
+	esac
+	fragments=("${names[@]/#/$TOP/selftests/qemu/}")
+	fragments=("${fragments[@]/%/.config}")
+}
+
+# The first version of Debian that has PREEMPT_RT without a patch.
+rt_source() {
+	KSRC=$CACHE/linux-source-6.12
+	with_lock rt-source unpack_rt_source
+}
+
+unpack_rt_source() {
+	local new
+	[ ! -e "$KSRC/Makefile" ] || return 0
+	new=$(mktemp -d "$CACHE/new-source.XXXXXX")
+	say "downloading linux-source-6.12 (150 MB, once)"
+	(cd "$new" && apt-get "${APT[@]}" download linux-source-6.12) >"$new/log" 2>&1 ||
+		{ cat "$new/log" >&2; rm -rf "$new"; die "no package linux-source-6.12: try 'apt-get update'"; }
+	dpkg-deb --fsys-tarfile "$new"/linux-source-6.12_*.deb |
+		tar -xO ./usr/src/linux-source-6.12.tar.xz | tar -C "$new" -xJ
+	mv "$new/linux-source-6.12" "$KSRC"
+	rm -rf "$new"
+}
 
 # Every option of a fragment must be in the final configuration: Kconfig silently drops
 # options that it cannot set. A later fragment wins.
@@ -63,7 +101,7 @@ build() {
 	} >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "configuring failed"; }
 	check_config "$out/.config"
 	SECONDS=0
-	"${make[@]}" bzImage modules </dev/null 2>&1 | tee -a "$log" | progress ||
+	"${make[@]}" ${kernel_only[@]+"${kernel_only[@]}"} bzImage modules </dev/null 2>&1 | tee -a "$log" | progress ||
 		{ grep -nE 'rror|\*\*\*' "$log" | tail -n 20 >&2; die "the build failed; the whole log: $log"; }
 	cp "$out/.config" "$dir/config"
 	# Modules need the headers, the scripts and Module.symvers, not the objects.
@@ -76,10 +114,13 @@ build() {
 	say "done in $((SECONDS / 60)) min"
 }
 
+build_it=1
+[ "${1:-}" != --path ] || { build_it=0; shift; }
+kind "${1:-debug}"
 [ -e "$KSRC/Makefile" ] || die "no kernel sources in $KSRC: run 'make setup' first"
 version=$(make -s -C "$KSRC" kernelversion)
 hash=$(cat "${fragments[@]}" <(${CC:-gcc} --version | head -n 1) | sha256sum | cut -c 1-12)
-dir=$CACHE/kernels/debug-$version-$hash
+dir=$CACHE/kernels/$kind-$version-$hash
 
-[ "${1:-}" = --path ] || with_lock debug-kernel build
+[ $build_it = 0 ] || with_lock "$kind-kernel" build
 echo "$dir"

@@ -21,8 +21,8 @@ NONE="install linux-headers-<its release>, or give KDIR=<its build folder>; 'mak
 headers() {
 	local name=$1 dir
 	case $name in
-	debug)
-		kdir=$("$TOP/scripts/kernel/build-debug.sh")/build
+	debug | debug-rt | kcsan)
+		kdir=$("$TOP/scripts/kernel/build-debug.sh" "$name")/build
 		return ;;
 	debian) name=$(debian_release) ;;
 	*/*)

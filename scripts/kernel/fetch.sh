@@ -8,7 +8,8 @@
 #	scripts/kernel/fetch.sh 6.12-rt		by name: see scripts/kernel/fetch-debian.sh
 #	scripts/kernel/fetch.sh FILE.deb...	an image on disk, in one package or several
 #	scripts/kernel/fetch.sh BZIMAGE		any bzImage; needs built-in drivers
-#	scripts/kernel/fetch.sh debug		the debug kernel (builds it once)
+#	scripts/kernel/fetch.sh debug		the debug kernel (builds it once), or another of the
+#						kinds of scripts/kernel/build-debug.sh
 #
 # The folder has bzImage, release and, if the kernel has modules, lib/modules.
 # Packages are downloaded and unpacked into the cache, never installed: the machine's
@@ -66,8 +67,8 @@ bzimage_release() {
 mkdir -p "$CACHE/kernels"
 what=${1:-}
 case $what in
-debug)
-	exec "$TOP/scripts/kernel/build-debug.sh"
+debug | debug-rt | kcsan)
+	exec "$TOP/scripts/kernel/build-debug.sh" "$what"
 	;;
 *.deb)
 	with_lock kernels unpack "$@"

@@ -3,10 +3,11 @@
  * A module that misbehaves when it is loaded, to check that the VM's harness notices.
  * Never installed: scripts/check/harness.sh builds it and loads it in the VM.
  *
- *	insmod afsync_bad.ko what=warn|oops|leak|deadlock|atomic|freed|lockup
+ *	insmod afsync_bad.ko what=warn|oops|leak|deadlock|atomic|freed|lockup|race|raw
  */
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
@@ -19,6 +20,8 @@ MODULE_PARM_DESC(what, "what to do wrong");
 static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
 static DEFINE_SPINLOCK(lock);
+static DEFINE_RAW_SPINLOCK(raw_lock);
+static unsigned long counter;
 
 /* One after the other: never a real deadlock, but lockdep detects it. */
 static void take_in_both_orders(void)
@@ -56,6 +59,40 @@ static void use_freed(void)
 	WRITE_ONCE(p[8], 1);
 }
 
+static int count(void *unused)
+{
+	int i;
+
+	for (i = 0; i < 1000000; i++) {
+		counter++;
+		barrier();
+	}
+	return 0;
+}
+
+/* Two threads that change a variable without a lock. */
+static void race(void)
+{
+	struct task_struct *other = kthread_create(count, NULL, "afsync_bad");
+
+	if (IS_ERR(other))
+		return;
+	get_task_struct(other);
+	wake_up_process(other);
+	count(NULL);
+	kthread_stop(other);
+	put_task_struct(other);
+}
+
+/* With PREEMPT_RT a spinlock may sleep, and must not be taken below a raw one. */
+static void sleep_in_raw_lock(void)
+{
+	raw_spin_lock(&raw_lock);
+	spin_lock(&lock);
+	spin_unlock(&lock);
+	raw_spin_unlock(&raw_lock);
+}
+
 static int __init bad_init(void)
 {
 	if (!strcmp(what, "warn")) {
@@ -76,6 +113,10 @@ static int __init bad_init(void)
 		local_irq_disable();
 		for (;;)
 			cpu_relax();
+	} else if (!strcmp(what, "race")) {
+		race();
+	} else if (!strcmp(what, "raw")) {
+		sleep_in_raw_lock();
 	} else {
 		return -EINVAL;
 	}
