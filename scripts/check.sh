@@ -6,8 +6,8 @@
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
 #						programs programs-debug harness bench,
-#						and static-can-fail, packages, crash, twin, fault
-#						and fuzz, which are not in the default
+#						and static-can-fail, packages, module, crash, twin,
+#						fault and fuzz, which are not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/kernel/fetch.sh)
@@ -31,8 +31,9 @@ STAGES=(static unit selftests kernels selftests-debug programs programs-debug ha
 # Chosen so that both chains take equally long.
 BESIDE=(selftests-debug programs-debug)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
-# packages needs the network, and makes a bare bookworm first. The others take long.
-MORE_STAGES=(static-can-fail packages crash twin fault fuzz)
+# packages needs the network, and makes a bare bookworm first; module is for another kernel. The
+# others take long.
+MORE_STAGES=(static-can-fail packages module crash twin fault fuzz)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, only the lines for a person on the terminal.
@@ -132,6 +133,11 @@ stage_selftests() {
 	[ "$short" = 0 ] || local TESTS=${TESTS:-$(tests "$TOP/selftests" "$USER" "$ON_ALL" "$MAKE_FS" \
 		'(exactly_one|lib|unload)_test.*')}
 	vm_tests "${KERNEL:-debian}" selftests
+}
+# All that depend on the kernel at all.
+stage_module() {
+	local TESTS=${TESTS:-$(all_tests "$TOP/selftests" | grep -vxE "$USER")}
+	vm_tests "${KERNEL:-debian}" module
 }
 stage_kernels() {
 	local TESTS=${TESTS:-$(tests "$TOP/selftests" "$ON_ALL")}

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# On kernels of Debian: builds the modules, boots, loads them, runs the selftests.
+# On kernels of Debian: builds the modules, boots, loads them, runs the selftests, except
+# those of code that runs in the program alone.
 #
 #	scripts/check/kernels.sh		on all supported kernels
 #	scripts/check/kernels.sh NAME...	on these (scripts/kernel/fetch-debian.sh --list)
@@ -48,13 +49,13 @@ run_kernel() {
 	keep "$name" release "$release"
 	built_clean "$name" "$release" || return 1
 	# With the same arguments, otherwise everything would be built again.
-	KERNEL=$release AFSYNC_RESULTS=$dir/$name AFSYNC_MODULE_ARGS=W=1 "$TOP/scripts/check.sh" selftests || true
-	if grep -qs 'afsync-vm: ready' "$BUILD/vm/selftests-$release-1.log"; then
+	KERNEL=$release AFSYNC_RESULTS=$dir/$name AFSYNC_MODULE_ARGS=W=1 "$TOP/scripts/check.sh" module || true
+	if grep -qs 'afsync-vm: ready' "$BUILD/vm/module-$release-1.log"; then
 		keep "$name" loaded yes
 	else
 		keep "$name" loaded no
 	fi
-	keep "$name" programs "$(grep -cE '^(not )?ok [0-9]+ selftests: ' "$dir/$name/selftests.tap")"
+	keep "$name" programs "$(grep -cE '^(not )?ok [0-9]+ selftests: ' "$dir/$name/module.tap")"
 	read -r _ passed failed skipped < <(tail -n 1 "$dir/$name/summary")
 	keep "$name" passed "$passed"
 	keep "$name" failed "$failed"
