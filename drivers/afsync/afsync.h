@@ -300,14 +300,10 @@ ssize_t afsync_write_iter(struct kiocb *iocb, struct iov_iter *from);
 void afsync_attach_exit(void);
 
 /* req.c */
-int afsync_req_init(void);
-void afsync_req_exit(void);
 struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 				     const struct afsync_sqe *sqe,
 				     const struct afsync_req *alike);
-struct afsync_req *afsync_req_alloc(void);
 void afsync_req_put(struct afsync_req *req);
-void afsync_req_free(struct afsync_req *req);
 bool afsync_reqs_let_go(struct list_head *done);
 void afsync_reqs_post(struct list_head *done);
 

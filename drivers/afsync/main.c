@@ -9,6 +9,7 @@
 #include "afsync.h"
 #include "fileq.h"
 #include "fs_stats.h"
+#include "slot.h"
 #include "stats.h"
 
 #define CREATE_PARAM_OPS(_name, _min, _max)					\
@@ -76,13 +77,13 @@ static int __init afsync_init(void)
 	if (ret)
 		return ret;
 
-	ret = afsync_req_init();
+	ret = afsync_slots_init();
 	if (ret)
 		goto exit_fileq;
 
 	ret = afsync_fs_init();
 	if (ret)
-		goto exit_req;
+		goto exit_slots;
 
 	/* The point of no return: from here on programs can open the device. */
 	ret = misc_register(&afsync_miscdev);
@@ -93,8 +94,8 @@ static int __init afsync_init(void)
 
 exit_fs:
 	afsync_fs_exit();
-exit_req:
-	afsync_req_exit();
+exit_slots:
+	afsync_slots_exit();
 exit_fileq:
 	afsync_fileq_exit();
 	return ret;
@@ -110,7 +111,7 @@ static void __exit afsync_exit(void)
 	afsync_attach_exit();
 	afsync_user_exit();
 	afsync_fs_exit();
-	afsync_req_exit();
+	afsync_slots_exit();
 	afsync_fileq_exit();
 }
 

@@ -8,7 +8,6 @@
 #include <linux/ioprio.h>
 #include <linux/magic.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
 
 #include "afsync.h"
 #include "compat.h"
@@ -17,20 +16,7 @@
 #include "lane.h"
 #include "slot.h"
 
-static struct kmem_cache *req_cache;
-
 static_assert(AFSYNC_SQE_MASK <= U8_MAX);
-
-int afsync_req_init(void)
-{
-	req_cache = KMEM_CACHE(afsync_req, SLAB_ACCOUNT);
-	return req_cache ? 0 : -ENOMEM;
-}
-
-void afsync_req_exit(void)
-{
-	kmem_cache_destroy(req_cache);
-}
 
 /* The priorities that ioprio_set(2) accepts, without hints; the kernel's check is not exported. */
 static int check_ioprio(u32 ioprio)
@@ -113,17 +99,6 @@ static int check_file(const struct file *file, u32 flags)
 	if ((flags & AFSYNC_SQE_DRAIN) && !can_drain(file))
 		return -EOPNOTSUPP;
 	return 0;
-}
-
-/* Memory for a request, uninitialised, or NULL. */
-struct afsync_req *afsync_req_alloc(void)
-{
-	return kmem_cache_alloc(req_cache, AFSYNC_GFP);
-}
-
-void afsync_req_free(struct afsync_req *req)
-{
-	kmem_cache_free(req_cache, req);
 }
 
 static void put_identity(struct afsync_req *req)

@@ -2,8 +2,10 @@
 /*
  * The slots of a ring: one is taken for each request before it is made, so that there is
  * room for its entry when it ends, and it is counted for the user. A submitter takes them in
- * groups. Also keeps the memory of ended requests for new ones.
+ * groups. The memory of requests comes with them: that of ended ones is kept for new ones.
  */
+#include <linux/slab.h>
+
 #include "fileq.h"
 #include "slot.h"
 
@@ -12,6 +14,19 @@
  * more than the ring has entries.
  */
 #define SLOT_SPARE	1024
+
+static struct kmem_cache *req_cache;
+
+int afsync_slots_init(void)
+{
+	req_cache = KMEM_CACHE(afsync_req, SLAB_ACCOUNT);
+	return req_cache ? 0 : -ENOMEM;
+}
+
+void afsync_slots_exit(void)
+{
+	kmem_cache_destroy(req_cache);
+}
 
 static void push(struct afsync_req **stack, struct afsync_req *req)
 {
@@ -34,7 +49,7 @@ static void free_stack(struct afsync_req *stack)
 	unsigned int i = 0;
 
 	while ((req = pop(&stack))) {
-		afsync_req_free(req);
+		kmem_cache_free(req_cache, req);
 		afsync_cond_resched(i++);
 	}
 }
@@ -66,7 +81,7 @@ static void take_some(struct afsync_slots *slots)
 	slots->free = count;
 }
 
-/* The memory for a request with the slot of its completion, or NULL. */
+/* Uninitialised memory for a request, with the slot of its completion, or NULL. */
 struct afsync_req *afsync_slot_take(struct afsync_slots *slots)
 {
 	struct afsync_req *req;
@@ -75,7 +90,7 @@ struct afsync_req *afsync_slot_take(struct afsync_slots *slots)
 		take_some(slots);
 	if (!slots->free)
 		return NULL;
-	req = pop(&slots->spare) ?: afsync_req_alloc();
+	req = pop(&slots->spare) ?: kmem_cache_alloc(req_cache, AFSYNC_GFP);
 	if (req) {
 		slots->free--;
 		slots->wanted--;

@@ -22,6 +22,8 @@ struct afsync_slots {
 };
 
 /* slot.c */
+int afsync_slots_init(void);
+void afsync_slots_exit(void);
 struct afsync_req *afsync_slot_take(struct afsync_slots *slots);
 void afsync_slot_give_back(struct afsync_slots *slots, struct afsync_req *req);
 void afsync_slots_fill(struct afsync_slots *slots, struct list_head *reqs);
