@@ -316,7 +316,6 @@ void afsync_cancel_all(struct afsync_ring *ring);
 struct afsync_ring *afsync_ring_create(u32 entries, u32 flags);
 void afsync_ring_put(struct afsync_ring *ring, int count);
 void afsync_ring_put_wait(struct afsync_ring *ring);
-u32 __afsync_ring_unread(struct afsync_ring *ring);
 u32 afsync_ring_unread(struct afsync_ring *ring);
 bool afsync_ring_has_only(struct afsync_ring *ring, u32 count);
 bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count);

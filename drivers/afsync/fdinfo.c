@@ -12,6 +12,7 @@
 #include "afsync.h"
 #include "fileq.h"
 #include "lane.h"
+#include "slot.h"
 
 /* Listed requests; the others are only counted. */
 #define FDINFO_REQUESTS	64
@@ -43,7 +44,7 @@ static void look(struct afsync_ring *ring, struct fdinfo *info)
 
 	spin_lock(&ring->lock);
 	info->in_flight = ring->in_flight;
-	info->unread = __afsync_ring_unread(ring);
+	info->unread = afsync_slots_unread(ring);
 	info->eventfd = ring->eventfd;
 	list_for_each_entry(req, &ring->requests, ring_link) {
 		if (looked == FDINFO_REQUESTS || marks == FDINFO_REQUESTS) {

@@ -177,13 +177,15 @@ put_file:
 /* Frees an ended request. The reference to the ring goes last. */
 void afsync_req_put(struct afsync_req *req)
 {
+	struct afsync_ring *ring = req->ring;
 	LIST_HEAD(ended);
 
 	if (!refcount_dec_and_test(&req->refs))
 		return;
 	afsync_fileq_put(req->fileq, 1);
 	list_add(&req->link, &ended);
-	afsync_slots_release(req->ring, &ended);
+	afsync_slots_release(ring, &ended);
+	afsync_ring_put(ring, 1);
 }
 
 static bool let_go(const struct afsync_req *req, struct file *file)
@@ -275,6 +277,7 @@ static void end_run(struct list_head *done)
 		afsync_ring_notify(ring);
 	afsync_fileq_put(fileq, count);
 	afsync_slots_release(ring, &run);
+	afsync_ring_put(ring, count);
 }
 
 /**

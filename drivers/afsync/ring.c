@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The ring: its memory, its entries and its notification. This is the only
- * file that writes shared memory. Of the program's writes there, it reads only the head,
- * once at a time, and stays within the ring whatever the head is.
+ * file that writes shared memory. Of the program's writes there, the module reads only the
+ * head, once at a time, and stays within the ring whatever the head is.
  */
 #include <linux/err.h>
 #include <linux/eventfd.h>
@@ -133,24 +133,13 @@ void afsync_ring_put_wait(struct afsync_ring *ring)
 	ring_free(ring);
 }
 
-/*
- * Entries that the program has not read. With the lock held this is exact, since an
- * honest head cannot be ahead of the tail; one that is outside the ring counts as a
- * full ring.
- */
-u32 __afsync_ring_unread(struct afsync_ring *ring)
-{
-	lockdep_assert_held(&ring->lock);
-	return min(ring->tail - READ_ONCE(ring->shared->head), ring->entries);
-}
-
 /* For pollers and waiters: the entries that the program can read. */
 u32 afsync_ring_unread(struct afsync_ring *ring)
 {
 	u32 unread;
 
 	spin_lock(&ring->lock);
-	unread = __afsync_ring_unread(ring);
+	unread = afsync_slots_unread(ring);
 	spin_unlock(&ring->lock);
 	return unread;
 }
@@ -161,7 +150,7 @@ bool afsync_ring_has_only(struct afsync_ring *ring, u32 count)
 	bool only;
 
 	spin_lock(&ring->lock);
-	only = ring->in_flight == count && !__afsync_ring_unread(ring);
+	only = ring->in_flight == count && !afsync_slots_unread(ring);
 	spin_unlock(&ring->lock);
 	return only;
 }

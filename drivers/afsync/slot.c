@@ -66,7 +66,7 @@ static void take_some(struct afsync_slots *slots)
 
 	spin_lock(&ring->lock);
 	/* More than there are, if the program's head is wrong. */
-	used = min(ring->in_flight + __afsync_ring_unread(ring), ring->entries);
+	used = min(ring->in_flight + afsync_slots_unread(ring), ring->entries);
 	count = min3(ring->entries - used, slots->wanted, (u32)AFSYNC_RUN);
 	count = afsync_user_charge(ring->user, count);
 	for (i = 0; i < count && ring->nr_spare; i++) {
@@ -130,7 +130,7 @@ void afsync_slots_end(struct afsync_ring *ring, u32 count)
 
 /*
  * From now on the requests in @reqs, by their ring_link, are found in the ring. Slots that
- * no request used go back.
+ * no request used go back; the caller drops their references to the ring.
  */
 void afsync_slots_fill(struct afsync_slots *slots, struct list_head *reqs)
 {
@@ -146,28 +146,22 @@ void afsync_slots_fill(struct afsync_slots *slots, struct list_head *reqs)
 	spin_unlock(&ring->lock);
 
 	free_stack(surplus);
-	if (slots->free)
-		afsync_ring_put(ring, slots->free);
 }
 
 /*
  * The end of requests that are only memory now. The ring keeps some of it for
- * the next ones, and may be freed with them.
+ * the next ones. The caller drops their references to the ring.
  */
 void afsync_slots_release(struct afsync_ring *ring, struct list_head *ended)
 {
 	struct afsync_req *req, *surplus = NULL;
-	int count = 0;
 
 	spin_lock(&ring->lock);
-	list_for_each_entry(req, ended, link) {
-		count++;
+	list_for_each_entry(req, ended, link)
 		keep(ring, req, &surplus);
-	}
 	spin_unlock(&ring->lock);
 
 	free_stack(surplus);
-	afsync_ring_put(ring, count);
 }
 
 /* The end of the ring. */

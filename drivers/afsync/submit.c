@@ -88,6 +88,8 @@ static int create_requests(struct afsync_ring *ring, struct afsync_submit *args,
 	}
 	afsync_stat_add(submitted, i);
 	afsync_slots_fill(&slots, &new);
+	if (slots.free)
+		afsync_ring_put(ring, slots.free);
 	return i;
 }
 
