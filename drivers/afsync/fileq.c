@@ -157,6 +157,25 @@ static unsigned int queue_run(struct afsync_fileq *fileq, struct list_head *reqs
 }
 
 /*
+ * Gives a queue to the pool, once; not if all its requests were cancelled meanwhile. The
+ * caller has a reference in addition to that of an active queue.
+ */
+void afsync_fileq_start(struct afsync_fileq *fileq)
+{
+	lockdep_assert_held(afsync_fileq_lock(fileq));
+
+	if (!fileq->active || fileq->kicked)
+		return;
+	if (list_empty(&fileq->waiting)) {
+		fileq->active = false;
+		refcount_dec(&fileq->refs);
+		return;
+	}
+	fileq->kicked = true;
+	afsync_pool_queue(fileq);
+}
+
+/*
  * Moves the first of the new requests in @reqs, or of the held ones with their ring's
  * lock held, to the queue of their file, with those behind it that belong there, too.
  * The queue owns them from now on. It gets into the submitter's list @kick if it has to

@@ -168,13 +168,13 @@ void afsync_fileq_exit(void);
 struct afsync_fileq *afsync_fileq_get(struct afsync_user *user, struct file *file, u32 op);
 void afsync_fileq_put(struct afsync_fileq *fileq, int count);
 unsigned int afsync_fileq_add(struct list_head *reqs, struct list_head *kick);
+void afsync_fileq_start(struct afsync_fileq *fileq);
 void afsync_fileq_hold(struct afsync_req *req);
 enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 bool afsync_fileq_look(const struct afsync_req *req, struct afsync_look *look);
 
 /* work.c */
 bool afsync_fileq_work(struct afsync_fileq *fileq);
-void afsync_fileq_start(struct afsync_fileq *fileq);
 void afsync_fileq_kick(struct list_head *kick);
 bool afsync_fileq_run(struct list_head *kick, unsigned int count);
 

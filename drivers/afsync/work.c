@@ -163,25 +163,6 @@ bool afsync_fileq_work(struct afsync_fileq *fileq)
 	return false;
 }
 
-/*
- * Gives a queue to the pool, once; not if all its requests were cancelled meanwhile. The
- * caller has a reference in addition to that of an active queue.
- */
-void afsync_fileq_start(struct afsync_fileq *fileq)
-{
-	lockdep_assert_held(afsync_fileq_lock(fileq));
-
-	if (!fileq->active || fileq->kicked)
-		return;
-	if (list_empty(&fileq->waiting)) {
-		fileq->active = false;
-		refcount_dec(&fileq->refs);
-		return;
-	}
-	fileq->kicked = true;
-	afsync_pool_queue(fileq);
-}
-
 /* Takes a queue out of a submitter's list, whose reference the caller gets. */
 static void leave_kick(struct afsync_fileq *fileq)
 {
