@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Lanes: a filesystem on which a user has requests, and the completion of the requests that
- * were cancelled there. pool.c runs the others.
+ * were cancelled there. pool.c makes lanes, and runs the other requests.
  */
-#include <linux/slab.h>
-
 #include "afsync.h"
 #include "fileq.h"
-#include "fs_stats.h"
 #include "lane.h"
 
-static void lane_reap(struct work_struct *work)
+void afsync_lane_reap(struct work_struct *work)
 {
 	struct afsync_lane *lane = container_of(work, struct afsync_lane, reap);
 	LIST_HEAD(cancelled);
@@ -60,32 +57,6 @@ static struct afsync_lane *find_and_get(struct afsync_user *user, const void *do
 	return NULL;
 }
 
-static struct afsync_lane *lane_alloc(struct afsync_user *user, const struct afsync_key *key)
-{
-	struct afsync_lane *lane;
-
-	lane = kzalloc(sizeof(*lane), AFSYNC_GFP | __GFP_ACCOUNT);
-	if (!lane)
-		return NULL;
-	lane->user = user;
-	lane->pool = afsync_user_pool(user);
-	lane->domain = key->domain;
-	lane->fs = afsync_fs_get(key);
-	INIT_LIST_HEAD(&lane->line);
-	INIT_LIST_HEAD(&lane->cancelled);
-	INIT_WORK(&lane->reap, lane_reap);
-	return lane;
-}
-
-/* For callers that hold no lock, but may not sleep. */
-void afsync_lane_free(struct afsync_lane *lane)
-{
-	if (!lane)
-		return;
-	afsync_fs_put(lane->fs);
-	kfree(lane);
-}
-
 /* The lane of an existing user, on the domain of @key; with a reference, or NULL. */
 struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsync_key *key)
 {
@@ -98,7 +69,7 @@ struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsyn
 	if (lane)
 		return lane;
 
-	new = lane_alloc(user, key);
+	new = afsync_lane_alloc(pool, key);
 	if (!new)
 		return NULL;
 
@@ -107,7 +78,7 @@ struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsyn
 	lane = find_and_get(user, key->domain);
 	if (!lane) {
 		new->refs = 1;
-		afsync_user_again(user);
+		new->user = afsync_user_again(user);
 		hash_add(pool->lanes, &new->node, (unsigned long)key->domain);
 	}
 	spin_unlock(&pool->lock);
@@ -143,7 +114,8 @@ void afsync_lane_put(struct afsync_lane *lane)
 		hash_del(&surplus->node);
 	spin_unlock(&pool->lock);
 
-	afsync_lane_free(surplus);
+	if (surplus)
+		afsync_lane_free(surplus);
 	if (last)
 		afsync_user_put(user);
 }

@@ -88,16 +88,18 @@ struct afsync_lane {
 /* pool.c */
 struct afsync_pool *afsync_pool_create(unsigned int size);
 void afsync_pool_destroy(struct afsync_pool *pool);
+struct afsync_lane *afsync_lane_alloc(struct afsync_pool *pool, const struct afsync_key *key);
+void afsync_lane_free(struct afsync_lane *lane);
 void afsync_pool_show(struct seq_file *m, struct afsync_pool *pool);
 void afsync_pool_queue(struct afsync_fileq *fileq);
 bool afsync_pool_unqueue(struct afsync_fileq *fileq);
 
 /* lane.c */
 struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsync_key *key);
-void afsync_lane_free(struct afsync_lane *lane);
 bool afsync_lane_is(const struct afsync_lane *lane, const struct afsync_user *user,
 		    const void *domain);
 void afsync_lane_put(struct afsync_lane *lane);
 void afsync_lane_cancelled(struct afsync_req *req);
+void afsync_lane_reap(struct work_struct *work);
 
 #endif /* _AFSYNC_LANE_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The pool of a user: which sync runs next, and in which thread.
+ * The pool of a user: its workers, its lanes, which sync runs next, and in which thread.
  *
  * A pool has a fixed number of workers. No sync of its user runs without one, so this is the
  * most kernel threads that the user's syncs hold, whatever filesystems the user has and
@@ -25,6 +25,7 @@
 
 #include "afsync.h"
 #include "fileq.h"
+#include "fs_stats.h"
 #include "lane.h"
 
 /* Lanes of one pool whose cancelled requests are completed at the same time. */
@@ -73,12 +74,37 @@ free_pool:
 	return NULL;
 }
 
+/* A lane that is not in its pool yet, and has no user, or NULL without memory. */
+struct afsync_lane *afsync_lane_alloc(struct afsync_pool *pool, const struct afsync_key *key)
+{
+	struct afsync_lane *lane;
+
+	lane = kzalloc(sizeof(*lane), AFSYNC_GFP | __GFP_ACCOUNT);
+	if (!lane)
+		return NULL;
+	lane->pool = pool;
+	lane->domain = key->domain;
+	lane->fs = afsync_fs_get(key);
+	INIT_LIST_HEAD(&lane->line);
+	INIT_LIST_HEAD(&lane->cancelled);
+	INIT_WORK(&lane->reap, afsync_lane_reap);
+	return lane;
+}
+
+/* For callers that hold no lock, but may not sleep. */
+void afsync_lane_free(struct afsync_lane *lane)
+{
+	afsync_fs_put(lane->fs);
+	kfree(lane);
+}
+
 /* Waits for workers that are about to return; no request is left. */
 void afsync_pool_destroy(struct afsync_pool *pool)
 {
 	destroy_workqueue(pool->reap_wq);
 	destroy_workqueue(pool->wq);
-	afsync_lane_free(pool->idle);
+	if (pool->idle)
+		afsync_lane_free(pool->idle);
 	kvfree(pool);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Users: the user of a ring, how many requests that user has in flight over all rings,
- * and the pool of workers that runs their syncs (lane.c). A request counts for the user
+ * and the pool of workers that runs their syncs (pool.c). A request counts for the user
  * who set up its ring, even if another process submits it.
  */
 #include <linux/audit.h>
