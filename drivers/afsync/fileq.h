@@ -174,7 +174,6 @@ enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 bool afsync_fileq_look(const struct afsync_req *req, struct afsync_look *look);
 
 /* work.c */
-bool afsync_fileq_work(struct afsync_fileq *fileq);
 void afsync_fileq_kick(struct list_head *kick);
 bool afsync_fileq_run(struct list_head *kick, unsigned int count);
 

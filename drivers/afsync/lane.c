@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lanes: a filesystem on which a user has requests, and the completion of the requests that
- * were cancelled there. pool.c makes lanes, and runs the other requests.
+ * Lanes: a filesystem on which a user has requests, and those that were cancelled there.
+ * pool.c makes and frees lanes, and decides when their queues run.
  */
 #include "afsync.h"
 #include "fileq.h"
 #include "lane.h"
-
-void afsync_lane_reap(struct work_struct *work)
-{
-	struct afsync_lane *lane = container_of(work, struct afsync_lane, reap);
-	LIST_HEAD(cancelled);
-
-	spin_lock(&lane->pool->lock);
-	list_splice_init(&lane->cancelled, &cancelled);
-	spin_unlock(&lane->pool->lock);
-
-	afsync_reqs_let_go(&cancelled);
-	afsync_reqs_post(&cancelled);
-	afsync_lane_put(lane);
-}
 
 /*
  * Has the reaper complete a cancelled request. The request keeps the lane until the lock is

@@ -31,8 +31,6 @@
 /* Lanes of one pool whose cancelled requests are completed at the same time. */
 #define POOL_REAPERS	8
 
-static void run_worker(struct work_struct *work);
-
 /* A pool of @size workers, or NULL without memory. */
 struct afsync_pool *afsync_pool_create(unsigned int size)
 {
@@ -58,7 +56,7 @@ struct afsync_pool *afsync_pool_create(unsigned int size)
 	for (i = 0; i < size; i++) {
 		struct afsync_worker *worker = &pool->workers[i];
 
-		INIT_WORK(&worker->work, run_worker);
+		INIT_WORK(&worker->work, afsync_worker_run);
 		worker->pool = pool;
 		worker->next = pool->free;
 		pool->free = worker;
@@ -207,15 +205,14 @@ bool afsync_pool_unqueue(struct afsync_fileq *fileq)
 }
 
 /*
- * The worker may be reused before this function returns, in this thread when it has
- * returned: the workqueue guarantees that.
+ * A worker has run its queue, which waits again if it is not idle. The worker may be reused
+ * before this function returns, in this thread when its work item has returned: the workqueue
+ * guarantees that.
  */
-static void run_worker(struct work_struct *work)
+void afsync_pool_done(struct afsync_worker *worker, bool idle)
 {
-	struct afsync_worker *worker = container_of(work, struct afsync_worker, work);
 	struct afsync_fileq *fileq = worker->fileq;
 	struct afsync_pool *pool = worker->pool;
-	bool idle = afsync_fileq_work(fileq);
 
 	spin_lock(&pool->lock);
 	fileq->lane->running--;
@@ -226,7 +223,4 @@ static void run_worker(struct work_struct *work)
 		enter_line(fileq->lane, fileq);
 	start_waiting(pool);
 	spin_unlock(&pool->lock);
-
-	if (idle)
-		afsync_fileq_put(fileq, 1);
 }

@@ -4,7 +4,8 @@
  * until none waits. A worker of the user's pool runs it, or for one batch the program's
  * thread that submitted it, if that thread waits for nothing else. The pool has a queue once,
  * and not while a program's thread runs the batch: that keeps the requests of a file
- * in order.
+ * in order. A reaper completes cancelled requests. Workers and reapers are work items: pool.c
+ * makes them with functions of this file, which the workqueue calls.
  */
 #include <linux/sched.h>
 
@@ -143,10 +144,10 @@ static bool is_idle(struct afsync_fileq *fileq)
 }
 
 /*
- * A worker runs a queue. Returns true if the queue has become idle: then the worker still has the
- * reference of an active queue. Otherwise the queue has to be run again.
+ * Returns true if the queue has become idle: then the worker still has the reference of an
+ * active queue. Otherwise the queue has to be run again.
  */
-bool afsync_fileq_work(struct afsync_fileq *fileq)
+static bool run_queue(struct afsync_fileq *fileq)
 {
 	unsigned int i;
 
@@ -161,6 +162,33 @@ bool afsync_fileq_work(struct afsync_fileq *fileq)
 		cond_resched();
 	}
 	return false;
+}
+
+/* A worker of a pool runs the queue that it was given. */
+void afsync_worker_run(struct work_struct *work)
+{
+	struct afsync_worker *worker = container_of(work, struct afsync_worker, work);
+	struct afsync_fileq *fileq = worker->fileq;
+	bool idle = run_queue(fileq);
+
+	afsync_pool_done(worker, idle);
+	if (idle)
+		afsync_fileq_put(fileq, 1);
+}
+
+/* The reaper of a lane completes the requests that were cancelled there. */
+void afsync_lane_reap(struct work_struct *work)
+{
+	struct afsync_lane *lane = container_of(work, struct afsync_lane, reap);
+	LIST_HEAD(cancelled);
+
+	spin_lock(&lane->pool->lock);
+	list_splice_init(&lane->cancelled, &cancelled);
+	spin_unlock(&lane->pool->lock);
+
+	afsync_reqs_let_go(&cancelled);
+	afsync_reqs_post(&cancelled);
+	afsync_lane_put(lane);
 }
 
 /* Takes a queue out of a submitter's list, whose reference the caller gets. */
