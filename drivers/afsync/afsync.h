@@ -2,27 +2,31 @@
 /*
  * afsync - asynchronous fsync for every program: shared declarations of the files
  *
- * Life of a request:
+ * The files, in layers: each calls only files below it. The functions of the work items that
+ * pool.c makes are in work.c. Documentation/afsync/design.rst has the life of a request.
  *
+ *	main.c		the module, and its parameters, which others read
+ *	dev.c		one open of the device
+ *	map.c		its mapping
+ *	fdinfo.c	its lines in fdinfo
  *	ioctl.c		copies and checks the command
- *	submit.c	copies the array, request by request
- *	slot.c		takes slots of the ring for them
- *	req.c		makes a request: all that can fail fails there
- *	key.c		finds the key of its queue
- *	fileq.c		appends it to the queue of its file
- *	pool.c		gives the queue to a worker, as soon as the user may have one more
+ *	submit.c	copies the array, request by request, and has it queued
+ *	hold.c		requests that wait to be started
+ *	attach.c	completion by kernel AIO
+ *	cancel.c	cancels held and queued requests
+ *	wait.c		threads that wait in an ioctl
  *	work.c		the worker, or the caller, takes all waiting requests as a batch
  *	sync.c		one sync for the batch, and each open file's share of errors
- *	req.c		drops the references to the files, then has the entries posted
- *	slot.c		keeps its memory for the next request
+ *	req.c		the beginning of a request, where all that can fail fails, and its end
+ *	fileq.c		the queue of a file: its requests, and their states
+ *	lane.c		a filesystem on which a user has requests
  *	ring.c		writes the entries into shared memory and notifies
- *	wait.c		threads that wait in an ioctl
- *
- * The other files: dev.c (one open of the device), map.c (its mapping), fdinfo.c (its lines
- * in fdinfo), hold.c (requests that wait to be started), attach.c (completion by kernel AIO),
- * cancel.c (cancels queued requests), lane.c (a filesystem on which a user has requests),
- * user.c (the user of a ring, and how many requests that user has), stats.c (counters),
- * fs_stats.c (counters of each filesystem), main.c (the module).
+ *	slot.c		takes room for the entry of each request; keeps the memory of requests
+ *	user.c		the user of a ring, and how many requests that user has
+ *	pool.c		gives a queue to a worker, as soon as the user may have one more
+ *	key.c		which requests wait in one queue
+ *	fs_stats.c	counters of each filesystem
+ *	stats.c		counters
  *
  * Locks, outer before inner. All are spinlocks: no code sleeps under them. Of the module's
  * locks, interrupts take only ring->wait.lock, under which none of the others may be taken.
@@ -282,6 +286,9 @@ static inline bool afsync_is_ring(const struct afsync_ring *ring, u32 id)
 	return !id || id == ring->id;
 }
 
+/* map.c */
+int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
+
 /* fdinfo.c */
 void afsync_show_fdinfo(struct seq_file *m, struct file *file);
 
@@ -299,6 +306,15 @@ int afsync_start(struct afsync_ring *ring, const struct afsync_start *args);
 ssize_t afsync_write_iter(struct kiocb *iocb, struct iov_iter *from);
 void afsync_attach_exit(void);
 
+/* cancel.c */
+int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args);
+void afsync_cancel_one(struct afsync_req *req);
+void afsync_cancel_all(struct afsync_ring *ring);
+
+/* wait.c */
+int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *wait);
+int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait);
+
 /* req.c */
 struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 				     const struct afsync_sqe *sqe,
@@ -306,11 +322,6 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 void afsync_req_put(struct afsync_req *req);
 bool afsync_reqs_let_go(struct list_head *done);
 void afsync_reqs_post(struct list_head *done);
-
-/* cancel.c */
-int afsync_cancel(struct afsync_ring *ring, struct afsync_cancel *args);
-void afsync_cancel_one(struct afsync_req *req);
-void afsync_cancel_all(struct afsync_ring *ring);
 
 /* ring.c */
 struct afsync_ring *afsync_ring_create(u32 entries, u32 flags);
@@ -325,13 +336,6 @@ struct afsync_req *afsync_ring_post(struct afsync_req *req, struct list_head *do
 void afsync_ring_end(struct afsync_req *req);
 void afsync_ring_notify(struct afsync_ring *ring);
 int afsync_ring_eventfd(struct afsync_ring *ring, int fd);
-
-/* map.c */
-int afsync_ring_map(struct afsync_ring *ring, struct vm_area_struct *vma);
-
-/* wait.c */
-int afsync_wait_check(const struct afsync_ring *ring, const struct afsync_wait *wait);
-int afsync_wait(struct afsync_ring *ring, struct afsync_wait *wait);
 
 /* user.c */
 struct afsync_user *afsync_user_get(void);

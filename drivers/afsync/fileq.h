@@ -156,11 +156,12 @@ static inline void afsync_req_set_state(struct afsync_req *req, enum afsync_stat
 	WRITE_ONCE(req->state, state);
 }
 
-/* key.c */
-bool afsync_is_local(const struct file *file);
-struct afsync_key afsync_key_of(struct file *file, u32 op);
-bool afsync_same_identity(const struct cred *a, const struct cred *b);
-bool afsync_caller_may_sync(enum afsync_scope scope, const struct file *file);
+/* work.c */
+void afsync_fileq_kick(struct list_head *kick);
+bool afsync_fileq_run(struct list_head *kick, unsigned int count);
+
+/* sync.c */
+void afsync_sync_batch(const struct afsync_fileq *fileq, struct list_head *batch);
 
 /* fileq.c */
 int afsync_fileq_init(void);
@@ -173,11 +174,10 @@ void afsync_fileq_hold(struct afsync_req *req);
 enum afsync_state afsync_fileq_remove(struct afsync_req *req);
 bool afsync_fileq_look(const struct afsync_req *req, struct afsync_look *look);
 
-/* work.c */
-void afsync_fileq_kick(struct list_head *kick);
-bool afsync_fileq_run(struct list_head *kick, unsigned int count);
-
-/* sync.c */
-void afsync_sync_batch(const struct afsync_fileq *fileq, struct list_head *batch);
+/* key.c */
+bool afsync_is_local(const struct file *file);
+struct afsync_key afsync_key_of(struct file *file, u32 op);
+bool afsync_same_identity(const struct cred *a, const struct cred *b);
+bool afsync_caller_may_sync(enum afsync_scope scope, const struct file *file);
 
 #endif /* _AFSYNC_FILEQ_H */

@@ -85,6 +85,17 @@ struct afsync_lane {
 	struct work_struct reap;
 };
 
+/* work.c; the workqueue calls them */
+void afsync_worker_run(struct work_struct *work);
+void afsync_lane_reap(struct work_struct *work);
+
+/* lane.c */
+struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsync_key *key);
+bool afsync_lane_is(const struct afsync_lane *lane, const struct afsync_user *user,
+		    const void *domain);
+void afsync_lane_put(struct afsync_lane *lane);
+void afsync_lane_cancelled(struct afsync_req *req);
+
 /* pool.c */
 struct afsync_pool *afsync_pool_create(unsigned int size);
 void afsync_pool_destroy(struct afsync_pool *pool);
@@ -94,16 +105,5 @@ void afsync_pool_show(struct seq_file *m, struct afsync_pool *pool);
 void afsync_pool_queue(struct afsync_fileq *fileq);
 bool afsync_pool_unqueue(struct afsync_fileq *fileq);
 void afsync_pool_done(struct afsync_worker *worker, bool idle);
-
-/* lane.c */
-struct afsync_lane *afsync_lane_get(struct afsync_user *user, const struct afsync_key *key);
-bool afsync_lane_is(const struct afsync_lane *lane, const struct afsync_user *user,
-		    const void *domain);
-void afsync_lane_put(struct afsync_lane *lane);
-void afsync_lane_cancelled(struct afsync_req *req);
-
-/* work.c; the workqueue calls them */
-void afsync_worker_run(struct work_struct *work);
-void afsync_lane_reap(struct work_struct *work);
 
 #endif /* _AFSYNC_LANE_H */
