@@ -21,8 +21,6 @@
 #define MARK_QUEUED	0x61667173
 #define MARK_RETURNED	0x61667172
 
-pthread_mutex_t posix_lock = PTHREAD_MUTEX_INITIALIZER;
-
 _Static_assert(sizeof(struct op) <= AFSYNC_OBJECT_MAX, "it is an object");
 
 /* By address of the block. A bucket that was never used is all zero. */

@@ -151,19 +151,3 @@ void __pool_forget_all(void)
 	forget(&disk_pool);
 	forget(&pipe_pool);
 }
-
-/*
- * Starts a detached thread that blocks all signals, except those that the C library needs
- * for itself and does not allow to be blocked. As in glibc, it is scheduled as its maker.
- */
-int thread_start(void *(*function)(void *arg), void *arg)
-{
-	sigset_t all, old;
-	int ret;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = afsync_thread_start(function, arg, PTHREAD_INHERIT_SCHED);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return ret;
-}

@@ -14,7 +14,7 @@
  * aio_error(), aio_return(), aio_suspend() and fork(2) may be called in a signal handler,
  * and must not wait for the thread that the handler interrupts. So no handler
  * runs in a thread that has the lock, or is about to move a request on: our own threads
- * block all signals, the program's do during their calls of the library (signals.c),
+ * block all signals, the program's do during their calls of the library (lock.c),
  * except where these wait for the end of a request.
  */
 #ifndef _AFSYNC_POSIX_H
@@ -171,18 +171,6 @@ static inline bool op_is_sync(const struct op *op)
 	return op->kind == OP_FSYNC || op->kind == OP_FDATASYNC;
 }
 
-extern pthread_mutex_t posix_lock;
-
-static inline void lock(void)
-{
-	pthread_mutex_lock(&posix_lock);
-}
-
-static inline void unlock(void)
-{
-	pthread_mutex_unlock(&posix_lock);
-}
-
 /*
  * Functions return 0 or a positive error number, and leave errno to calls.c, unless
  * their comment says otherwise. __name: the caller holds the lock.
@@ -215,7 +203,19 @@ bool engine_is_ours(void);
 bool engine_is_glibc(void);
 bool program_links_us(void);
 
-/* signals.c */
+/* lock.c */
+extern pthread_mutex_t posix_lock;
+
+static inline void lock(void)
+{
+	pthread_mutex_lock(&posix_lock);
+}
+
+static inline void unlock(void)
+{
+	pthread_mutex_unlock(&posix_lock);
+}
+
 struct mask {
 	sigset_t signals;
 	int cancel_state;
@@ -223,6 +223,7 @@ struct mask {
 
 void signals_block(struct mask *mask);
 void signals_restore(const struct mask *mask);
+int thread_start(void *(*function)(void *arg), void *arg);
 
 /* op.c */
 int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp);
@@ -278,7 +279,6 @@ int __pool_add(struct pool *pool, struct op *op);
 void __pool_del(struct op *op);
 void __pool_forget_all(void);
 void pool_configure(const struct aioinit *init);
-int thread_start(void *(*function)(void *arg), void *arg);
 
 /* rings.c */
 bool ring_wants_identity(void);
