@@ -225,6 +225,13 @@ void signals_block(struct mask *mask);
 void signals_restore(const struct mask *mask);
 int thread_start(void *(*function)(void *arg), void *arg);
 
+/* futex.c */
+int futex_wait(const uint32_t *word, uint32_t value,
+	       const struct __kernel_timespec *deadline);
+void futex_wake(const uint32_t *word);
+int deadline_after(const struct __kernel_timespec *timeout,
+		   struct __kernel_timespec *deadline);
+
 /* op.c */
 int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp);
 void op_put(struct op *op);
@@ -306,11 +313,6 @@ void __notifier_forget(void);
 int suspend(const struct aiocb *const list[], int count,
 	    const struct __kernel_timespec *timeout);
 void suspend_wake(const struct aiocb *block);
-int futex_wait(const uint32_t *word, uint32_t value,
-	       const struct __kernel_timespec *deadline);
-void futex_wake(const uint32_t *word);
-int deadline_after(const struct __kernel_timespec *timeout,
-		   struct __kernel_timespec *deadline);
 
 /* cancel.c */
 int cancel_block(int fd, struct aiocb *block, int *answer);
