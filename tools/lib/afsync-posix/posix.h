@@ -232,6 +232,11 @@ void futex_wake(const uint32_t *word);
 int deadline_after(const struct __kernel_timespec *timeout,
 		   struct __kernel_timespec *deadline);
 
+/* descriptor.c */
+int identity_of(int fd, struct identity *id);
+int same_file(const struct op *op);
+bool sync_acceptable(const struct op *op);
+
 /* op.c */
 int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp);
 void op_put(struct op *op);
@@ -246,8 +251,6 @@ int block_result(struct aiocb *block, ssize_t *value);
 void __block_refused(struct aiocb *block, int error);
 
 /* transfer.c: reads and writes; the work of a thread of a pool */
-int identity_of(int fd, struct identity *id);
-int same_file(const struct op *op);
 off64_t block_offset(const struct aiocb *block, bool wide);
 int transfer_make(struct aiocb *block, enum op_kind kind, off64_t offset, int bad,
 		  struct op **opp);
@@ -260,7 +263,6 @@ void op_run(struct op *op);
 int sync_queue(int operation, struct aiocb *block);
 void sync_start(struct op *op);
 void sync_restart(struct op *op);
-bool sync_acceptable(const struct op *op);
 
 /* stream.c */
 bool stream_any(void);

@@ -67,16 +67,6 @@ static bool wants_writable(int fd)
 	return program_links_us() && !(!fstat(fd, &st) && S_ISDIR(st.st_mode));
 }
 
-/* May a sync be queued for the descriptor, as it is now? */
-bool sync_acceptable(const struct op *op)
-{
-	int flags = fcntl(op->fd, F_GETFL);
-
-	if (flags < 0 || flags & O_PATH)
-		return false;
-	return !op->writable || (flags & O_ACCMODE) != O_RDONLY;
-}
-
 /* Prepares a request that no ring can take for a pool; the checks of the call. */
 static int sync_divert(struct op *op)
 {
