@@ -13,6 +13,7 @@
  *	list.c, suspend.c, cancel.c, notify.c, notifier.c	what their names say
  *	glibc.c		who serves the process: we or, for its whole life, glibc
  *	process.c	the child of a fork starts anew; exit
+ *	group.c		the one end of a list
  *	descriptor.c	which file a descriptor is of, now
  *	futex.c		waits for a word in memory
  *	lock.c		the lock; no handler of the program runs in a thread that may have it

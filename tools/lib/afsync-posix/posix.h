@@ -237,6 +237,13 @@ int identity_of(int fd, struct identity *id);
 int same_file(const struct op *op);
 bool sync_acceptable(const struct op *op);
 
+/* group.c */
+int group_new(bool waits, const struct sigevent *event, struct group **groupp);
+void group_get(struct group *group);
+void group_put(struct group *group);
+void group_end(struct group *group, bool failed);
+int group_wait(struct group *group, const struct mask *mask);
+
 /* op.c */
 int op_alloc(struct aiocb *block, enum op_kind kind, struct op **opp);
 void op_put(struct op *op);
@@ -323,8 +330,6 @@ int cancel_fd(int fd, int *answer);
 /* list.c */
 int list_queue(int mode, struct aiocb *const list[], int count,
 	       const struct sigevent *event, bool wide, const struct mask *mask);
-void group_get(struct group *group);
-void group_end(struct group *group, bool failed);
 
 /* process.c */
 extern bool leaving;
