@@ -7,7 +7,8 @@
  *	transfer.c	aio_read, aio_write: to the threads of pool.c
  *	stream.c	a sync waits for the reads and writes queued before it
  *	order.c, range.c	reads and writes that overlap keep their order
- *	op.c		requests in flight, their end, and the control blocks
+ *	end.c		the end of a request
+ *	op.c		requests in flight, and the control blocks
  *	rings.c		a ring of the device or of libafsync's threads
  *	submit.c, reaper.c	what goes into a ring, and what comes out
  *	list.c, suspend.c, cancel.c, notify.c, notifier.c	what their names say

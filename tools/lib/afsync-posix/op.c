@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * A request's life: its allocation, the table of requests in flight, its end. The only
- * writer of the program's control blocks.
+ * Requests: their memory, the table of those in flight, and the program's control blocks, which
+ * only this file writes.
  *
  * The status is in the members that glibc's <aio.h> keeps for itself: __error_code,
  * __return_value, and in __policy a mark whether aio_return() has still to be called.
@@ -26,6 +26,8 @@ _Static_assert(sizeof(struct op) <= AFSYNC_OBJECT_MAX, "it is an object");
 /* By address of the block. A bucket that was never used is all zero. */
 static struct link table[BUCKETS];
 static uint64_t calls;
+/* Set once, under the lock; read without it by callers that may not take it. */
+static bool leaving;
 
 static struct link *bucket_of(const struct aiocb *block)
 {
@@ -137,33 +139,34 @@ size_t __op_list(int fd, struct victim *victims, size_t max)
 	return found;
 }
 
-static void count_end(const struct op *op, int error)
-{
-	if (!op_is_sync(op))
-		return;
-	if (error == ECANCELED)
-		dropin_count(DROPIN_POSIX_CANCELLED, 1);
-	else if (error)
-		dropin_count(DROPIN_POSIX_FAILED, 1);
-}
-
-/* Gives the block its status. */
-static void __block_end(struct op *op, int error, ssize_t value)
+static void __block_write(struct op *op, ssize_t value)
 {
 	struct aiocb *block = op->block;
 
 	link_del(&op->hash);
-	block->__return_value = error ? -1 : value;
+	block->__return_value = op->error ? -1 : value;
 	/* Pairs with block_status(): its readers see the value, and may free the block. */
-	__atomic_store_n(&block->__error_code, error, __ATOMIC_RELEASE);
+	__atomic_store_n(&block->__error_code, op->error, __ATOMIC_RELEASE);
 }
 
-/* Keeps the status, as the block may be gone; see process.c. The op stays in the table. */
-static void __block_keep(struct op *op, ssize_t value)
+/* Gives the block its status, op->error and @value. */
+void __block_end(struct op *op, ssize_t value)
 {
+	if (!leaving) {
+		__block_write(op, value);
+		return;
+	}
+	/* Keeps it, as the block may be gone. The op stays in the table. */
 	__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
 	op->late = true;
 	op->value = value;
+}
+
+/* From here on a block has its status when the program asks for it; see process.c. */
+void __block_keep_all(void)
+{
+	/* Release: not needed for what is behind the lock; block_error() reads it. */
+	__atomic_store_n(&leaving, true, __ATOMIC_RELEASE);
 }
 
 /* The program has asked for the block, so it is there. */
@@ -176,69 +179,13 @@ static void block_end_late(const struct aiocb *block)
 	lock();
 	op = __op_find(block);
 	if (op && op->late)
-		__block_end(op, op->error, op->value);
+		__block_write(op, op->value);
 	else
 		op = NULL;
 	unlock();
 	if (op)
 		op_put(op);
 	signals_restore(&mask);
-}
-
-/* Ends one op. Followers for which no thread can be made are moved to @refused. */
-static void op_end_one(struct op *op, int error, ssize_t value, struct link *refused)
-{
-	struct aiocb *block;
-	struct file *file;
-
-	lock();
-	block = op->block;
-	if (!error && op->error)
-		error = op->error;
-	op->error = error;
-	file = op->file;
-	if (op->state == OP_HELD)
-		__stream_unhold(op);
-	else if (file && !op_is_sync(op))
-		__stream_failed(op, error);
-	__ring_put(op);
-
-	if (leaving)
-		__block_keep(op, value);
-	else
-		__block_end(op, error, value);
-	__atomic_store_n(&op->done, 1, __ATOMIC_RELEASE);
-	count_end(op, error);
-
-	if (file && !op_is_sync(op))
-		__stream_leave(op, refused);
-	unlock();
-
-	futex_wake(&op->done);
-	suspend_wake(block);
-	notice_send(&op->notice);
-	if (op->group)
-		group_end(op->group, error);
-	op_put(op);
-}
-
-/*
- * Ends a request: its status, the streams, the waiters, the notification. @error is
- * 0 with a @value, or the error. A sync that succeeded takes the error of a request
- * that it waited for. Called without the lock, once for each op, by the thread that moved
- * it out of reach of all others; takes over the reference of being in flight.
- */
-void op_end(struct op *op, int error, ssize_t value)
-{
-	struct link refused = LINK_INIT(refused);
-
-	op_end_one(op, error, value, &refused);
-	/* With so few threads left, their calls would have returned the same error. */
-	while (!link_empty(&refused)) {
-		op = element(refused.next, struct op, link);
-		link_del(&op->link);
-		op_end_one(op, EAGAIN, -1, &refused);
-	}
 }
 
 /* In the child of a fork: nothing of the parent's is in flight here. */
@@ -253,7 +200,7 @@ void __op_forget_all(void)
 
 static int block_status(const struct aiocb *block)
 {
-	/* Pairs with __block_end(). */
+	/* Pairs with __block_write(). */
 	return __atomic_load_n(&block->__error_code, __ATOMIC_ACQUIRE);
 }
 

@@ -251,11 +251,15 @@ int __op_add(struct op *op);
 void __op_refuse(struct op *op);
 struct op *__op_find(const struct aiocb *block);
 size_t __op_list(int fd, struct victim *victims, size_t max);
-void op_end(struct op *op, int error, ssize_t value);
 void __op_forget_all(void);
+void __block_end(struct op *op, ssize_t value);
+void __block_keep_all(void);
 int block_error(const struct aiocb *block);
 int block_result(struct aiocb *block, ssize_t *value);
 void __block_refused(struct aiocb *block, int error);
+
+/* end.c */
+void op_end(struct op *op, int error, ssize_t value);
 
 /* transfer.c: reads and writes; the work of a thread of a pool */
 off64_t block_offset(const struct aiocb *block, bool wide);
@@ -332,7 +336,6 @@ int list_queue(int mode, struct aiocb *const list[], int count,
 	       const struct sigevent *event, bool wide, const struct mask *mask);
 
 /* process.c */
-extern bool leaving;
 int process_prepare(void);
 
 #endif /* _AFSYNC_POSIX_H */

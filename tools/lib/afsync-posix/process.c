@@ -17,17 +17,13 @@
 
 #include "posix.h"
 
-/* Set once, under the lock; read without it by callers that may not take it. */
-bool leaving;
-
 static void leave(void)
 {
 	struct mask mask;
 
 	signals_block(&mask);
 	lock();
-	/* Release: not needed for what is behind the lock; block_error() reads it. */
-	__atomic_store_n(&leaving, true, __ATOMIC_RELEASE);
+	__block_keep_all();
 	unlock();
 	signals_restore(&mask);
 }
