@@ -4,9 +4,11 @@
  * the public functions, and turns error numbers into -1 and errno.
  *
  *	sync.c		aio_fsync: to a ring, which finds the errors
- *	transfer.c	aio_read, aio_write: to the threads of pool.c
+ *	transfer.c	aio_read, aio_write: to the threads of a pool
  *	stream.c	a sync waits for the reads and writes queued before it
  *	order.c, range.c	reads and writes that overlap keep their order
+ *	run.c		the pools, and what their threads do
+ *	pool.c		a queue, and its threads
  *	end.c		the end of a request
  *	op.c		requests in flight, and the control blocks
  *	rings.c		a ring of the device or of libafsync's threads
@@ -290,6 +292,6 @@ void public_init(const struct aioinit *init)
 		glibc.init(init);
 		return;
 	}
-	pool_configure(init);
+	pool_configure(&disk_pool, init);
 	call_end(&call, 0);
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The threads that read and write, and run the syncs that no ring can take. There are two pools:
- * one for files and disks, of limited size, and one for files whose requests may wait for
- * ever (pipes, sockets, terminals), where each file and direction that has requests
- * gets a thread of its own.
+ * A pool: a queue of requests, and threads that take them out and run them. How is for the owner
+ * of the pool to say (run.c).
  *
  * A queue is ordered by aio_reqprio, and by age among equals. Threads are made when there
  * is work that no idle one can take, and end when there was none for a while. They block
@@ -16,16 +14,11 @@
 
 #include "posix.h"
 
-/* glibc's limit of threads, and how long it keeps an idle one. */
-#define DISK_THREADS	20
+/* How long glibc keeps an idle thread. */
 #define IDLE_SECONDS	1
-/* More than a program has pipes, as a rule; the rest waits for those. */
-#define PIPE_THREADS	1024
 
 static const pthread_cond_t fresh = PTHREAD_COND_INITIALIZER;
 
-struct pool disk_pool = { .limit = DISK_THREADS, .work = PTHREAD_COND_INITIALIZER };
-struct pool pipe_pool = { .limit = PIPE_THREADS, .work = PTHREAD_COND_INITIALIZER };
 static int64_t idle_seconds = IDLE_SECONDS;
 
 static struct op *take(struct pool *pool)
@@ -75,7 +68,7 @@ static void *pool_thread(void *arg)
 	do {
 		while ((op = take(pool))) {
 			unlock();
-			op_run(op);
+			pool->run(op);
 			lock();
 		}
 	} while (await_work(pool));
@@ -125,29 +118,26 @@ void __pool_del(struct op *op)
 	op->state = OP_NEW;
 }
 
-/* For aio_init(); members that make no sense, or have none here, are ignored. */
-void pool_configure(const struct aioinit *init)
+/*
+ * For aio_init(): the limit of one pool, and how long an idle thread of any waits. Members that
+ * make no sense, or have none here, are ignored.
+ */
+void pool_configure(struct pool *pool, const struct aioinit *init)
 {
 	lock();
 	if (init->aio_threads > 0)
-		disk_pool.limit = init->aio_threads;
+		pool->limit = init->aio_threads;
 	if (init->aio_idle_time > 0)
 		idle_seconds = init->aio_idle_time;
 	unlock();
 }
 
-static void forget(struct pool *pool)
+/* In the child of a fork: the threads are the parent's. */
+void __pool_forget(struct pool *pool)
 {
 	memset(pool->queue, 0, sizeof(pool->queue));
 	pool->queued = 0;
 	pool->threads = 0;
 	pool->idle = 0;
 	memcpy(&pool->work, &fresh, sizeof(fresh));
-}
-
-/* In the child of a fork: the threads are the parent's. */
-void __pool_forget_all(void)
-{
-	forget(&disk_pool);
-	forget(&pipe_pool);
 }

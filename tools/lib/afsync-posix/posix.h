@@ -53,6 +53,8 @@ struct identity {
 	uint32_t born_nsec;
 };
 
+struct op;
+
 /* Threads, and their queue; see pool.c. */
 struct pool {
 	struct link queue[PRIO_DELTA_MAX + 1];	/* ops, QUEUED */
@@ -60,6 +62,7 @@ struct pool {
 	unsigned int threads;
 	unsigned int idle;		/* of them waiting, or about to wake up */
 	unsigned int limit;
+	void (*run)(struct op *op);	/* fixed */
 	pthread_cond_t work;
 };
 
@@ -261,14 +264,16 @@ void __block_refused(struct aiocb *block, int error);
 /* end.c */
 void op_end(struct op *op, int error, ssize_t value);
 
-/* transfer.c: reads and writes; the work of a thread of a pool */
+/* run.c */
+extern struct pool disk_pool, pipe_pool;
+
+/* transfer.c: reads and writes */
 off64_t block_offset(const struct aiocb *block, bool wide);
 int transfer_make(struct aiocb *block, enum op_kind kind, off64_t offset, int bad,
 		  struct op **opp);
 int __transfer_add(struct op *op);
 void transfer_added(struct op *op, int refused);
 int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset);
-void op_run(struct op *op);
 
 /* sync.c */
 int sync_queue(int operation, struct aiocb *block);
@@ -294,11 +299,10 @@ struct op *__range_del(struct op *tree, const struct op *op);
 bool __range_conflicts(const struct op *tree, const struct op *op);
 
 /* pool.c */
-extern struct pool disk_pool, pipe_pool;
 int __pool_add(struct pool *pool, struct op *op);
 void __pool_del(struct op *op);
-void __pool_forget_all(void);
-void pool_configure(const struct aioinit *init);
+void __pool_forget(struct pool *pool);
+void pool_configure(struct pool *pool, const struct aioinit *init);
 
 /* rings.c */
 bool ring_wants_identity(void);

@@ -54,7 +54,8 @@ static void child(void)
 
 	__op_forget_all();
 	__stream_forget_all();
-	__pool_forget_all();
+	__pool_forget(&disk_pool);
+	__pool_forget(&pipe_pool);
 	__notifier_forget();
 	__rings_forget();
 	posix_lock = fresh;
