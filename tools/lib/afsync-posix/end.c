@@ -17,7 +17,7 @@ static void count_end(const struct op *op, int error)
 		dropin_count(DROPIN_POSIX_FAILED, 1);
 }
 
-/* Ends one op. Followers for which no thread can be made are moved to @refused. */
+/* Ends one op. Those that waited for it and cannot have a thread are moved to @refused. */
 static void op_end_one(struct op *op, int error, ssize_t value, struct link *refused)
 {
 	struct aiocb *block;

@@ -277,7 +277,6 @@ int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset);
 
 /* sync.c */
 int sync_queue(int operation, struct aiocb *block);
-void sync_start(struct op *op);
 void sync_restart(struct op *op);
 
 /* stream.c */
@@ -307,13 +306,15 @@ void pool_configure(struct pool *pool, const struct aioinit *init);
 /* rings.c */
 bool ring_wants_identity(void);
 bool device_available(int *reason);
+void __ring_put(struct op *op);
 void __rings_forget(void);
+
+/* start.c */
+int sync_start(struct op *op);
 
 /* submit.c */
 int ring_submit(struct op *op, unsigned int ioprio, bool held);
-void ring_start(struct op *op);
 int ring_cancel(struct op *op, int fd);
-void __ring_put(struct op *op);
 
 /* notify.c */
 int notice_copy(const struct sigevent *event, struct notice *notice);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Which ring: opening and losing them. submit.c writes to them, reaper.c reads them.
+ * Which ring: opening and losing them, and the places of ops in them. submit.c and start.c write
+ * to them, reaper.c reads them.
  *
  * A ring is one of the device or, where that cannot be opened, of threads of libafsync, which
  * is compiled in (see its threads.h). Both take the same commands (struct afsync_backend).
@@ -161,6 +162,50 @@ int ring_get(struct op *op, struct ring **ringp)
 out:
 	unlock();
 	return ret;
+}
+
+/* It is started, or is not going to be. */
+void __ring_unhold(struct op *op)
+{
+	if (op->held)
+		op->ring->held--;
+	op->held = false;
+}
+
+/* Gives back the place of an op. */
+void __ring_put(struct op *op)
+{
+	__ring_unhold(op);
+	if (op->stranded) {
+		link_del(&op->link);
+		op->stranded = false;
+		op->ring->stranded--;
+		/* Not the last one: the caller is ending it. */
+		__atomic_sub_fetch(&op->refs, 1, __ATOMIC_RELAXED);
+	}
+	if (op->ring)
+		op->ring->in_flight--;
+	op->ring = NULL;
+}
+
+/* The ring of an op, which stays until ring_unpin() even if the op ends; or NULL. */
+struct ring *ring_pin(const struct op *op)
+{
+	struct ring *ring;
+
+	lock();
+	ring = op->ring;
+	if (ring)
+		ring->in_flight++;
+	unlock();
+	return ring;
+}
+
+void ring_unpin(struct ring *ring)
+{
+	lock();
+	ring->in_flight--;
+	unlock();
 }
 
 /* In the child of a fork: the ring is the parent's. The next sync opens a new one. */

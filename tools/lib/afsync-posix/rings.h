@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The ring, for rings.c, which opens it, submit.c, which writes to it, and reaper.c, which
- * reads it.
+ * The ring, for rings.c, which opens it, start.c and submit.c, which write to it, and reaper.c,
+ * which reads it.
  */
 #ifndef _AFSYNC_POSIX_RINGS_H
 #define _AFSYNC_POSIX_RINGS_H
@@ -29,6 +29,9 @@ struct ring {
 void ring_free(struct ring *ring);
 void __ring_lose(struct ring *ring);
 int ring_get(struct op *op, struct ring **ringp);
+void __ring_unhold(struct op *op);
+struct ring *ring_pin(const struct op *op);
+void ring_unpin(struct ring *ring);
 
 /* reaper.c */
 void *reaper(void *arg);

@@ -180,11 +180,11 @@ void __stream_failed(struct op *op, int error)
 
 /*
  * Starts the syncs of an epoch that is done. They keep their order, and the epoch its
- * place, until all are started.
+ * place, until all are started. See __stream_leave() for @refused.
  */
-static void epoch_start(struct epoch *epoch)
+static void epoch_start(struct epoch *epoch, struct link *refused)
 {
-	struct link list, *l;
+	struct link list;
 	struct op *op;
 
 	link_init(&list);
@@ -204,17 +204,17 @@ static void epoch_start(struct epoch *epoch)
 	epoch->starting = true;
 	unlock();
 	while (!link_empty(&list)) {
-		l = list.next;
-		op = element(l, struct op, link);
-		link_del(l);
-		sync_start(op);
+		op = element(list.next, struct op, link);
+		link_del(&op->link);
+		if (sync_start(op))
+			link_add(refused, &op->link);
 		op_put(op);
 	}
 	lock();
 }
 
 /* Starts and drops finished epochs. Drops the lock for a while; @file may be gone. */
-static void advance(struct file *file)
+static void advance(struct file *file, struct link *refused)
 {
 	struct epoch *epoch;
 
@@ -226,7 +226,7 @@ static void advance(struct file *file)
 		if (epoch->pending)
 			break;
 		if (!link_empty(&epoch->syncs))
-			epoch_start(epoch);
+			epoch_start(epoch, refused);
 		link_del(&epoch->link);
 		afsync_object_free(epoch, sizeof(*epoch));
 	}
@@ -235,19 +235,20 @@ static void advance(struct file *file)
 }
 
 /* A read or write does not count any more. Drops the lock for a while. */
-static void stream_leave(struct op *op)
+static void stream_leave(struct op *op, struct link *refused)
 {
 	struct file *file = op->file;
 
 	op->epoch->pending--;
 	op->file = NULL;
 	op->epoch = NULL;
-	advance(file);
+	advance(file, refused);
 }
 
 /* Takes a read or write into the stream of its file, and queues it. */
 int __stream_add(struct op *op)
 {
+	struct link none = LINK_INIT(none);
 	struct file *file = file_find(&op->id);
 	int ret;
 
@@ -265,15 +266,19 @@ int __stream_add(struct op *op)
 	ret = __order_add(&file->order, op);
 	if (ret)
 		/* Starts nothing: the transfer did not delay any sync. */
-		stream_leave(op);
+		stream_leave(op, &none);
 	return ret;
 }
 
-/* A read or write has ended; see __order_del(). Then drops the lock for a while. */
+/*
+ * A read or write has ended: queues its followers, and starts the syncs that wait for nothing
+ * else, for which it drops the lock for a while. Those for which no thread can be made are
+ * moved to @refused, and have to be ended.
+ */
 void __stream_leave(struct op *op, struct link *refused)
 {
 	__order_del(&op->file->order, op, refused);
-	stream_leave(op);
+	stream_leave(op, refused);
 }
 
 /* In the child of a fork; see __op_forget_all(). */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The commands to a ring: submitting a sync, starting and cancelling it. They are given as
- * the backend takes them, not by libafsync's functions for programs, which leave it to the
- * program that only one thread at a time submits.
+ * The commands to a ring: submitting a sync and cancelling it; start.c starts it. They are
+ * given as the backend takes them, not by libafsync's functions for programs, which leave it
+ * to the program that only one thread at a time submits.
  *
  * The user_data of a request is the address of its op, which stays allocated as long as
  * the request is in flight.
@@ -10,49 +10,6 @@
 #include <errno.h>
 
 #include "rings.h"
-
-static void __ring_unhold(struct op *op)
-{
-	if (op->held)
-		op->ring->held--;
-	op->held = false;
-}
-
-/* Gives back the place of an op. */
-void __ring_put(struct op *op)
-{
-	__ring_unhold(op);
-	if (op->stranded) {
-		link_del(&op->link);
-		op->stranded = false;
-		op->ring->stranded--;
-		/* Not the last one: the caller is ending it. */
-		__atomic_sub_fetch(&op->refs, 1, __ATOMIC_RELAXED);
-	}
-	if (op->ring)
-		op->ring->in_flight--;
-	op->ring = NULL;
-}
-
-/* The ring of an op, which stays until ring_unpin() even if the op ends; or NULL. */
-static struct ring *ring_pin(const struct op *op)
-{
-	struct ring *ring;
-
-	lock();
-	ring = op->ring;
-	if (ring)
-		ring->in_flight++;
-	unlock();
-	return ring;
-}
-
-static void ring_unpin(struct ring *ring)
-{
-	lock();
-	ring->in_flight--;
-	unlock();
-}
 
 static int submit(const struct op *op, const struct ring *ring, unsigned int ioprio,
 		  bool held)
@@ -120,43 +77,6 @@ int ring_submit(struct op *op, unsigned int ioprio, bool held)
 			return ret == ENOMEM ? EAGAIN : ret;
 	}
 	return ENODEV;
-}
-
-/* The ring of a held op turned out to be lost; the reaper will start it again. */
-static void strand(struct op *op, struct ring *ring)
-{
-	lock();
-	/* It may have ended after all: cancelled, by a completion that was there before. */
-	if (op->ring) {
-		__atomic_add_fetch(&op->refs, 1, __ATOMIC_RELAXED);
-		link_add(&ring->strand, &op->link);
-		op->stranded = true;
-		ring->stranded++;
-		__ring_lose(ring);
-	}
-	unlock();
-}
-
-/*
- * Starts a held op. It is no error if the op has been cancelled: then its completion is
- * on the way.
- */
-void ring_start(struct op *op)
-{
-	struct afsync_start args = { .user_data = (uintptr_t)op };
-	struct ring *ring = ring_pin(op);
-
-	/* An op that has ended has no ring, and is not to be started. */
-	if (!ring)
-		return;
-	args.ring = ring->handle->id;
-	if (ring->handle->backend->start(ring->handle, &args) < 0 && !ring->threads &&
-	    !afsync_ring_reachable(ring->handle))
-		strand(op, ring);
-	lock();
-	__ring_unhold(op);
-	unlock();
-	ring_unpin(ring);
 }
 
 /* The meaning of an error other than EALREADY for ring_cancel(). */

@@ -90,31 +90,8 @@ static int sync_divert(struct op *op)
 	return 0;
 }
 
-static void sync_pool(struct op *op)
-{
-	int ret;
-
-	lock();
-	ret = __pool_add(op->pool, op);
-	unlock();
-	if (ret)
-		op_end(op, ret, -1);
-}
-
 /*
- * Starts a sync that its ring holds or that has been waiting for a pool. Called without
- * the lock, by the thread that took it out of its epoch; has a reference.
- */
-void sync_start(struct op *op)
-{
-	if (op->ringless)
-		sync_pool(op);
-	else
-		ring_start(op);
-}
-
-/*
- * The same for one whose ring was lost before it could be started. The device has dropped
+ * Starts a sync whose ring was lost before it could be started. The device has dropped
  * its file, which has to be found again by the descriptor.
  */
 void sync_restart(struct op *op)
@@ -123,10 +100,10 @@ void sync_restart(struct op *op)
 
 	if (!ret)
 		ret = sync_divert(op);
+	if (!ret)
+		ret = sync_start(op);
 	if (ret)
 		op_end(op, ret, -1);
-	else
-		sync_pool(op);
 }
 
 /* Hands an op that is in the table over. @held: it is in an epoch. */
@@ -209,8 +186,8 @@ int sync_queue(int operation, struct aiocb *block)
 	start = op->ready || (op->ringless && !held);
 	unlock();
 	dropin_count(operation == O_SYNC ? DROPIN_POSIX_FSYNC : DROPIN_POSIX_FDATASYNC, 1);
-	if (start)
-		sync_start(op);
+	if (start && sync_start(op))
+		op_end(op, EAGAIN, -1);
 
 put_op:
 	op_put(op);
