@@ -13,6 +13,7 @@
  *	op.c		requests in flight, and the control blocks
  *	rings.c		a ring of the device or of libafsync's threads
  *	submit.c, reaper.c	what goes into a ring, and what comes out
+ *	divert.c	syncs that no ring can take
  *	start.c		starts a sync whose turn has come
  *	list.c, suspend.c, cancel.c, notify.c, notifier.c	what their names say
  *	glibc.c		who serves the process: we or, for its whole life, glibc

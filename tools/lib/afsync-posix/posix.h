@@ -275,9 +275,12 @@ int __transfer_add(struct op *op);
 void transfer_added(struct op *op, int refused);
 int transfer_queue(struct aiocb *block, enum op_kind kind, off64_t offset);
 
+/* divert.c */
+int sync_divert(struct op *op);
+void sync_restart(struct op *op);
+
 /* sync.c */
 int sync_queue(int operation, struct aiocb *block);
-void sync_restart(struct op *op);
 
 /* stream.c */
 bool stream_any(void);

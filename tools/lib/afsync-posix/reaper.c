@@ -103,7 +103,7 @@ static int await_entry(const struct ring *ring, bool held)
 	return ret == -EINTR ? 0 : ret;
 }
 
-void *reaper(void *arg)
+static void *reaper(void *arg)
 {
 	struct ring *ring = arg;
 	struct timespec nap = { .tv_nsec = NAP_MIN_NS };
@@ -139,4 +139,16 @@ void *reaper(void *arg)
 	if (lost)
 		ring_end(ring, &stranded);
 	return NULL;
+}
+
+/* Makes sure that a ring has a reaper. */
+int __reaper_start(struct ring *ring)
+{
+	int ret;
+
+	if (ring->reaped)
+		return 0;
+	ret = thread_start(reaper, ring);
+	ring->reaped = !ret;
+	return ret;
 }

@@ -11,7 +11,7 @@
  * sees them; but those held on the device can no longer be started: they are stranded. When
  * no other request is in flight, that ring is unmapped, so that the kernel drops the
  * files of the stranded ones, which are then treated like requests for which there is no ring
- * (sync.c). Threads need their descriptor only to receive files: requests that they have start.
+ * (divert.c). Threads need their descriptor only to receive files: requests that they have start.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -126,13 +126,15 @@ void __ring_lose(struct ring *ring)
 		__ring_use(NULL);
 }
 
-/* Reserves the resources that an op needs beyond the submit: the ring, and its reaper. */
-int ring_get(struct op *op, struct ring **ringp)
+/*
+ * The ring in use, which is opened if there is none; for that it drops the lock. ENODEV if there
+ * can be none.
+ */
+int __ring_current(struct ring **ringp)
 {
 	bool device;
 	int ret = 0;
 
-	lock();
 	while (!current && !ret) {
 		device = !missing;
 		unlock();
@@ -140,28 +142,19 @@ int ring_get(struct op *op, struct ring **ringp)
 			ret = ring_ensure(true);
 		lock();
 	}
-	if (ret) {
-		ret = ENODEV;
-		goto out;
-	}
-	if (!current->reaped) {
-		if (thread_start(reaper, current)) {
-			/* A pool may have a thread. */
-			ret = current->threads ? ENODEV : EAGAIN;
-			goto out;
-		}
-		current->reaped = true;
-	}
-	op->ring = current;
-	current->in_flight++;
+	*ringp = current;
+	return ret ? ENODEV : 0;
+}
+
+/* Gives an op a place in a ring; a sync that is HELD in its epoch is held there as well. */
+void __ring_take(struct ring *ring, struct op *op)
+{
+	op->ring = ring;
+	ring->in_flight++;
 	op->held = op->state == OP_HELD;
-	current->held += op->held;
+	ring->held += op->held;
 	if (!op->held)
 		op->state = OP_STARTED;
-	*ringp = current;
-out:
-	unlock();
-	return ret;
 }
 
 /* It is started, or is not going to be. */

@@ -28,13 +28,14 @@ struct ring {
 /* rings.c */
 void ring_free(struct ring *ring);
 void __ring_lose(struct ring *ring);
-int ring_get(struct op *op, struct ring **ringp);
+int __ring_current(struct ring **ringp);
+void __ring_take(struct ring *ring, struct op *op);
 void __ring_unhold(struct op *op);
 struct ring *ring_pin(const struct op *op);
 void ring_unpin(struct ring *ring);
 
 /* reaper.c */
-void *reaper(void *arg);
+int __reaper_start(struct ring *ring);
 void reaper_await(struct ring *ring);
 
 #endif /* _AFSYNC_POSIX_RINGS_H */

@@ -40,7 +40,7 @@ static ssize_t transfer(const struct op *op)
 	return ret;
 }
 
-/* For requests that no ring can take (sync.c). */
+/* For requests that no ring can take (divert.c). */
 static int sync_run(const struct op *op)
 {
 	return op->kind == OP_FSYNC ? fsync(op->fd) : fdatasync(op->fd);

@@ -11,6 +11,24 @@
 
 #include "rings.h"
 
+/* Reserves the resources that an op needs beyond the submit: the ring, and its reaper. */
+static int ring_get(struct op *op, struct ring **ringp)
+{
+	struct ring *ring;
+	int ret;
+
+	lock();
+	ret = __ring_current(&ring);
+	/* A pool may have a thread. */
+	if (!ret && __reaper_start(ring))
+		ret = ring->threads ? ENODEV : EAGAIN;
+	if (!ret)
+		__ring_take(ring, op);
+	unlock();
+	*ringp = ring;
+	return ret;
+}
+
 static int submit(const struct op *op, const struct ring *ring, unsigned int ioprio,
 		  bool held)
 {

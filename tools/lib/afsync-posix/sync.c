@@ -5,9 +5,8 @@
  * ring holds the sync until stream.c has it started.
  *
  * The ring is one of the device or, where that cannot be opened, of libafsync's threads
- * (rings.c). Where there can be no such threads, or not now, a thread of a pool syncs, as
- * long as the descriptor is still that of the file. No sync is refused for a reason that
- * fsync(2) does not have.
+ * (rings.c). Where there can be no such threads, or not now, a thread of a pool syncs
+ * (divert.c). No sync is refused for a reason that fsync(2) does not have.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,45 +64,6 @@ static bool wants_writable(int fd)
 	struct stat st;
 
 	return program_links_us() && !(!fstat(fd, &st) && S_ISDIR(st.st_mode));
-}
-
-/* Prepares a request that no ring can take for a pool; the checks of the call. */
-static int sync_divert(struct op *op)
-{
-	struct identity id = op->id;
-	int ret;
-
-	if (!sync_acceptable(op))
-		return EBADF;
-	/* If it is known, that stays: the descriptor may have become another file's. */
-	ret = id.mode ? 0 : identity_of(op->fd, &id);
-	if (ret)
-		return ret;
-	if (S_ISFIFO(id.mode) || S_ISSOCK(id.mode))
-		return EINVAL;
-	lock();
-	op->id = id;
-	op->pool = &disk_pool;
-	op->ringless = true;
-	unlock();
-	dropin_count(DROPIN_ELSEWHERE, 1);
-	return 0;
-}
-
-/*
- * Starts a sync whose ring was lost before it could be started. The device has dropped
- * its file, which has to be found again by the descriptor.
- */
-void sync_restart(struct op *op)
-{
-	int ret = same_file(op);
-
-	if (!ret)
-		ret = sync_divert(op);
-	if (!ret)
-		ret = sync_start(op);
-	if (ret)
-		op_end(op, ret, -1);
 }
 
 /* Hands an op that is in the table over. @held: it is in an epoch. */
