@@ -1,27 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * libafsync-posix: POSIX asynchronous I/O with its syncs on /dev/afsync. This file has
- * the public functions, and turns error numbers into -1 and errno.
- *
- *	sync.c		aio_fsync: to a ring, which finds the errors
- *	transfer.c	aio_read, aio_write: to the threads of a pool
- *	stream.c	a sync waits for the reads and writes queued before it
- *	order.c, range.c	reads and writes that overlap keep their order
- *	run.c		the pools, and what their threads do
- *	pool.c		a queue, and its threads
- *	end.c		the end of a request
- *	op.c		requests in flight, and the control blocks
- *	rings.c		a ring of the device or of libafsync's threads
- *	submit.c, reaper.c	what goes into a ring, and what comes out
- *	divert.c	syncs that no ring can take
- *	start.c		starts a sync whose turn has come
- *	list.c, suspend.c, cancel.c, notify.c, notifier.c	what their names say
- *	glibc.c		who serves the process: we or, for its whole life, glibc
- *	process.c	the child of a fork starts anew; exit
- *	group.c		the one end of a list
- *	descriptor.c	which file a descriptor is of, now
- *	futex.c		waits for a word in memory
- *	lock.c		the lock; no handler of the program runs in a thread that may have it
+ * the public functions, and turns error numbers into -1 and errno. posix.h has a list of the
+ * files.
  *
  * The functions have all of glibc's names and no version, so they replace every
  * version that a program may have been linked with. They may be preloaded or linked.

@@ -55,6 +55,30 @@ names_of_32_bit_are_right()
 	diff <(glibc_names -m32) <(exported "$1")
 }
 
+# layers: the files in the list of posix.h, from the highest to the lowest.
+layers()
+{
+	sed -nE 's/^ \*\t([a-z]+)\.c\t.*/\1/p' "$src/posix.h"
+}
+
+check_files_call_only_those_below_them()
+{
+	local file
+
+	diff <(layers | sort) <(cd "$src" && printf '%s\n' *.c | sed 's/\.c$//' | sort)
+	: > "$tmp/above"
+	for file in $(layers); do
+		if nm -u --format=posix "$out/$file.o" | awk '{ print $1 }' |
+			grep -Fxf "$tmp/above"; then
+			echo "a file above $file.c has that"
+			return 1
+		fi
+		nm --defined-only --extern-only --format=posix "$out/$file.o" |
+			awk '{ print $1 }' >> "$tmp/above"
+	done
+	[ -s "$tmp/above" ]
+}
+
 check_needs_only_the_c_library()
 {
 	needs_only libc libdl libpthread

@@ -25,6 +25,10 @@ struct ring {
 	bool lost;			/* the descriptor is no longer ours */
 };
 
+/* reaper.c */
+int __reaper_start(struct ring *ring);
+void reaper_await(struct ring *ring);
+
 /* rings.c */
 void ring_free(struct ring *ring);
 void __ring_lose(struct ring *ring);
@@ -33,9 +37,5 @@ void __ring_take(struct ring *ring, struct op *op);
 void __ring_unhold(struct op *op);
 struct ring *ring_pin(const struct op *op);
 void ring_unpin(struct ring *ring);
-
-/* reaper.c */
-int __reaper_start(struct ring *ring);
-void reaper_await(struct ring *ring);
 
 #endif /* _AFSYNC_POSIX_RINGS_H */
