@@ -5,9 +5,9 @@
 #
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
-#						programs programs-debug harness bench,
-#						and static-can-fail, packages, module, crash, twin,
-#						fault and fuzz, which are not in the default
+#						programs programs-debug harness bench crash twin
+#						fault fuzz; and static-can-fail, packages and
+#						module, which are not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/kernel/fetch.sh)
@@ -27,13 +27,13 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/check/hunts.sh"
 
-STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench)
+STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench
+	crash twin fault fuzz)
 # Chosen so that both chains take equally long.
-BESIDE=(selftests-debug programs-debug)
+BESIDE=(selftests-debug programs-debug fault)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
-# packages needs the network, and makes a bare bookworm first; module is for another kernel. The
-# others take long.
-MORE_STAGES=(static-can-fail packages module crash twin fault fuzz)
+# packages needs the network, and makes a bare bookworm first; module is for another kernel.
+MORE_STAGES=(static-can-fail packages module)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, only the lines for a person on the terminal.

@@ -2,17 +2,21 @@
 # shellcheck shell=bash
 # The stages that look for lost data and requests. Sourced by check.sh. SEED decides the work of
 # each of them, and a stage that has printed its seed can be repeated. Each also gets modules
-# with a bug planted in them, selftests/plants/STAGE, and has to detect it.
+# with a bug planted in them, selftests/plants/STAGE, and has to detect it. Among all stages, each
+# is shorter, and has one such module or none.
 
 : "${short=} ${dir=}"
 SEED=${SEED:-1}
 
-# plants STAGE KERNEL [NAME]...: builds the modules with these bugs, or with all of them. Sets bad,
-# the list of the modules.
+# amount FULL SHORT: of the two.
+amount() { if [ "$short" = 0 ]; then echo "$1"; else echo "$2"; fi; }
+
+# plants STAGE KERNEL [NAME]: builds the modules with all of its bugs, in the short form only with
+# that one. Sets bad, the list of the modules.
 plants() {
 	local stage=$1 kernel=$2 name built
-	shift 2
-	[ $# -gt 0 ] || set -- "$TOP/selftests/plants/$stage"/*.patch
+	set -- ${3:+"$TOP/selftests/plants/$stage/$3.patch"}
+	[ "$short" != 0 ] || set -- "$TOP/selftests/plants/$stage"/*.patch
 	bad=()
 	for name; do
 		name=$stage/$(basename "$name" .patch)
@@ -26,11 +30,11 @@ plants() {
 
 # Acknowledged data survives a crash. POINTS crashes of each kind of workload.
 stage_crash() {
-	local bad points=${POINTS:-25}
+	local bad points=${POINTS:-$(amount 25 4)}
 	"$TOP/scripts/kernel/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/crash" >&2
-	if [ "$short" = 0 ]; then plants crash debian; else plants crash debian late_joiner; fi
+	plants crash debian late_joiner
 	"$TOP/scripts/vm.sh" --kernel debian --no-sim --mem 3072 --name crash --timeout 14400 \
 		-- "$TOP/selftests/crash/crash.sh" "$points" "$SEED" "${bad[@]}"
 }
@@ -42,18 +46,19 @@ stage_twin() {
 	"$TOP/scripts/kernel/build-modules.sh" "$kernel" AFSYNC_SIM=1 >&2
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/twin" >&2
-	plants twin "$kernel"
+	plants twin "$kernel" error_dropped
 	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --mem 1536 --name twin --timeout 14400 \
-		-- "$TOP/selftests/twin/twin.sh" "${POINTS:-6}" "$SEED" "${bad[@]}"
+		-- "$TOP/selftests/twin/twin.sh" "${POINTS:-$(amount 6 3)}" "$SEED" "${bad[@]}"
 }
 
 # Every step of the module that can fail does, one by one and under load; ROUNDS times. Without
 # a point that failed, nothing was tested. planted_test.sh takes the modules with bugs.
 stage_fault() {
-	local bad points
+	local bad points all=${TESTS:-}
 	plants fault debug
+	[ "$short" = 0 ] || local TESTS=${TESTS:-$(tests "$TOP/selftests/fault" '(submit|queued)_test')}
 	vm_tests debug fault fault
-	[ -z "${TESTS:-}" ] || return 0
+	[ -z "$all" ] || return 0
 	points=$(sed -nE 's/^(# )*total: ([0-9]+) points.*/\2/p' "$dir"/fault.[0-9]* |
 		awk '{ sum += $1 } END { print sum + 0 }')
 	echo "# figure: $points faults, one by one"
@@ -66,7 +71,7 @@ stage_fuzz() {
 	local bad=() kernel=${KERNEL:-debian}
 	"$TOP/scripts/kernel/build-modules.sh" "$kernel" >&2
 	with_lock build make -s -C "$TOP/selftests/fuzz" >&2
-	plants fuzz "$kernel"
+	plants fuzz "$kernel" posted_twice
 	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --cpus 2 --name fuzz --timeout 14400 \
-		-- "$TOP/selftests/fuzz/fuzz.sh" "${CALLS:-100000}" "$SEED" "${bad[@]}"
+		-- "$TOP/selftests/fuzz/fuzz.sh" "${CALLS:-$(amount 100000 20000)}" "$SEED" "${bad[@]}"
 }
