@@ -8,6 +8,10 @@
 : "${short=} ${dir=}"
 SEED=${SEED:-1}
 
+# The short forms have one of each filesystem and each interface.
+CRASH_KINDS="ext4-library ext4-library-pairs ext4-posix ext4-libaio xfs-library btrfs-library"
+TWIN_CASES="ext4-file-once ext4-full xfs-file-for-good xfs-hole-once xfs-thin-full"
+
 # amount FULL SHORT: of the two.
 amount() { if [ "$short" = 0 ]; then echo "$1"; else echo "$2"; fi; }
 
@@ -28,26 +32,31 @@ plants() {
 	done
 }
 
-# Acknowledged data survives a crash. POINTS crashes of each kind of workload.
+# Acknowledged data survives a crash. POINTS crashes of each kind of workload; CRASH_ONLY names
+# kinds.
 stage_crash() {
 	local bad points=${POINTS:-$(amount 25 4)}
+	local kinds=${CRASH_ONLY:-$(amount "" "$CRASH_KINDS")}
 	"$TOP/scripts/kernel/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/crash" >&2
 	plants crash debian late_joiner
 	"$TOP/scripts/vm.sh" --kernel debian --no-sim --mem 3072 --name crash --timeout 14400 \
+		--env "CRASH_ONLY=$kinds" \
 		-- "$TOP/selftests/crash/crash.sh" "$points" "$SEED" "${bad[@]}"
 }
 
 # The errors are those that the system calls report. In each case the first to the POINTS-th write
-# fails.
+# fails; TWIN_ONLY names cases.
 stage_twin() {
 	local bad kernel=${KERNEL:-debian}
+	local cases=${TWIN_ONLY:-$(amount "" "$TWIN_CASES")}
 	"$TOP/scripts/kernel/build-modules.sh" "$kernel" AFSYNC_SIM=1 >&2
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/twin" >&2
 	plants twin "$kernel" error_dropped
 	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --mem 1536 --name twin --timeout 14400 \
+		--env "TWIN_ONLY=$cases" \
 		-- "$TOP/selftests/twin/twin.sh" "${POINTS:-$(amount 6 3)}" "$SEED" "${bad[@]}"
 }
 
