@@ -130,7 +130,7 @@ static bool is_bdev(const struct top_fs *fs)
 
 /*
  * The names of those that are mounted: a mount of the whole filesystem before one of a
- * folder in it, else the first.
+ * directory in it, else the first.
  */
 static void name_mounted(struct top_sample *sample, FILE *mounts)
 {
