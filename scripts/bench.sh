@@ -27,6 +27,10 @@ BOOTS=${BENCH_BOOTS:-$BOOTS_DEFAULT}
 JOBS=${BENCH_JOBS:-$(nproc)}
 DIR=${BENCH_DIR:-$BUILD/bench}
 read -ra VM <<<"${BENCH_VM:-}"
+# What is measured, for the documentation.
+source="version $(cat "$TOP/VERSION")"
+commit=$(git -C "$TOP" describe --always --dirty --exclude '*' 2>/dev/null) || true
+[ -z "$commit" ] || source+=", commit $commit"
 
 [ -x "$BUILD/tools/bench/afsync-bench" ] || die "the benchmark is not built: run 'make bench'"
 
@@ -36,7 +40,7 @@ boot() {
 	shift 2
 	"$TOP/scripts/vm.sh" --no-sim --kernel debian --mem 2048 --timeout 7200 "$@" ${VM[@]+"${VM[@]}"} \
 		--append sysctl.kernel.hung_task_timeout_secs=0 \
-		--env "BENCH_SIZE=$BENCH_SIZE" --env "BENCH_ONLY=${BENCH_ONLY:-}" \
+		--env "BENCH_SIZE=$BENCH_SIZE" --env "BENCH_SOURCE=$source" --env "BENCH_ONLY=${BENCH_ONLY:-}" \
 		--env "BENCH_ENGINES=${BENCH_ENGINES:-}" \
 		-- "$TOP/scripts/bench/guest.sh" "$part" >"$DIR/$file.new" || rc=$?
 	mv "$DIR/$file.new" "$DIR/$file"

@@ -35,7 +35,7 @@ CHECKS=(
 	modules-6.1 modules-6.12 modules-clang user-warnings lib-symbols
 	build-clean install-uninstall install-user odd-folder
 	# check/static-version.sh
-	version deb-symbols
+	version measured-version deb-symbols
 )
 
 # run_check NAME. Never part of a condition: that would switch off errexit inside the

@@ -226,6 +226,7 @@ def main():
     kernel = ", ".join(sorted(run.kernels)) or "6.1"
     lines = [".. SPDX-License-Identifier: GPL-2.0-only", ".. Written by scripts/bench/doc.py: 'make bench-doc'.", "",
              *heading("Results", "="),
+             f"These are the figures of {' and '.join(sorted(run.sources))}.",
              f"Debian's kernel {kernel}, {run.boots} boot{'s'[:run.boots > 1]}, virtual time unless it says "
              "otherwise.", ""]
     for part in (wanted(run), overwrite(run, plots), processes(run), variants(run), others(run, plots),

@@ -330,7 +330,7 @@ smp() {
 BENCH_CPUS=$(nproc)
 export BENCH_CPUS
 copy_programs
-printf '{"kernel": "%s"}\n' "$(uname -r)" >>"$OUT"
+printf '{"kernel": "%s", "source": "%s"}\n' "$(uname -r)" "$BENCH_SOURCE" >>"$OUT"
 "$1"
 cat "$OUT"
 exit $failed

@@ -72,6 +72,7 @@ class Run:
         self.memory = [run["memory"] for boot in boots for run in boot if "memory" in run]
         self.many = [run["many"] for boot in boots for run in boot if "many" in run]
         self.kernels = {run["kernel"] for boot in boots for run in boot if "kernel" in run}
+        self.sources = {run["source"] for boot in boots for run in boot if "source" in run}
         pairs = folder / "smp.jsonl"
         self.pairs = self.ratios(read_lines(pairs)) if pairs.exists() else {}
 

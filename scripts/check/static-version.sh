@@ -12,6 +12,19 @@ check_version() {
 		none "not $want ('scripts/package/version.sh $want' writes it)"
 }
 
+# The figures of the benchmark are of this release, or nothing that they measure has changed.
+check_measured_version() {
+	local page=Documentation/afsync/performance-results.rst version commit
+	version=$(sed -nE 's/^These are the figures of version ([0-9.]+)(, commit .*)?\.$/\1/p' "$page")
+	commit=$(sed -nE 's/^These are the figures .*, commit ([0-9a-f]+)\.$/\1/p' "$page")
+	[ -n "$version" ] || { echo "$page does not say what was measured"; return 1; }
+	[ "$version" != "$(cat VERSION)" ] || return 0
+	if [ -z "$commit" ] || ! git diff --quiet "$commit" -- drivers include/uapi tools/lib 2>/dev/null; then
+		echo "$page has the figures of $version: run 'make bench', then 'make bench-doc'"
+		return 1
+	fi
+}
+
 # The symbols file of the package lists the library's exports, each since its version.
 check_deb_symbols() {
 	awk '/^LIBAFSYNC_/ { node = $1; version = substr(node, 11); print " " node "@" node, version }
