@@ -6,10 +6,10 @@
  * held on the device, its iocbs become writes that take the completions over, and when the
  * kernel has taken those, the iocbs are restored.
  *
- * A sync is started only after that. So no thread sees its event, and reuses its iocb,
- * before that is restored. And as the lock is held all the time, no other thread
- * starts a sync whose completion is not taken over yet. The kernel neither runs I/O nor
- * waits meanwhile. The program's other threads must leave an iocb alone that is being
+ * A sync is started only after that, not with AFSYNC_ATTACH_START. So no thread sees its
+ * event, and reuses its iocb, before that is restored. And as the lock is held all the time, no
+ * other thread starts a sync whose completion is not taken over yet. The kernel neither runs
+ * I/O nor waits meanwhile. The program's other threads must leave an iocb alone that is being
  * submitted; kernel AIO would only read it.
  */
 #include <errno.h>

@@ -177,12 +177,16 @@ static bool word_writable(void *at)
 
 long memory_write(void *const *to, const void *from, size_t size, long nr)
 {
+	unsigned long first;
+	char *last;
 	long i;
 
 	for (i = 0; i < nr; i++) {
-		/* The first and the last of two pages, if it lies in two. */
+		first = (unsigned long)to[i];
+		last = (char *)to[i] + size - sizeof(__u64);
+		/* Both pages, if it lies in two. */
 		if (!word_writable(to[i]) ||
-		    !word_writable((char *)to[i] + size - sizeof(__u64)))
+		    ((first ^ (first + size - 1)) & -PAGE && !word_writable(last)))
 			return i;
 		memcpy(to[i], (const char *)from + i * size, size);
 	}
