@@ -30,7 +30,7 @@
 STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench
 	crash twin fault fuzz)
 # Chosen so that both chains take equally long.
-BESIDE=(selftests-debug programs-debug fault)
+BESIDE=(selftests-debug programs-debug fault crash twin fuzz)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
 # packages needs the network, and makes a bare bookworm first; module is for another kernel.
 MORE_STAGES=(static-can-fail packages module)
