@@ -40,7 +40,7 @@ stage_crash() {
 	"$TOP/scripts/kernel/build-modules.sh" debian >&2
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/crash" >&2
-	plants crash debian late_joiner
+	plants crash debian writeback_without_flush
 	"$TOP/scripts/vm.sh" --kernel debian --no-sim --mem 3072 --name crash --timeout 14400 \
 		--env "CRASH_ONLY=$kinds" \
 		-- "$TOP/selftests/crash/crash.sh" "$points" "$SEED" "${bad[@]}"

@@ -135,7 +135,7 @@ kind() {
 
 # plant KO: a module with a bug, which one of the crashes has to reveal.
 plant() {
-	local name fs rc=1 until=first points=$((points > 25 ? points : 25))
+	local name fs rc=1 until=first points=$((points > 100 ? points : 100))
 	name=${1##*/plants/crash/}
 	name=${name%%/*}
 	rmmod afsync
