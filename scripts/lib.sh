@@ -61,6 +61,9 @@ debian_release() {
 	echo "$v"
 }
 
+# is_debug_kernel KERNEL: is it one of those that scripts/kernel/build-debug.sh builds?
+is_debug_kernel() { [[ $1 = @(debug|debug-rt|kcsan) ]]; }
+
 # named_release KERNEL: fetches a KERNEL that scripts/kernel/fetch-debian.sh has a name for,
 # and prints its release; prints any other unchanged.
 named_release() {

@@ -20,10 +20,11 @@ NONE="install linux-headers-<its release>, or give KDIR=<its build folder>; 'mak
 # headers NAME: sets kdir, the folder to build modules for that kernel against.
 headers() {
 	local name=$1 dir
-	case $name in
-	debug | debug-rt | kcsan)
+	if is_debug_kernel "$name"; then
 		kdir=$("$TOP/scripts/kernel/build-debug.sh" "$name")/build
-		return ;;
+		return
+	fi
+	case $name in
 	debian) name=$(debian_release) ;;
 	*/*)
 		if [ -e "$name/Makefile" ]; then

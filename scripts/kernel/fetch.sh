@@ -66,10 +66,8 @@ bzimage_release() {
 
 mkdir -p "$CACHE/kernels"
 what=${1:-}
+! is_debug_kernel "$what" || exec "$TOP/scripts/kernel/build-debug.sh" "$what"
 case $what in
-debug | debug-rt | kcsan)
-	exec "$TOP/scripts/kernel/build-debug.sh" "$what"
-	;;
 *.deb)
 	with_lock kernels unpack "$@"
 	;;

@@ -60,7 +60,7 @@ enum op_kind { OP_READ, OP_WRITE, OP_FSYNC, OP_FDATASYNC };
  *	OP_WAITING	a follower of another op	the end of that one (order.c)
  *	OP_QUEUED	in the queue of a pool		a thread of the pool
  *	OP_RUNNING	with a thread of the pool	that thread
- *	OP_HELD		a sync, in its epoch		whoever ends the epoch (stream.c)
+ *	OP_HELD		a sync, in its epoch		the end of the epoch (stream.c)
  *	OP_STARTED	a sync, with its ring		the reaper (reaper.c)
  *	OP_ENDING	nowhere				the thread that set this state
  *

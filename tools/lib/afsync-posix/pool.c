@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * A pool: a queue of requests, and threads that take them out and run them. How is for the owner
- * of the pool to say (run.c).
+ * A pool: a queue of requests, and threads that take them out and run them. The owner of the pool
+ * has the function for that (run.c).
  *
  * A queue is ordered by aio_reqprio, and by age among equals. Threads are made when there
  * is work that no idle one can take, and end when there was none for a while. They block

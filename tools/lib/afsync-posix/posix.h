@@ -16,7 +16,7 @@
  *	run.c		the two pools, and what their threads do
  *	end.c		the end of a request, from which others follow
  *	stream.c	a sync waits for the reads and writes queued before it
- *	start.c		starts a sync whose turn has come
+ *	start.c		starts a sync when nothing is before it any more
  *	rings.c		a ring of the device or of libafsync's threads
  *	order.c		reads and writes that overlap keep their order
  *	range.c		the tree by which it finds them

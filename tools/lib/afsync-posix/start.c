@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Starts a sync whose turn has come (stream.c): by its ring, or by a pool if there is none.
+ * Starts a sync when nothing is before it any more (stream.c): by its ring, or by a pool if there
+ * is none.
  */
 #include "rings.h"
 
