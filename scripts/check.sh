@@ -181,7 +181,7 @@ count() {
 		plan = seen = 0
 	}
 	function why(i) {
-		for (i = said > 8 ? said - 8 : 0; i < said; i++) print "     " line[i]
+		for (i = said > 16 ? said - 16 : 0; i < said; i++) print "     " line[i]
 	}
 	FNR == 1 { said = 0 }
 	{ sub(/\r$/, "") }
