@@ -12,8 +12,8 @@
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/kernel/fetch.sh)
 #
-# Two chains of stages run beside each other, since a VM without KVM keeps little more than
-# one processor busy: BESIDE, and the others.
+# JOBS stages run beside each other (one more than there are processors, since a VM without KVM
+# waits half of its time).
 #
 # All stages together run in a short form: a test with the same result on Debian's kernel and
 # on the debug kernel runs on one of them, and the harness is tested with each kind of fault
@@ -27,10 +27,10 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/scripts/check/hunts.sh"
 
-STAGES=(static unit selftests kernels selftests-debug programs programs-debug harness bench
-	crash twin fault fuzz)
-# Chosen so that both chains take equally long.
-BESIDE=(selftests-debug programs-debug fault crash twin fuzz)
+# In the order in which they begin: first the one that may have to build the debug kernel, then
+# the longest.
+STAGES=(selftests-debug selftests static harness programs programs-debug bench crash twin unit
+	fault kernels fuzz)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
 # packages needs the network, and makes a bare bookworm first; module is for another kernel.
 MORE_STAGES=(static-can-fail packages module)
@@ -205,50 +205,53 @@ for stage; do
 		die "no such stage: $stage (${STAGES[*]} ${MORE_STAGES[*]})"
 done
 
-# run_stages STAGE...: one after the other.
+# run_stage STAGE: its TAP, times and errors go to files in $dir.
+run_stage() {
+	local stage=$1 start=$SECONDS rc=0
+	echo "== $stage"
+	"stage_${stage//-/_}" 2>"$dir/$stage.err" | tee "$dir/$stage.tap" | show || rc=$?
+	# A stage that ended in its middle must not look like one that passed.
+	if [ $rc != 0 ] && ! grep -qE '^(# )*not ok ' "$dir/$stage.tap"; then
+		echo "not ok 0 - $stage: ended with status $rc; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
+	fi
+	if [ "$(count "$dir/$stage.tap" | tail -n 1)" = "COUNT 0 0 0" ]; then
+		echo "not ok 0 - $stage: no test ran; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
+		tail -n 20 "$dir/$stage.err"
+	fi
+	echo "$((SECONDS - start)) s" >"$dir/$stage.took"
+	echo "== $stage: $(count "$dir/$stage.tap" | tail -n 1 |
+		awk '{ printf "%d passed, %d failed, %d skipped", $2, $3, $4 }'), $(<"$dir/$stage.took")"
+	[ ! -e "$dir/$stage.times" ] ||
+		echo "   slowest: $(sort -rn "$dir/$stage.times" | awk 'NR <= 8 { printf "%s%s %d s", sep, $2, $1; sep = ", " }')"
+}
+
+# run_stages: takes stages from the list on descriptor 3 until it is empty.
 run_stages() {
-	local stage start rc
-	for stage; do
-		start=$SECONDS
-		echo "== $stage"
-		rc=0
-		"stage_${stage//-/_}" 2>"$dir/$stage.err" | tee "$dir/$stage.tap" | show || rc=$?
-		# A stage that ended in its middle must not look like one that passed.
-		if [ $rc != 0 ] && ! grep -qE '^(# )*not ok ' "$dir/$stage.tap"; then
-			echo "not ok 0 - $stage: ended with status $rc; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
-		fi
-		if [ "$(count "$dir/$stage.tap" | tail -n 1)" = "COUNT 0 0 0" ]; then
-			echo "not ok 0 - $stage: no test ran; see $dir/$stage.err" | tee -a "$dir/$stage.tap"
-			tail -n 20 "$dir/$stage.err"
-		fi
-		echo "$((SECONDS - start)) s" >"$dir/$stage.took"
-		echo "== $stage: $(count "$dir/$stage.tap" | tail -n 1 |
-			awk '{ printf "%d passed, %d failed, %d skipped", $2, $3, $4 }'), $(<"$dir/$stage.took")"
-		[ ! -e "$dir/$stage.times" ] ||
-			echo "   slowest: $(sort -rn "$dir/$stage.times" | awk 'NR <= 8 { printf "%s%s %d s", sep, $2, $1; sep = ", " }')"
+	local stage
+	while stage=$(exec 4>"$dir/list.lock"; flock 4; read -r -u 3 stage && echo "$stage"); do
+		run_stage "$stage" 3<&-
 	done
 }
 
 mkdir -p "$dir"
-files=() beside=() others=()
+files=()
 for stage; do
 	rm -f "$dir/$stage".*
 	files+=("$dir/$stage.tap")
-	if [[ " ${BESIDE[*]} " = *" $stage "* ]]; then beside+=("$stage"); else others+=("$stage"); fi
 done
-if [ ${#beside[@]} = 0 ] || [ ${#others[@]} = 0 ]; then
-	run_stages "$@"
-else
-	# In a process group of its own, so that all of it ends with this script.
-	set -m
-	{ run_stages "${beside[@]}" | sed -u 's/^/  | /'; } &
-	chain=$!
-	set +m
-	trap 'kill -- -$chain 2>/dev/null || true' EXIT
-	run_stages "${others[@]}"
-	wait $chain || true
-	trap - EXIT
-fi
+exec 3< <(printf '%s\n' "$@")
+# Each in a process group of its own, so that all of it ends with this script.
+jobs=() indent=''
+trap 'for job in "${jobs[@]}"; do kill -- -"$job" 2>/dev/null || true; done' EXIT
+set -m
+for ((i = 0; i < ${JOBS:-$(nproc) + 1} && i < $#; i++)); do
+	{ run_stages | sed -u "s/^/$indent/"; } &
+	jobs+=($!)
+	indent+='  | '
+done
+set +m
+wait "${jobs[@]}" || true
+trap - EXIT
 for stage; do
 	[ -e "$dir/$stage.tap" ] || echo "not ok 0 - $stage: did not run" >"$dir/$stage.tap"
 done
