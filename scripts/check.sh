@@ -6,8 +6,8 @@
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
 #						programs programs-debug harness bench crash twin
-#						fault fuzz; and static-can-fail, packages and
-#						module, which are not in the default
+#						fault fuzz; and static-can-fail, packages,
+#						module and exactly-one, not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/kernel/fetch.sh)
@@ -32,8 +32,9 @@
 STAGES=(selftests-debug selftests static harness programs programs-debug bench crash twin unit
 	fault kernels fuzz)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
-# packages needs the network, and makes a bare bookworm first; module is for another kernel.
-MORE_STAGES=(static-can-fail packages module)
+# packages needs the network, and makes a bare bookworm first; module and exactly-one are for
+# other kernels.
+MORE_STAGES=(static-can-fail packages module exactly-one)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, only the lines for a person on the terminal.
@@ -242,7 +243,7 @@ done
 exec 3< <(printf '%s\n' "$@")
 # Each in a process group of its own, so that all of it ends with this script.
 jobs=() indent=''
-trap 'for job in "${jobs[@]}"; do kill -- -"$job" 2>/dev/null || true; done' EXIT
+trap 'kill -- "${jobs[@]/#/-}" 2>/dev/null || true' EXIT
 set -m
 for ((i = 0; i < ${JOBS:-$(nproc) + 1} && i < $#; i++)); do
 	{ run_stages | sed -u "s/^/$indent/"; } &

@@ -4,30 +4,36 @@
 # The tests that look for lost data and requests, again and again, each time with other
 # random numbers, until the time is over.
 #
-#	scripts/soak.sh SECONDS [STAGE]...	these stages of check.sh (all of CHAINS below)
+#	scripts/soak.sh SECONDS [STAGE[@KERNEL]]...	these stages of check.sh (all of CHAINS below),
+#						on that kernel (the stage's own)
 #	SEED=N scripts/soak.sh SECONDS		begin with that seed (the time of day)
 #
 # Two stages run beside each other. A turn that has begun is finished, so the script takes up
-# to a quarter of an hour longer. Prints a line for each turn, and at the end a table of
+# to a quarter of an hour longer; it first builds the kernels that are not in the cache, half
+# an hour each. Prints a line for each turn, and at the end a table of
 # turns, results and counts. The output of a turn is in build/soak/STAGE-SEED, and a failed
-# turn is named: SEED=N scripts/check.sh STAGE repeats it. The status is 0 only if all
+# turn is named: SEED=N [KERNEL=K] scripts/check.sh STAGE repeats it. The status is 0 only if all
 # turns passed.
 
 . "$(dirname "$0")/lib.sh"
 
 # Each line runs one stage after the other.
-CHAINS=("crash fuzz" "twin fault")
+CHAINS=("crash fuzz exactly-one@kcsan fuzz@debug-rt" "twin fault fuzz@kcsan exactly-one@debug-rt")
 dir=$BUILD/soak
 
 usage() { sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; }
 
-# turn STAGE SEED
+# kernel_of STAGE@KERNEL: the kernel, or nothing.
+kernel_of() { [[ $1 != *@* ]] || echo "${1#*@}"; }
+
+# turn STAGE[@KERNEL] SEED
 turn() {
-	local out=$dir/$1-$2 rc=0 begun=$SECONDS
+	local out=$dir/$1-$2 rc=0 begun=$SECONDS kernel
+	kernel=$(kernel_of "$1")
 	mkdir -p "$out"
-	SEED=$2 AFSYNC_RESULTS=$out "$TOP/scripts/check.sh" "$1" >"$out/log" 2>&1 || rc=$?
+	SEED=$2 KERNEL=$kernel AFSYNC_RESULTS=$out "$TOP/scripts/check.sh" "${1%@*}" >"$out/log" 2>&1 || rc=$?
 	echo "$rc" >"$out/status"
-	[ $rc = 0 ] || say "FAILED: SEED=$2 scripts/check.sh $1 (its output: $out)"
+	[ $rc = 0 ] || say "FAILED: SEED=$2 ${kernel:+KERNEL=$kernel }scripts/check.sh ${1%@*} (its output: $out)"
 	say "$1, seed $2: $(tail -n 1 "$out/log") ($((SECONDS - begun)) s)"
 }
 
@@ -43,9 +49,9 @@ chain() {
 	done
 }
 
-# figures STAGE: the sums of its lines "figure: NUMBER WHAT".
+# figures STAGE[@KERNEL]: the sums of its lines "figure: NUMBER WHAT".
 figures() {
-	cat "$dir/$1"-*/"$1.tap" | sed -nE 's/^[# ]*figure: ([0-9]+) (.*)/\1 \2/p' |
+	cat "$dir/$1"-*/"${1%@*}.tap" | sed -nE 's/^[# ]*figure: ([0-9]+) (.*)/\1 \2/p' |
 		awk '{ n = $1; $1 = ""; if (!($0 in sum)) order[++kinds] = $0; sum[$0] += n }
 			END { for (i = 1; i <= kinds; i++) printf "%14d %s\n", sum[order[i]], order[i] }'
 }
@@ -53,7 +59,7 @@ figures() {
 # table: false if a turn failed, or a stage had none.
 table() {
 	local stage turns passed failed status bad=0
-	echo "$(date -u +%F), $(git -C "$TOP" rev-parse --short HEAD 2>/dev/null || cat "$TOP/VERSION"), $SECONDS s:"
+	echo "$(date -u +%F), $(git -C "$TOP" rev-parse --short HEAD 2>/dev/null || cat "$TOP/VERSION"), $((SECONDS - begun)) s:"
 	for stage; do
 		turns=0 passed=0 failed=0
 		for status in "$dir/$stage"-*/status; do
@@ -86,6 +92,13 @@ if [ $# -gt 0 ]; then
 		CHAINS[short]+=" $stage"
 	done
 fi
+# shellcheck disable=SC2068 # lists
+for stage in ${CHAINS[@]}; do
+	kernel=$(kernel_of "$stage")
+	[ -z "$kernel" ] || "$TOP/scripts/kernel/fetch.sh" "$kernel" >&2
+done
+begun=$SECONDS
+limit=$((limit + begun))
 rm -rf "$dir"
 mkdir -p "$dir"
 trap 'jobs -p | sed "s/^/-/" | xargs -r kill -- 2>/dev/null || true' EXIT
