@@ -92,7 +92,7 @@ def tables(run):
 
 def overwrite(run, plots):
     yield from heading("Overwrite")
-    yield from ("Durable writes per second: 4 KiB over what is there, fdatasync.", "")
+    yield from ("Durable writes per second: overwrite 4 KiB, fdatasync.", "")
     for name in ("throughput-1-file", "latency-1-file", "throughput-many-files", "latency-many-files"):
         yield from figure(name, plots)
     for (workload, *where), results in tables(run).items():
@@ -115,8 +115,8 @@ def processes(run):
     yield from by_shape(results, rate, ("processes", "files"))
     results = run.tables().get(("brief", *FIRST))
     if results:
-        yield from ("The same for processes that live for 12 operations each, with the set-up and the end of",
-                    "what they sync by:", "")
+        yield from ("The same for processes that live for 12 operations each; the time includes the set-up and the end",
+                    "of the interface that they use:", "")
         yield from by_shape(results, rate, ("processes", "files"))
 
 
@@ -127,8 +127,8 @@ def variants(run):
     if not shapes:
         return
     yield from heading("Variants")
-    yield from ("The same work by other settings: writers that rewrite each other's blocks (same blocks), io_uring",
-                "as it is without settings, or waiting for all that is outstanding, and a ring without ``INLINE``",
+    yield from ("The same work with other settings: writers that rewrite each other's blocks (same blocks), io_uring",
+                "with its defaults or waiting for all outstanding requests, and a ring without ``INLINE``",
                 f"(afsync_queued). Per second, {where_text(*FIRST)}:", "")
     yield from by_shape([r for r in found if tuple(r[name] for name in shape) in shapes], rate, shape,
                         ("fdatasync", "threads", "io_uring", "afsync", *VARIANTS))
@@ -140,8 +140,8 @@ def workers(run):
         return
     counts = sorted({r["engine"] for r in found}, key=lambda engine: int(WORKERS.fullmatch(engine)[1]))
     yield from heading("Workers")
-    yield from (f"afsync with {found[0]['depth']} requests outstanding, each for a file of its own, and other limits",
-                "of workers (``workers_per_fs``). Per second:", "")
+    yield from (f"afsync with {found[0]['depth']} requests outstanding, each for a file of its own, with different",
+                "limits of workers (``workers_per_fs``). Per second:", "")
     rows = {}
     for r in found:
         rows.setdefault((r["workload"], where_text(r["filesystem"], r["device"])), {})[r["engine"]] = rate(r)
@@ -170,8 +170,8 @@ def others(run, plots):
 def cost(run, plots):
     results = run.tables().get(("overwrite", "tmpfs", "none"), [])
     yield from heading("Cost")
-    yield from ("Time of a write and a sync on tmpfs, whose sync does nothing, in us. What is above",
-                "fdatasync is the price of asking for it in another way.", "")
+    yield from ("Time of a write and a sync on tmpfs, whose sync does nothing, in us. The difference to",
+                "fdatasync is the price of the interface.", "")
     for name in ("cost-1-file", "cost-many-files"):
         yield from figure(name, plots)
     yield from by_shape(results, lambda r: mark(r, f"{r['ns_per_op'] / 1000:.1f}"))

@@ -8,8 +8,8 @@
 import json
 import sys
 
-JOBS = {"overwrite": "4 KiB over blocks of one file at random, fdatasync after each write",
-        "append": "4 KiB at the end of each of N files in turn, fsync after each write"}
+JOBS = {"overwrite": "Overwrite random 4 KiB blocks of one file, fdatasync after each write",
+        "append": "Append 4 KiB to each of N files in turn, fsync after each write"}
 
 
 def cells(path):
