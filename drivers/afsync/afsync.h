@@ -3,7 +3,8 @@
  * afsync - asynchronous fsync for every program: shared declarations of the files
  *
  * The files, in layers: each calls only files below it. The functions of the work items that
- * pool.c makes are in work.c. Documentation/afsync/design.rst has the life of a request.
+ * pool.c makes are in work.c. Documentation/afsync/design.rst has the life of a request, and
+ * the table of references: who holds what, from when, until when.
  *
  *	main.c		the module, and its parameters, which others read
  *	dev.c		one open of the device
@@ -15,7 +16,7 @@
  *	attach.c	completion by kernel AIO
  *	cancel.c	cancels held and queued requests
  *	wait.c		threads that wait in an ioctl
- *	work.c		the worker, or the caller, takes all waiting requests as a batch
+ *	work.c		a worker, or the submitter, takes all waiting requests as a batch
  *	sync.c		one sync for the batch, and each open file's share of errors
  *	req.c		the beginning of a request, where all that can fail fails, and its end
  *	fileq.c		the queue of a file: its requests, and their states
@@ -47,31 +48,11 @@
  * None is held for more than AFSYNC_RUN steps of a loop: a longer loop drops it in
  * between.
  *
- * References:
- *
- *	open of the device -> ring	ring->live, from setup to release(), which waits for
- *					the requests
- *	request -> ring			ring->live, from its slot on until the request no
- *					longer exists
- *	abort of an AIO -> request	req->refs, beside the one of its life
- *	attached AIO -> open		the kernel's own, until ki_complete()
- *	request -> file, credentials	from creation until just before its entry is
- *					posted
- *	request -> queue of the file	fileq->refs, as long as the request lives
- *	worker, or caller -> the same	fileq->refs, while fileq->active
- *	submitter -> the same		fileq->refs, until the queue is kicked
- *	queue   -> lane			lane->refs, as long as the queue lives
- *	reaper  -> lane			lane->refs, while it is queued or runs
- *	lane    -> user			user->refs, while there are queues
- *	lane    -> counters		fs->refs, as long as the lane lives
- *	ring    -> user			user->refs
- *	ring    -> module		if its release() did not wait: from then on
- *
  * A queue's key and a lane's domain are addresses that are compared and never
  * followed. A queue outlives the file of its last request for the moment between
  * dropping the file and posting the entry; if the address is reused for another
  * file in that moment, that file's requests wait for the entry to be posted and then
- * run as they would have in a queue of their own. The thread that posts it may be a
+ * run as they would have in a queue of their own. The thread that posts the entry may be a
  * program's.
  */
 #ifndef _AFSYNC_H
@@ -134,7 +115,8 @@ struct seq_file;
  * @user: is charged for the requests; set once
  * @owner: the process that set it up, a reference; set once
  * @owner_uid: the real user id of @owner at that time; set once
- * @pins_module: it ends without its last close; set before that
+ * @pins_module: it ends in the background, and holds the module until then; set by a
+ *	release() that does not wait
  * @lock: protects the fields down to @nr_spare
  * @tail: trusted copy of the index after the last entry
  * @in_flight: slots taken by submitters, and requests not yet posted. @in_flight + unread
@@ -184,7 +166,7 @@ struct afsync_ring {
  * @AFSYNC_HELD: on the ring's list of held requests, owned by it, and moved under the
  *	ring's lock as well; next QUEUED or CANCELLED
  * @AFSYNC_QUEUED: on the list of its queue, owned by it; next RUNNING or CANCELLED
- * @AFSYNC_RUNNING: in the batch of a worker or caller, owned by it; next DONE
+ * @AFSYNC_RUNNING: in the batch of a worker or submitter, owned by it; next DONE
  * @AFSYNC_CANCELLED: on its way to, or in, its lane's list of cancelled requests,
  *	owned by it; the file may be gone. Last.
  * @AFSYNC_DONE: result known, owned by the thread that ran it, or in front of the waiting

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The lines of a ring in /proc/PID/fdinfo. They are collected under the lock and printed
- * after it: printing a path may take as long as the user who made the folders wants.
+ * after it: printing a path can take long, and the user who made its directories decides how long.
  */
 #include <linux/dcache.h>
 #include <linux/err.h>

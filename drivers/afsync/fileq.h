@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The ordered queue of a file: its user, its requests, and the functions on it.
- * Locks, references and the rules for addresses: afsync.h.
+ * Locks and the rules for addresses: afsync.h.
  */
 #ifndef _AFSYNC_FILEQ_H
 #define _AFSYNC_FILEQ_H
@@ -65,9 +65,9 @@ struct afsync_key {
  *	under the bucket's lock
  * @scope: what kind of object @object is; set once
  * @active: the queue has to run, or runs; under the bucket's lock
- * @kicked: the pool has the queue since @active was set, or a caller runs it; under the
- *	bucket's lock. The queue is given to one worker or caller at a time, which
- *	keeps its requests in order.
+ * @kicked: the pool has the queue since @active was set, or a submitter runs it; under
+ *	the bucket's lock. One worker or submitter at a time has the queue: that keeps
+ *	its requests in order.
  * @waiting: requests in state QUEUED, oldest first, behind those in state DONE that only
  *	a worker can complete; under the bucket's lock
  * @kicker: the submitter's list that @kick_link is in, or NULL; only compared; under the

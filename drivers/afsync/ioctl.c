@@ -80,8 +80,8 @@ static long ioctl_setup(struct file *file, struct afsync_call *call)
 }
 
 /*
- * Publishes a ring, if its program can know it. Of two threads that set up at once, one wins
- * and the other's ring was never visible. Pairs with afsync_file_ring().
+ * Publishes a ring if the program has got its size (@known), else frees it. Of two threads that
+ * set up at once, one wins, and the other's ring was never visible. Pairs with afsync_file_ring().
  */
 static long publish(struct file *file, struct afsync_ring *ring, bool known)
 {

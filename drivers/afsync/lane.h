@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The workers of a user, and the filesystems on which they work. Locks and references:
- * afsync.h.
+ * The workers of a user, and the filesystems on which they work. Locks: afsync.h.
  */
 #ifndef _AFSYNC_LANE_H
 #define _AFSYNC_LANE_H

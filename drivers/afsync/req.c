@@ -208,9 +208,9 @@ static bool let_go(const struct afsync_req *req, struct file *file)
  * Before an entry can be seen: a program that sees it can submit another request at once, and
  * close and unmount. A plain fput() would be carried out later. If this is the last
  * reference, the filesystem's release and the end of an unlinked inode run here, in a
- * worker of their own user or in the caller; the last reference to a lazily
+ * worker of their own user or in the submitter; the last reference to a lazily
  * unmounted filesystem goes to the kernel's own delayed mntput, or is dropped when the
- * caller returns from the system call, which it does next.
+ * submitter returns from the system call, which it does next.
  *
  * Return: true if the references to all files were dropped, in a worker always; false if a
  *	worker has to drop them

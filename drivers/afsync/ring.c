@@ -157,8 +157,8 @@ bool afsync_ring_has_only(struct afsync_ring *ring, u32 count)
 
 /*
  * May the program find @count entries? For callers that hold the lock of ring->wait, under
- * which ring->lock must not be taken. Head first, so that at worst entries are counted
- * that were read meanwhile.
+ * which ring->lock must not be taken. It reads the head first: at worst it counts entries that
+ * the program has read meanwhile.
  */
 bool afsync_ring_may_have(const struct afsync_ring *ring, u32 count)
 {

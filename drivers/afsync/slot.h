@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The slots of a ring, and the memory that comes with them. Locks and references: afsync.h.
+ * The slots of a ring, and the memory that comes with them. Locks: afsync.h.
  */
 #ifndef _AFSYNC_SLOT_H
 #define _AFSYNC_SLOT_H

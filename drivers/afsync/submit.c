@@ -44,7 +44,7 @@ static int get_sqe(struct afsync_sqe *sqe, const char __user *usqe, size_t size)
 	return copy_struct_from_user(sqe, sizeof(*sqe), usqe, size);
 }
 
-/* The request @last, if it was made from the file and queue of @sqe, too. */
+/* The request @last if @sqe has the same file and queue, else NULL. */
 static const struct afsync_req *if_alike(const struct afsync_req *last, int last_fd,
 					 const struct afsync_sqe *sqe)
 {
@@ -106,9 +106,9 @@ static void queue_requests(struct list_head *created, struct list_head *kick)
 }
 
 /*
- * May the caller run the sync itself, if it is one? Only if it would wait for nothing else: no
- * other request of its ring can end before, unless another thread submits now; it set no limit
- * to its waiting; and it returns next. For a large array a switch does not matter.
+ * May the submitter run the sync itself, if one is enough? Only if it would wait for nothing
+ * else: no other request of its ring can end before, unless another thread submits now; the wait
+ * has no limit; and the call returns next. For a large array a switch does not matter.
  */
 static bool may_run(struct afsync_ring *ring, const struct afsync_submit *args, u32 count,
 		    const struct list_head *kick)
@@ -202,7 +202,7 @@ int afsync_submit(struct afsync_ring *ring, struct afsync_submit *args)
 	if (!count)
 		return args->error;
 
-	/* The caller might wait too long for a part of its array. */
+	/* No wait after an error: only a part of the array was queued, too few to end it. */
 	waits = args->flags & AFSYNC_SUBMIT_WAIT && !args->error;
 	queue_requests(&created, &kick);
 	if (waits && may_run(ring, args, count, &kick))

@@ -57,8 +57,8 @@ static DECLARE_DELAYED_WORK(idle_work, free_idle_users);
 
 /*
  * A user with subordinate ids can use them outside the namespace, too: with a set-user-ID file
- * there that belongs to them. No program that is executed changes the login. The login makes
- * neither an ordinary user of root nor root of an ordinary user.
+ * there that belongs to them. No program that is executed changes the login. Only ordinary
+ * users are known by their login: root stays root, and the login of root does not count.
  */
 static kuid_t login_of(kuid_t uid)
 {
@@ -98,7 +98,7 @@ static struct afsync_user *find_and_get(const struct identity *id)
 	hash_for_each_possible(users, user, node, __kuid_val(id->uid)) {
 		if (!uid_eq(user->id.uid, id->uid) || user->id.ns != id->ns)
 			continue;
-		/* No other thread can change those of an idle user without the lock. */
+		/* Without references it is idle: only a thread with the lock may add one. */
 		if (!refcount_inc_not_zero(&user->refs))
 			refcount_set(&user->refs, 1);
 		return user;

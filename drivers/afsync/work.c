@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How a queue is run: all waiting requests are one batch, which is synced and completed,
- * until none waits. A worker of the user's pool runs it, or for one batch the program's
- * thread that submitted it, if that thread waits for nothing else. The pool has a queue once,
- * and not while a program's thread runs the batch: that keeps the requests of a file
- * in order. A reaper completes cancelled requests. Workers and reapers are work items: pool.c
- * makes them with functions of this file, which the workqueue calls.
+ * How a queue is run: all waiting requests are one batch, which is synced and completed;
+ * this repeats until none waits. A worker of the user's pool runs the queue or, for one batch,
+ * the submitter: the program's thread, if it waits for nothing else. The pool has a queue only
+ * once, and not while a submitter runs a batch: that keeps the requests of a file in order. A
+ * reaper completes cancelled requests. Workers and reapers are work items: pool.c makes them
+ * with functions of this file, which the workqueue calls.
  */
 #include <linux/sched.h>
 
@@ -23,8 +23,8 @@
  * May a request be in the batch of @first, of the same queue? Where a sync acts on the inode
  * the credentials do not matter, and the kernel's own threads write the data of syncfs().
  * A sync of one open file elsewhere may reach a server that checks the credentials:
- * there a batch has one identity, and the rest waits for the next. A batch that a caller has
- * synced and could not complete is a batch of its own.
+ * there a batch has one identity, and the rest waits for the next. Requests that a submitter
+ * has synced and could not complete are a batch of their own.
  */
 static bool fits(enum afsync_scope scope, const struct afsync_req *first,
 		 const struct afsync_req *req)
@@ -234,9 +234,9 @@ void afsync_fileq_kick(struct list_head *kick)
 }
 
 /*
- * Are the waiting requests exactly the @count that the caller has just queued, and may it sync
+ * Are the waiting requests exactly the @count that the submitter has just queued, and may it sync
  * them? As long as the queue is in its list, any other thread that adds to it starts it. A
- * caller must not wait for direct I/O: it may be the thread that has to end it.
+ * submitter must not wait for direct I/O: it may be the thread that has to end that I/O.
  */
 static bool caller_may_run(const struct afsync_fileq *fileq, unsigned int count)
 {

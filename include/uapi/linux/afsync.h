@@ -20,12 +20,11 @@
  * there instead of in the ring: struct afsync_attach.
  *
  * Every struct is the same for 32-bit and 64-bit programs and may grow at its
- * end: a kernel accepts a struct longer than its own if the additional part is zero
- * (else E2BIG; of a struct that is only [out] it reads nothing, and zeroes that
- * part), and takes the missing part of a shorter one as zero (EINVAL if the struct
- * is shorter than its first version). Unknown flags and
- * non-zero reserved fields are refused with EINVAL, an unknown command with
- * ENOTTY. Fields are marked [in], [out] or [in/out].
+ * end. A kernel accepts a struct longer than its own if the additional part is zero
+ * (else E2BIG); if the struct is only [out], it reads nothing and zeroes that part. It
+ * takes the missing part of a shorter struct as zero (EINVAL if the struct is shorter
+ * than its first version). Unknown flags and non-zero reserved fields are refused with
+ * EINVAL, an unknown command with ENOTTY. Fields are marked [in], [out] or [in/out].
  *
  * Reading the ring takes no system call. One reader at a time does
  *
@@ -33,7 +32,7 @@
  *	tail = load_acquire(&ring->tail);		// pairs with the kernel's release
  *	while (head != tail)
  *		consume(&cqes[head++ & ring->mask]);
- *	store_release(&ring->head, head);		// gives the slots back
+ *	store_release(&ring->head, head);		// gives the entries back
  *
  * where cqes = (void *)ring + ring->cqes_offset. The indices run freely and wrap
  * at 2^32.
@@ -105,9 +104,9 @@ struct afsync_sqe {
 /*
  * Flags of a completion.
  *
- * AFSYNC_CQE_MERGED	a sync that ran for another request served this one; so the
- *			number of completions without it that are not -ECANCELED is
- *			the number of real syncs
+ * AFSYNC_CQE_MERGED	a sync that ran for another request served this one. The number of
+ *			completions without this flag, except those with -ECANCELED, is the
+ *			number of syncs that ran.
  */
 #define AFSYNC_CQE_MERGED	(1U << 0)
 
@@ -127,7 +126,7 @@ struct afsync_cqe {
  * struct afsync_ring_header - start of the shared memory, at offset 0 of the mapping
  * @head: index of the next entry to read. Written by the program, with release
  *	order, when it is done with the entries before it; the kernel reads it to
- *	count free slots and trusts it for nothing else.
+ *	count free entries and trusts it for nothing else.
  * @reserved1: keeps the two indices on cache lines of their own
  * @tail: index after the last entry written. Written by the kernel, with release
  *	order, after the entry; load it with acquire order.
@@ -175,15 +174,13 @@ struct afsync_info {
 };
 
 /*
- * AFSYNC_SETUP_INLINE	a thread that submits requests of one file that it may write to,
- *			and waits for them in the same call, without a timeout and a signal
- *			mask, may run the sync itself, as in fsync(2), if no other request
- *			of the ring is in flight or unread; not with AFSYNC_SQE_DRAIN or an
- *			I/O priority; since version 3. That is faster,
- *			since it needs no switch to a worker. Signals are then noticed only
- *			when the sync has ended, and the sync has the thread's own I/O
- *			priority. For a ring that one thread uses: completions of another
- *			thread's requests do not end the sync.
+ * AFSYNC_SETUP_INLINE	a thread that submits and waits in one call may run the sync itself,
+ *			as in fsync(2), which saves the switch to a worker; since version 3.
+ *			It does so only if it waits for nothing else; afsync(4) has all the
+ *			conditions. Signals are then noticed only when the sync has ended,
+ *			and the sync has the thread's own I/O priority. For a ring that one
+ *			thread uses: completions of another thread's requests do not end the
+ *			sync.
  */
 #define AFSYNC_SETUP_INLINE	(1U << 0)
 
@@ -235,12 +232,11 @@ struct afsync_wait {
 };
 
 /*
- * A library cannot know whether the program closes descriptors that it has not opened
- * itself, for example all of them, and then opens another ring. So the commands that
- * need a ring have a field @ring: 0, or the id of the intended ring (from the
- * header of the mapping). A descriptor of another ring is then refused with ESTALE.
- * AFSYNC_IOC_WAIT and AFSYNC_IOC_EVENTFD have it since version 4: an older module
- * fails with E2BIG for an id there.
+ * The field @ring of the commands that need a ring: 0, or the id of the intended ring, from
+ * the header of the mapping. A descriptor of another ring is then refused with ESTALE. It is
+ * for libraries, which cannot know whether the program has closed and reused the descriptor.
+ * AFSYNC_IOC_WAIT and AFSYNC_IOC_EVENTFD have it since version 4: an older module fails
+ * with E2BIG for an id there.
  */
 
 /* Flag of a submit: once all requests are queued, wait according to the wait fields. */
@@ -340,9 +336,8 @@ struct afsync_start {
  *
  * An io_submit(2) of IOCB_CMD_PWRITE of exactly this struct, at AFSYNC_ATTACH_OFFSET, takes
  * over the completion of a held request: the write ends when the request does, and the res
- * of its event is the result, 0 or a negative errno. The ring gets no entry. A refused write
- * ends with ENOENT if there is no such request, with EINVAL if
- * the struct is wrong, and write(2) and io_uring always get EINVAL.
+ * of its event is the result, 0 or a negative errno. The ring gets no entry. afsync(4) lists
+ * the errors of a refused write; write(2) and io_uring always get EINVAL.
  */
 struct afsync_attach {
 	__aligned_u64 user_data;
