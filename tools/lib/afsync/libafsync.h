@@ -2,9 +2,9 @@
 /*
  * libafsync - asynchronous fsync: queue syncs, read their completions
  *
- * The module afsync runs the syncs where its device can be opened, and threads of the library
- * where it cannot. The functions and their promises are the same, except for the list under
- * "Engines" below.
+ * The manual page libafsync(7) describes the library, and a page for each function has its
+ * rules and an example. This header has the declarations, and for each function what it
+ * does, the threads that may call it, whether it blocks, and all errors that it can return.
  *
  * The names and conventions are those of liburing:
  *
@@ -21,74 +21,30 @@
  *	afsync_cqe_seen(ring, cqe);
  *	afsync_queue_exit(ring);
  *
- * Errors
- *	Functions return 0 or a count, or a negative errno. They never change
- *	errno, never print (but see AFSYNC_VERBOSE) and never end the program. Each lists
- *	all errors that it can return. It is a bug of the caller, and not checked, to pass a
- *	ring pointer that is not from this library or is used after afsync_queue_exit(), or
- *	a NULL where none is allowed.
- *	The descriptor of a ring belongs to the ring. If a program closes it nevertheless, for
- *	example with all descriptors that it does not know, no other file is affected: each
- *	function that needs a system call then fails with -EBADF (the descriptor is closed),
- *	-ENOTTY (it now belongs to another file), -ENXIO (to the device, without a ring) or
- *	-ESTALE (to another ring), and nothing is done. Below, this is "the descriptor is
- *	lost". Before version 4 of the interface the wait and eventfd functions do not
- *	distinguish another ring from this one.
+ * The comments below use these terms, which libafsync(7) explains:
  *
- * Engines
- *	afsync_ring_engine() returns the engine. With threads of the library
- *	- requests for one open file are merged across the rings of the process, not across
- *	  processes; two open files of one file are synced one after the other,
- *	- AFSYNC_SQE_DRAIN is refused with -EOPNOTSUPP,
- *	- a file that its filesystem cannot sync, or a device that cannot be synced, is
- *	  accepted, and the request completes with -EINVAL,
- *	- the whole file is synced, whatever the range,
- *	- the sync runs with the credentials that the process has at that time,
- *	- a ring cannot be passed over fork(2), execve(2) or a socket,
- *	- no limit covers all processes of a user,
- *	- before Linux 5.16, a wait with a timeout ends with -EINTR after a handler that was
- *	  installed with SA_RESTART, too,
- *	- if the kernel gives no thread a descriptor table of its own (before Linux
- *	  5.9, or because of a seccomp(2) filter), afsync_submit() runs the syncs itself, and
- *	  AFSYNC_SQE_HOLD is refused with -EOPNOTSUPP,
- *	- if the kernel cannot compare open files (before Linux
- *	  6.10, if kcmp(2) is forbidden), only requests of one afsync_submit() for one
- *	  descriptor are merged, and afsync_cancel_fd() fails with -EOPNOTSUPP.
- *	The environment variable AFSYNC_ENGINE, "device" or "threads", overrides the program;
- *	with AFSYNC_VERBOSE the library prints a line on standard error if it uses threads.
- *
- * Structs
- *	A struct that the library fills comes with its size, sizeof(*p), as in
- *	sched_getattr(2), so that a program can run with another version of the library: a
- *	shorter struct is filled up to its size, and the rest of a longer one is zeroed.
- *
- * Times
- *	struct __kernel_timespec of <linux/time_types.h>, with 64-bit seconds on every
- *	machine, as in liburing. Its nanoseconds are 0 to 999,999,999.
+ * Return
+ *	0 or a count, or a negative errno. The variable errno does not change.
  *
  * Threads
- *	A ring has two sides, and each function belongs to one of them:
- *
- *	submitter	afsync_get_sqe() to afsync_submit(), afsync_sq_*(). One
- *			thread at a time, or under a lock of the caller.
- *	reader		functions that hand out or give back completions. One
- *			thread at a time, or under a lock of the caller.
- *	any		safe from every thread at any time.
- *
- *	The submitter and the reader may be different threads and need no lock
- *	between them. No thread may use a ring while or after afsync_queue_exit() runs.
- *	A signal handler may only use functions that say "any" and take a ring.
+ *	submitter	one thread at a time, or under a lock of the caller
+ *	reader		likewise; it may be another thread than the submitter, without a lock
+ *	any		safe from every thread at any time, except while or after
+ *			afsync_queue_exit() runs
  *
  * Blocking
- *	"Never blocks": no system call. "Short": a system call that does not wait
- *	for storage. Only functions with "wait" in their names wait for syncs.
+ *	never		no system call
+ *	short		a system call that does not wait for storage
+ *	Only functions with "wait" in their names wait for syncs, and afsync_queue_exit().
  *
- * Fork
- *	A child shares the ring of its parent: a completion that one process reads is
- *	gone for the other. So only one of them may be the reader. Requests that
- *	were prepared and not submitted exist in both. afsync_queue_exit() in
- *	the child frees the child's share and does not affect the parent's.
- *	A process that receives a ring over a socket uses it with afsync_queue_attach().
+ * With threads
+ *	The ring has the engine AFSYNC_ENGINE_THREADS: threads of the library run its syncs, not
+ *	the module. "Engines" in libafsync(7) lists the differences.
+ *
+ * The descriptor is lost
+ *	The program has closed the descriptor of the ring. The function has done nothing. -EBADF:
+ *	the descriptor is closed; -ENOTTY: it now belongs to another file; -ENXIO: to the device,
+ *	without a ring; -ESTALE: to another ring.
  *
  * The header compiles as C99 and later and as C++11 and later.
  */
@@ -361,7 +317,7 @@ void afsync_sqe_set_ioprio(struct afsync_sqe *sqe, unsigned int ioprio);
  *		file that cannot be synced (pipe, socket, a ring)
  *	-EPERM	realtime priority without CAP_SYS_NICE or CAP_SYS_ADMIN
  *	-EOPNOTSUPP	AFSYNC_SQE_DRAIN on a file whose direct I/O the kernel
- *		cannot see; with threads see "Engines"
+ *		cannot see; with threads see "Engines" in libafsync(7)
  * or, with nothing queued,
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
@@ -474,7 +430,7 @@ unsigned int afsync_sq_ready(const struct afsync_ring *ring);
  * afsync_sq_drop() - remove the first prepared request
  * @ring: the ring
  * @sqe: [out] copy of the removed request; may be NULL
- * @size: sizeof(*@sqe), see above under "Structs"; ignored if @sqe is NULL
+ * @size: sizeof(*@sqe), see "Sizes" in libafsync(7); ignored if @sqe is NULL
  *
  * For a request that afsync_submit() refuses. Moves the others up; pointers from
  * afsync_get_sqe() become invalid.
@@ -732,7 +688,7 @@ int afsync_cancel(struct afsync_ring *ring, uint64_t user_data);
  * Return: as afsync_cancel(), and
  *	-EBADF		@fd is not an open descriptor, or opened with O_PATH
  *	-EAGAIN		with threads: out of descriptors
- *	-EOPNOTSUPP	with threads: see "Engines"
+ *	-EOPNOTSUPP	with threads: see "Engines" in libafsync(7)
  */
 int afsync_cancel_fd(struct afsync_ring *ring, int fd);
 
@@ -869,7 +825,7 @@ int afsync_ring_engine(const struct afsync_ring *ring);
 /**
  * afsync_get_info() - features and limits of the module, or of the library without it
  * @info: [out] see struct afsync_info; unchanged on failure
- * @size: sizeof(*@info), see above under "Structs"
+ * @size: sizeof(*@info), see "Sizes" in libafsync(7)
  *
  * Opens /dev/afsync, reads its information, and closes it; no ring is needed. If
  * afsync_queue_init() would make a ring with threads of the library, *@info describes
