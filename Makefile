@@ -3,7 +3,7 @@
 # afsync: asynchronous fsync for every program. 'make help' lists the targets.
 #
 # Variables:
-#	KVER, KDIR	the kernel to build the module for: its release, or the folder of
+#	KVER, KDIR	the kernel to build the module for: its release, or the directory of
 #			its headers (the running kernel; Debian's, if that has no headers)
 #	LLVM=1		build the module with clang
 #	V=1		show the commands
@@ -20,7 +20,7 @@
 #		for packages-check: QUICK, SUITES.
 
 ifneq ($(words $(subst :, ,$(CURDIR))),1)
-$(error The kernel's build takes no space and no colon in a path: move this folder, $(CURDIR))
+$(error The kernel's build takes no space and no colon in a path: move this directory, $(CURDIR))
 endif
 
 KVER ?=

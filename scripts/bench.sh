@@ -12,7 +12,7 @@
 #	BENCH_JOBS=N		boots that run at the same time (as many as there are CPUs)
 #	BENCH_ONLY=...		only these parts, see bench/guest.sh
 #	BENCH_ENGINES=...	only these engines
-#	BENCH_DIR=...		the folder for the results (build/bench)
+#	BENCH_DIR=...		the directory for the results (build/bench)
 #	BENCH_VM=...		more options for vm.sh
 #
 # bench/guest.sh defines the measurements. The results are results.json, the plots,

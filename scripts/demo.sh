@@ -41,7 +41,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 # On the host
 
-# The first folder of installed files that has enough of them. The headers exist on
+# The first directory of installed files that has enough of them. The headers exist on
 # every machine that has built the module.
 pick_tree() {
 	local tree count
@@ -53,7 +53,7 @@ pick_tree() {
 			return
 		fi
 	done
-	die "no folder with $FILES files on this machine"
+	die "no directory with $FILES files on this machine"
 }
 
 pack_files() {
@@ -307,7 +307,7 @@ guest_part() {
 	equal "files in the archive" "$FILES" "$(find "$SOURCE" -type f | wc -l)"
 	NAMES=$(find "$SOURCE" | wc -l)
 
-	echo "$(grouped "$FILES") files and $(grouped $((NAMES - FILES))) folders of $(<"$ARCHIVE.tree")" \
+	echo "$(grouped "$FILES") files and $(grouped $((NAMES - FILES))) directories of $(<"$ARCHIVE.tree")" \
 		"($(du -sm --apparent-size "$SOURCE" | cut -f 1) MB), unpacked on ext4 and made durable:"
 	control
 	files_job

@@ -3,7 +3,7 @@
 #
 # Make HTML of all pages of Documentation/, the manual pages included.
 #
-#	scripts/htmldocs.sh [OUT]	in the folder OUT, build/htmldocs if not given
+#	scripts/htmldocs.sh [OUT]	in the directory OUT, build/htmldocs if not given
 #
 # Fails if Sphinx or mandoc has a warning, or if a link leads to no file. Documentation/conf.py
 # configures Sphinx.

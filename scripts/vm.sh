@@ -25,7 +25,7 @@
 # The guest's root is the host's root, read-only over 9p (virtiofs for a kernel that has no 9p)
 # with a tmpfs on top: all programs and files are there, at the same paths; the guest's writes
 # are lost at the end. The guest has its own /tmp, /run and /dev/shm; of the host's it sees the
-# project, the working folder and the paths of --add. /mnt/ext4 and /mnt/xfs are scratch
+# project, the working directory and the paths of --add. /mnt/ext4 and /mnt/xfs are scratch
 # filesystems on virtio disks with a write-back cache, $SCRATCH_DEV is an empty disk. There is
 # no network.
 # The guest caches files that it has read. A shell drops this cache before each command,
@@ -76,14 +76,14 @@ while [ $# -gt 0 ]; do
 	--env) env+=("$2"); shift ;;
 	--append) append=$2; shift ;;
 	--add)
-		[ -e "$2" ] || die "--add $2: there is no such file or folder on this machine"
+		[ -e "$2" ] || die "--add $2: there is no such file or directory on this machine"
 		show "$2" || die "--add $2: is not in the VM, which has its own files in that place"
 		added+=("$2")
 		say "$2 is in the VM at the same path, like everything on this machine"
 		shift ;;
 	--no-sim) sim=0 ;;
 	--no-module) modules=0 ;;
-	--help) sed -n '5,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	--help) sed -n '4,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	--) shift; break ;;
 	-*) die "unknown option $1 (--help lists them)" ;;
 	*) break ;;

@@ -37,7 +37,7 @@ static inline void stdopen(void)
 }
 
 /*
- * The last call. Closes standard output, since some file systems report an error only
+ * The last call. Closes standard output, since some filesystems report an error only
  * then. Returns -1, after a message, if some output was not written.
  */
 static inline int close_stdout(const char *program)

@@ -7,7 +7,7 @@
 #	scripts/bench/fio.sh
 #
 #	BENCH_SIZE=short	a little of everything, to see whether it works (full)
-#	BENCH_DIR=...		the folder for the results (build/bench-fio)
+#	BENCH_DIR=...		the directory for the results (build/bench-fio)
 #
 # fio-guest.sh defines the measurements. The results are results.jsonl and table.txt,
 # which is also printed. The status is 0 if everything ran, at any speed.

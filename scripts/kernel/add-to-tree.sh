@@ -6,7 +6,7 @@
 #
 #	scripts/kernel/add-to-tree.sh TREE
 #
-# TREE is a folder with the sources of a kernel, 6.1 or later. There, choose CONFIG_AFSYNC (y
+# TREE is a directory with the sources of a kernel, 6.1 or later. There, choose CONFIG_AFSYNC (y
 # or m) and build as always; 'make -C tools/testing/selftests TARGETS=afsync' builds the
 # tests, after 'make headers'. A second run brings the tree up to date. 'make check-in-tree'
 # does all this with linux-source-6.1, and boots the result.

@@ -3,15 +3,15 @@
 #
 # Builds a kernel that looks for bugs, for the VM, once, into the cache.
 #
-#	scripts/kernel/build-debug.sh [KIND]		build if needed; prints its folder
-#	scripts/kernel/build-debug.sh --path [KIND]	only print the folder
+#	scripts/kernel/build-debug.sh [KIND]		build if needed; prints its directory
+#	scripts/kernel/build-debug.sh --path [KIND]	only print the directory
 #
 # The kinds, which are also the names that KERNEL= takes:
 #	debug		KASAN, lockdep, kmemleak, fault injection (if none is named)
 #	debug-rt	the same with PREEMPT_RT, from linux-source-6.12
 #	kcsan		data races, in modules only
 #
-# The folder is named after the kernel's version and a hash of everything that the
+# The directory is named after the kernel's version and a hash of everything that the
 # result depends on: the kind's files selftests/qemu/*.config and the compiler. In it:
 # bzImage, release, config and build/ (for building modules against it).
 # KSRC= takes other kernel sources, JOBS= sets the number of jobs.

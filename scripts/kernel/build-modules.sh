@@ -4,20 +4,20 @@
 # Builds afsync.ko for one kernel, in build/modules-<release>.
 #
 #	scripts/kernel/build-modules.sh			for the running kernel, else Debian's
-#	scripts/kernel/build-modules.sh KERNEL		as for scripts/kernel/fetch.sh, or a headers folder
+#	scripts/kernel/build-modules.sh KERNEL		as for scripts/kernel/fetch.sh, or a directory of headers
 #	scripts/kernel/build-modules.sh KERNEL W=1 C=2	further arguments go to make
 #
 # PLANT=STAGE/NAME in the environment plants the bug selftests/plants/STAGE/NAME.patch in the
 # copy that is built, in build/plants/STAGE/NAME: tests have to find it. With AFSYNC_SIM=1 as
 # a further argument the test modules (selftests/sim) are built, too. The sources are copied,
 # so that builds for several kernels exist side by side and nothing is ever built beside a
-# source file. Prints the folder.
+# source file. Prints the directory.
 
 . "$(dirname "$0")/../lib.sh"
 
-NONE="install linux-headers-<its release>, or give KDIR=<its build folder>; 'make lib tools' and 'make install-user' need none"
+NONE="install linux-headers-<its release>, or give KDIR=<its build directory>; 'make lib tools' and 'make install-user' need none"
 
-# headers NAME: sets kdir, the folder to build modules for that kernel against.
+# headers NAME: sets kdir, the directory to build modules for that kernel against.
 headers() {
 	local name=$1 dir
 	if is_debug_kernel "$name"; then
@@ -67,7 +67,7 @@ out=$BUILD/${PLANT:+plants/$PLANT/}modules-$release
 root=$CACHE/headers/$release.root
 [ "$kdir" = "$CACHE/headers/$release" ] && [ -e "$root/bin/sh" ] || root=
 
-# in_root CMD...: runs CMD in that root, with the same folder to build in.
+# in_root CMD...: runs CMD in that root, with the same directory to build in.
 in_root() {
 	local map=()
 	[ "$(id -u)" = 0 ] || map=(--map-root-user)

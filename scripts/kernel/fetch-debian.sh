@@ -14,7 +14,7 @@
 # KERNEL=) take these names. Packages are only unpacked, into the cache (~/.cache/afsync),
 # never installed. The headers of another suite than this machine's contain programs for
 # the C library of that suite, and need its compiler: these are fetched with them, into a
-# folder that build-modules.sh changes its root to. The headers of another architecture
+# directory that build-modules.sh changes its root to. The headers of another architecture
 # come likewise with a compiler that runs here, and with its busybox.
 
 . "$(dirname "$0")/../lib.sh"

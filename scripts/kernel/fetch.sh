@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Finds a kernel to boot in the VM, fetches it if needed, and prints its folder.
+# Finds a kernel to boot in the VM, fetches it if needed, and prints its directory.
 #
 #	scripts/kernel/fetch.sh [debian]	Debian's kernel, as of the installed headers
 #	scripts/kernel/fetch.sh 6.1.0-56-amd64	that package of Debian
@@ -11,7 +11,7 @@
 #	scripts/kernel/fetch.sh debug		the debug kernel (builds it once), or another of the
 #						kinds of scripts/kernel/build-debug.sh
 #
-# The folder has bzImage, release and, if the kernel has modules, lib/modules.
+# The directory has bzImage, release and, if the kernel has modules, lib/modules.
 # Packages are downloaded and unpacked into the cache, never installed: the machine's
 # own kernel and boot loader are not touched.
 
@@ -74,7 +74,7 @@ case $what in
 */*)
 	[ -e "$what" ] || die "no such kernel: $what"
 	if [ -d "$what" ]; then
-		[ -e "$what/release" ] || die "$what has no file release: not a folder that this script made"
+		[ -e "$what/release" ] || die "$what has no file release: not a directory that this script made"
 		dir=$what
 	else
 		release=$(bzimage_release "$what")

@@ -42,7 +42,7 @@ FIXTURE_TEARDOWN(threads)
 	world_unmount(&self->world);
 }
 
-/* Queues the syncs, the first of which is held in the file system. */
+/* Queues the syncs, the first of which is held in the filesystem. */
 static void queue_behind_one(FIXTURE_DATA(threads) *self, struct aiocb *blocks, int n)
 {
 	int i;

@@ -31,7 +31,7 @@ static int sync_once(enum afsync_op op, int fd)
 }
 
 /*
- * *@unsupported: the file system cannot sync that file. It then fails with EINVAL each time;
+ * *@unsupported: the filesystem cannot sync that file. It then fails with EINVAL each time;
  * an error of a write, which can be any number, is reported once.
  */
 int sync_plainly(enum afsync_op op, int fd, bool *unsupported)
@@ -73,7 +73,7 @@ void session_complain(struct session *s, const char *name, int error)
 
 /*
  * A file that a walk found is skipped if it is gone by now, if a symbolic link took
- * its place, or if its file system cannot sync it. For an operand that is an error.
+ * its place, or if its filesystem cannot sync it. For an operand that is an error.
  */
 bool session_pass_over(struct session *s, bool below, int error)
 {

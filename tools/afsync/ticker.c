@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Lets the session continue while its source of names is slow: a walk may hang in a
- * directory of a network file system for minutes, in one call. A thread submits waiting
+ * directory of a network filesystem for minutes, in one call. A thread submits waiting
  * requests, takes completions and draws the progress, each TICK_MS. All other work is done
  * under the lock that it takes for that; only the source is read without it.
  */
