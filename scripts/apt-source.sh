@@ -28,12 +28,12 @@ our_apt() {
 begin_fetching() {
 	mkdir -p "$apt_dir/state/lists/partial" "$apt_dir/cache/archives/partial"
 	sources_list >"$apt_dir/sources.list"
-	[ -s "$apt_dir/sources.list" ] || die "apt knows no mirror of Debian here"
+	[ -s "$apt_dir/sources.list" ] || die "apt has no mirror of Debian here: see sources.list(5)"
 	our_apt apt-get update >&2
 }
 
 # fetch_source PACKAGE [RELEASE|=VERSION]: unpacked, with Debian's patches. Sets fetched, its
-# folder; the caller moves it away.
+# directory; the caller moves it away.
 fetch_source() {
 	local new=$apt_dir/new which=${2:-}
 	[[ -z $which || $which = =* ]] || which=/$which

@@ -11,7 +11,7 @@
 # "not ok N - name". Exits with 0 if all passed, with 1 if one failed.
 #
 # A check is a function check_NAME in one of the files sourced below ('-' in the name is
-# '_' there). It runs in a subshell from the top of the tree, has an empty folder
+# '_' there). It runs in a subshell from the top of the tree, has an empty directory
 # $SCRATCH, and passes if it returns 0. Its output is shown in both cases, so that a
 # check may also report.
 

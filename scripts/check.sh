@@ -71,7 +71,7 @@ timed() {
 # all_tests FOLDER: the names of its tests.
 all_tests() { make -s -C "$1" emit_tests | sed 's/.*://'; }
 
-# vm_tests KERNEL NAME [FOLDER]: runs the selftests in the VM, or those in that folder
+# vm_tests KERNEL NAME [FOLDER]: runs the selftests in the VM, or those in that directory
 # below. A test that brings the VM down has failed; the others continue in a new VM.
 vm_tests() {
 	local kernel=$1 name=$2 folder=$TOP/selftests/${3:-} left round=0 rc done_before part bad vm=$2
@@ -111,7 +111,7 @@ vm_tests() {
 		esac
 	done
 }
-# tests FOLDER REGEX...: those whose whole names are like one of them, in the folder's order.
+# tests FOLDER REGEX...: those whose whole names are like one of them, in the directory's order.
 tests() {
 	local folder=$1
 	shift

@@ -138,7 +138,7 @@ print_table() {
 	echo
 }
 
-# unpack_files METHOD: unpacks files that are not durable yet, into a durable folder.
+# unpack_files METHOD: unpacks files that are not durable yet, into a durable directory.
 unpack_files() {
 	dir=$MNT/$1
 	mkdir "$dir"
@@ -153,7 +153,7 @@ control() {
 	local lost
 	unpack_files control
 	power_cut "$MNT"
-	# With -N a missing folder does not hide the files in it.
+	# With -N a missing directory does not hide the files in it.
 	lost=$({ diff -rqN "$SOURCE" "$dir" || :; } | wc -l)
 	[ "$lost" -gt 0 ] || die "unsynced files survived the power cut: the cut does not work"
 	echo "  no sync at all: power cut, $(grouped "$lost") files lost (to see that this check can fail)"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Functions that the scripts of this folder and those below share. Sourced, never run:
+# Functions that the scripts of this directory and those below share. Sourced, never run:
 #	. "$(dirname "$0")/lib.sh"
 
 set -euo pipefail
@@ -36,7 +36,7 @@ as_root() {
 }
 
 # with_lock NAME CMD...: one run of CMD at a time on this machine, so that two builds
-# never write the same folder of the cache.
+# never write the same directory of the cache.
 with_lock() {
 	local name=$1 fd rc
 	shift

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Rules that the makefiles of programs with libafsync share, on top of those of the
-# libraries. LIB_O is the output folder of libafsync.
+# libraries. LIB_O is the output directory of libafsync.
 
 include $(TOP)/tools/lib/build.mk
 

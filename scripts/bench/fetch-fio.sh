@@ -3,7 +3,7 @@
 #
 # Fetches the source of the installed fio, for the headers that tools/fio needs.
 #
-#	scripts/bench/fetch-fio.sh		fetch and configure it if it is missing, print its folder
+#	scripts/bench/fetch-fio.sh		fetch and configure it if missing, print its directory
 #
 # fio's structs differ from version to version, so it has to be this one. A second run needs no
 # network. No file of it is copied into the tree.

@@ -7,7 +7,7 @@
 #	scripts/bench/self-test.sh
 #
 # Prints TAP. The results are in build/bench-short, the documentation made from them in its
-# folder doc, those of a cell that must fail in build/bench-broken; build/bench stays unchanged.
+# directory doc, those of a cell that must fail in build/bench-broken; build/bench stays unchanged.
 
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/scripts/check/tap.sh"

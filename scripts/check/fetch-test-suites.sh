@@ -3,9 +3,9 @@
 #
 # Fetches the sources of other projects' test suites, as Debian has them.
 #
-#	scripts/check/fetch-test-suites.sh	fetch the missing ones, print their folder
+#	scripts/check/fetch-test-suites.sh	fetch the missing ones, print their directory
 #
-# Prints the folder that holds glibc, libaio and posixtestsuite, each unpacked and with
+# Prints the directory that holds glibc, libaio and posixtestsuite, each unpacked and with
 # Debian's patches. A second run needs no network. No file of them gets into the
 # tree.
 

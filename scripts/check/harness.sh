@@ -146,7 +146,7 @@ run_shell() {
 	expect 7 'it is 42'
 	expect 7 'ended before its first process began: once more'
 }
-# The guest has its own of these folders; the named folders are visible there, and are not changed.
+# The guest has its own of these directories; those named are visible there, and are not changed.
 run_add() {
 	local dir dirs=() add=()
 	for dir in /tmp /run /dev/shm; do

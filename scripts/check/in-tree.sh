@@ -28,7 +28,7 @@ in_tree() {
 	result "$1" "in-tree: $2"
 }
 
-# build y|m: builds the kernel, in the folder of that name.
+# build y|m: builds the kernel, in the directory of that name.
 build() {
 	local dir=$out/$1 make
 	mkdir -p "$dir"

@@ -6,7 +6,7 @@
 #
 #	scripts/check/integrations.sh [NAME]...	run these (all)
 #
-# Each is a folder in tools/integrations with a patch, a README.md, and test.sh, which this
+# Each is a directory in tools/integrations with a patch, a README.md, and test.sh, which this
 # script runs. CUTS=2 is a quick look, see test.sh.
 
 . "$(dirname "$0")/../lib.sh"

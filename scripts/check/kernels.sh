@@ -103,4 +103,4 @@ for name; do
 	run_kernel "$name" || bad+=("$name")
 done
 table | tee "$dir/table"
-[ ${#bad[@]} = 0 ] || die "not all is well on: ${bad[*]} (logs: $dir/NAME and $BUILD/vm)"
+[ ${#bad[@]} = 0 ] || die "failed on: ${bad[*]} (logs: $dir/NAME and $BUILD/vm)"

@@ -36,7 +36,7 @@ sources() {
 	(cd "$TOP" && cp -a Kbuild VERSION drivers include scripts selftests tools "$1")
 }
 
-# build_SET TREE FOLDER TEST...: all that these tests need, in the folder.
+# build_SET TREE FOLDER TEST...: all that these tests need, in the directory.
 
 # Linked with the library, statically. thread/TEST: with ThreadSanitizer.
 build_libafsync() {
@@ -74,7 +74,7 @@ build_module() {
 	(cd "$tree/build/selftests" && cp "${programs[@]}" unload_work unload_background "$to")
 }
 
-# built SET NAME TEST...: in its folder, with the tests that run there. False if that fails.
+# built SET NAME TEST...: in its directory, with the tests that run there. False if that fails.
 built() {
 	local set=$1 folder=$BUILD/mutants/$1/$2
 	rm -rf "$folder"

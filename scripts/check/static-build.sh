@@ -16,7 +16,7 @@ copy_tree() {
 # The libraries: tools/lib/afsync-dropin is not one, it has no Makefile.
 lib_folders() { files 'tools/lib/*/Makefile' | sed 's|/Makefile$||'; }
 
-# headers_of VERSION: a folder of kernel headers, the newest of that version.
+# headers_of VERSION: a directory of kernel headers, the newest of that version.
 headers_of() {
 	local dir
 	for dir in "$CACHE/headers/$1".*[0-9]-amd64 "/usr/src/linux-headers-$1".*[0-9]-amd64; do
@@ -129,7 +129,7 @@ check_install_user() {
 	find "$dest" ! -type d | none "left by 'make uninstall'"
 }
 
-# In a folder that the kernel's build cannot use, all entry points say so in one line.
+# In a directory that the kernel's build cannot use, all entry points say so in one line.
 check_odd_folder() {
 	local folder cmd
 	copy_tree

@@ -60,7 +60,7 @@ check_words() {
 }
 
 # Paths below scripts/ and selftests/ exist, in comments and Makefiles, too. Paths below the other
-# folders, and below scripts/kconfig, may be those of the kernel. A part in capitals is no name.
+# directories, and below scripts/kconfig, may be those of the kernel. A part in capitals is no name.
 check_paths() {
 	local f path
 	files | grep -vx COPYING | search -oIP \
@@ -107,7 +107,7 @@ checkpatch() {
 	shift
 	types=$(sed -n "s/^$where \([A-Z_]*\)$/--ignore \1/p" scripts/check/checkpatch-accepted)
 	sed -n "s/^$where \"\(.*\)\"$/\1/p" scripts/check/checkpatch-accepted >"$SCRATCH/texts"
-	# It leaves a file in the folder where it runs, and looks for headers in its root.
+	# It leaves a file in the directory where it runs, and looks for headers in its root.
 	mkdir -p "$SCRATCH/root"
 	ln -sf "$TOP"/{drivers,include,selftests,tools} "$SCRATCH/root"
 	# Its exit status says only that it found something; the text says more.

@@ -60,7 +60,7 @@ begin_suite() {
 	apt_dir=$CACHE/apt-suites/$1${2:+-$2}
 	mkdir -p "$apt_dir/state/lists/partial" "$apt_dir/cache/archives/partial"
 	suite_sources "$1" >"$apt_dir/sources.list"
-	[ -s "$apt_dir/sources.list" ] || die "apt knows no mirror of Debian here"
+	[ -s "$apt_dir/sources.list" ] || die "apt has no mirror of Debian here: see sources.list(5)"
 	say "reading the lists of Debian $1"
 	suite_apt apt-get update >"$apt_dir/log" 2>&1 ||
 		{ tail -n 20 "$apt_dir/log" >&2; die "cannot read the lists of Debian $1 (all of it: $apt_dir/log)"; }

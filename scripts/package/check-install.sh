@@ -148,7 +148,7 @@ install_debs() {
 	mkdir "$root/debs"
 	# shellcheck disable=SC2046 # a list
 	cp $(files "$1") "$root/debs"
-	# By a shell in that folder, as in the documentation.
+	# By a shell in that directory, as in the documentation.
 	in_root "$root" sh -c 'cd /debs && exec apt-get "$@" ./*.deb' - "${APT[@]}" "${QUICK[@]}" -q -y \
 		"${RECOMMENDS[@]}" install "${@:2}" || return
 	rm -r "$root/debs"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Roots of Debian's suites, for check-install.sh, which sources this. As root.
 #
-# A root is a plain folder. What is mounted in it is mounted for one command, in a mount
+# A root is a plain directory. What is mounted in it is mounted for one command, in a mount
 # namespace of that command, and its processes end with it: nothing can be left over.
 
 # Set there.

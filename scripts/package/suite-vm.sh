@@ -9,7 +9,7 @@ BOOT_SECONDS=${AFSYNC_BOOT_SECONDS:-1200}
 GUEST_SECONDS=${AFSYNC_GUEST_SECONDS:-3600}
 
 # make_image ROOT IMAGE FOLDER...: the root with the guest's part in it, as a disk. The guest
-# finds the folders in its own folder.
+# finds the directories in its own directory.
 make_image() {
 	local root=$1 image=$2 dir=$1/afsync-check
 	local units=$1/etc/systemd/system

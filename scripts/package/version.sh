@@ -78,5 +78,5 @@ changelog() {
 case $# in
 0) show ;;
 1) set_version "$1" ;;
-*) die "one version, please: scripts/package/version.sh X.Y.Z" ;;
+*) die "usage: scripts/package/version.sh X.Y.Z" ;;
 esac

@@ -5,7 +5,7 @@
 #
 #	selftests/afsync/bpftrace_test.sh		as root, with afsync loaded
 #
-# Skipped without bpftrace, or on a kernel that cannot run it. $TEST_DIR is the folder of
+# Skipped without bpftrace, or on a kernel that cannot run it. $TEST_DIR is the directory of
 # the files that it syncs (/mnt/ext4 if there is one).
 
 set -euo pipefail

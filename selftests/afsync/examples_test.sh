@@ -7,7 +7,7 @@
 #
 #	selftests/afsync/examples_test.sh	needs no root
 #
-# $OUTPUT/examples is the folder of the built examples.
+# $OUTPUT/examples is the directory of the built examples.
 
 set -euo pipefail
 
@@ -16,7 +16,7 @@ bin=$(realpath "${OUTPUT:-$(dirname "$0")}")/examples
 submitted=/sys/class/misc/afsync/stats/submitted
 number=0 failed=0
 
-# Each claim runs in a folder of its own, with $engine.
+# Each claim runs in a directory of its own, with $engine.
 
 one_fsync() {
 	"$bin/one_fsync" one

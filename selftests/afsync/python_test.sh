@@ -6,7 +6,7 @@
 #
 #	selftests/afsync/python_test.sh		as root, with afsync and afsync_sim loaded
 #
-# $OUTPUT is the folder of the built selftests; $TEST_DIR is the folder of the files that
+# $OUTPUT is the directory of the built selftests; $TEST_DIR is the directory of the files that
 # they sync (/mnt/ext4 if there is one).
 
 set -euo pipefail

@@ -6,7 +6,7 @@
 #
 #	selftests/afsync/top_test.sh		as root, with afsync loaded
 #
-# Needs debugfs, python3 and expect. $TEST_DIR is the folder of the files that it syncs
+# Needs debugfs, python3 and expect. $TEST_DIR is the directory of the files that it syncs
 # (/mnt/ext4 if there is one); $SCRATCH_DEV, an unused block device, is synced if it is set.
 # shellcheck disable=SC2317 # the tests are called by name
 
@@ -59,7 +59,7 @@ counts_are_those_of_the_syncs() {
 	afsync "$data"
 	requests=$(top | value "$device" "$type" requests)
 	syncs=$(top | value "$device" "$type" syncs)
-	# 30 files and their folder, each with a sync of its own.
+	# 30 files and their directory, each with a sync of its own.
 	afsync -r "$data"
 	[ "$(top | value "$device" "$type" requests)" = $((requests + 31)) ] &&
 		[ "$(top | value "$device" "$type" syncs)" = $((syncs + 31)) ] &&

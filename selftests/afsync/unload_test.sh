@@ -8,7 +8,7 @@
 #	selftests/afsync/unload_test.sh		as root, with afsync loaded
 #
 # Loads the module again each time, from $AFSYNC_KO or with modprobe, and leaves it
-# loaded. $TEST_DIR is the folder of the files that it syncs (/mnt/ext4 if there is
+# loaded. $TEST_DIR is the directory of the files that it syncs (/mnt/ext4 if there is
 # one).
 # AFSYNC_DEBUG_KERNEL=1 does a tenth of the rounds.
 # shellcheck disable=SC2317 # the tests are called by name

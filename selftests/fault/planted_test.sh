@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The tests of this folder detect a bug in an error path of the module: each patch in
+# The tests of this directory detect a bug in an error path of the module: each patch in
 # selftests/plants/fault plants one and names the call and the program that have to fail.
 #
 #	selftests/fault/planted_test.sh		as root, with afsync loaded

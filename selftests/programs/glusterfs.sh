@@ -4,7 +4,7 @@
 # A GlusterFS brick with 'option linux-aio on': all its reads, writes and syncs of
 # files go through libaio, as IO_CMD_FSYNC and IO_CMD_FDSYNC. One process has the brick
 # and the FUSE mount in one graph: no network, no daemon. fio writes through the mount
-# from several processes; its blocks are read back there and in the brick's folder.
+# from several processes; its blocks are read back there and in the brick's directory.
 #
 #	selftests/programs/glusterfs.sh		needs: see programs.sh; glusterfs, fio, FUSE
 #

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
-# Functions that the tests of this folder share. Sourced, never run:
+# Functions that the tests of this directory share. Sourced, never run:
 #	. "$(dirname "$0")/programs.sh"
 #
 # Each test runs a program of another project, as Debian ships it, on ext4 and on xfs
@@ -51,7 +51,7 @@ needs() {
 
 magic() { if [ "$1" = ext4 ]; then echo ext2/ext3; else echo "$1"; fi; }
 
-# scratch FS: sets dir to a new empty folder there.
+# scratch FS: sets dir to a new empty directory there.
 scratch() { dir=$(mktemp -d "/mnt/$1/programs.XXXXXX"); }
 
 # dropins CMD...: runs it under the drop-ins; its output goes to the log, the counts of
@@ -111,7 +111,7 @@ verdict() {
 	fi
 }
 
-# tmp_is FS: /tmp is a folder of that filesystem, for programs that have the path in
+# tmp_is FS: /tmp is a directory of that filesystem, for programs that have the path in
 # them, until tmp_was. The tree stays where it is.
 tmp_is() {
 	scratch "$1"

@@ -3,7 +3,7 @@
 #
 # PID 1 of the VM, second stage, on the host's root: sets the machine up, runs the
 # command and writes the result to the second serial port. /run/afsync is the run's
-# folder on the host: config (shell variables) and cmd. Any other last line than
+# directory on the host: config (shell variables) and cmd. Any other last line than
 # "afsync-vm <token> <status> <clean|dirty>" is a failure to the host.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # The source of one of Debian's packages, built without and with a patch. Sourced after lib.sh,
-# with OUT set to the folder of the builds.
+# with OUT set to the directory of the builds.
 
 . "$TOP/scripts/apt-source.sh"
 
@@ -25,7 +25,7 @@ fetch_once() {
 	end_fetching
 }
 
-# find_source PACKAGE [RELEASE]: sets source, the folder of the source in the cache, and version.
+# find_source PACKAGE [RELEASE]: sets source, the directory of the source in the cache, and version.
 find_source() {
 	with_lock apt-source fetch_once "$@"
 	source=$(newest "$1")

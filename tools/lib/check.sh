@@ -4,11 +4,11 @@
 # Functions that the checks of the libraries share. Sourced, never run, by a script that has set
 #
 #	name	the library, as libafsync
-#	src	its folder
+#	src	its directory
 #	out	where it was built
 #
 # and that ends with `run_checks TEST...`. Its own checks are functions check_*, which fail
-# as a command does under set -e. Defined here: tmp, a folder for their files; cc; lib, the
+# as a command does under set -e. Defined here: tmp, a directory for their files; cc; lib, the
 # shared library; and the checks that every library has to pass.
 # shellcheck disable=SC2034,SC2154 # set, and used, by the sourcing script
 
@@ -41,7 +41,7 @@ uninstall_undoes_install()
 	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
 }
 
-# pages_lint_clean PAGE...: in the folder of the manual pages.
+# pages_lint_clean PAGE...: in the directory of the manual pages.
 pages_lint_clean()
 {
 	command -v mandoc > /dev/null || { echo 'mandoc is not installed'; return 1; }

@@ -3,7 +3,7 @@
 # Functions that the tests of the command share. Sourced, never run; sets $afsync:
 #	. "$(dirname "$0")/claims.sh" AFSYNC
 #
-# The tests run in a folder of their own, which is removed at the end. A test that runs
+# The tests run in a directory of their own, which is removed at the end. A test that runs
 # a command finds its output and errors in out and err there.
 
 set -euo pipefail

@@ -5,8 +5,8 @@
 #
 #	tools/integrations/dpkg/build.sh
 #
-# Prints the folder that holds stock/src/dpkg and patched/src/dpkg. The source is fetched into
-# the cache, a folder for each version; remove dpkg there to look for a newer one. Nothing
+# Prints the directory that holds stock/src/dpkg and patched/src/dpkg. The source is fetched into
+# the cache, a directory for each version; remove dpkg there to look for a newer one. Nothing
 # is installed. CFLAGS are for both.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"

@@ -56,11 +56,11 @@ cat <<'END'
 ms        how long each request of the disk takes
 MIPS      million instructions a second of the CPU of the VM
 xz, none  how the package is compressed
-time      dpkg --install, from begin to end
-CPU       what of it the CPU worked: dpkg, the unpacking, the kernel
-idle      what of it the CPU had nothing to do: the disk
+time      dpkg --install, from start to end
+CPU       the part of it in which the CPU was busy: dpkg, the unpacking, the kernel
+idle      the part of it in which the CPU waited for the disk
 syncs     calls of fsync(), and syncs run by the module
-flushes   flushes of its cache that the disk was sent
+flushes   cache flushes sent to the disk
 fewer     stock's flushes against these
 speed     stock's time against this
 END

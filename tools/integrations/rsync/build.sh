@@ -5,7 +5,7 @@
 #
 #	tools/integrations/rsync/build.sh
 #
-# Prints the folder that holds stock-source/rsync and patched-source/rsync. Nothing is installed.
+# Prints the directory that holds stock-source/rsync and patched-source/rsync. Nothing is installed.
 
 . "$(dirname "$0")/../../../scripts/lib.sh"
 

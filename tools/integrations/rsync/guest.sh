@@ -48,7 +48,7 @@ job() {
 	measured=$(copy "$2") || status=$?
 	read -r us idle flushed <<<"$measured"
 	syncs=$(($(calls) + $(counter syncs) - syncs_before))
-	# rsync does not sync folders: this does.
+	# rsync does not sync directories: this does.
 	[ "$way" = none ] || sync "${folders[@]/#/$MNT/tree/}"
 	power_cut "$MNT"
 	if [ $status != 0 ] || [ -s "$ROOT/tmp/run.log" ]; then

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
-# The build and installation of a drop-in library: all sources of its folder and of this one
+# The build and installation of a drop-in library: all sources of its directory and of this one
 # in a shared library, and its manual page. Its makefile includes this when it has set TOP
 # and NAME, and in LIBAFSYNC_PARTS the sources of libafsync that it compiles in, hidden.
 #
-# Variables: O (output folder), CC, CFLAGS, LDFLAGS, V=1 (show the commands), DESTDIR,
+# Variables: O (output directory), CC, CFLAGS, LDFLAGS, V=1 (show the commands), DESTDIR,
 # prefix, libdir, mandir.
 
 SRC := $(TOP)/tools/lib/$(NAME:lib%=%)
