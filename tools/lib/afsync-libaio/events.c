@@ -4,9 +4,9 @@
  * a program that takes the events, by io_getevents(2) or by itself, finds them all.
  *
  * No event is missed, whenever the program takes it. The kernel overwrites a slot when it
- * has gone round the ring. Never are more than nr - 1 requests of this library outstanding,
- * and it looks before it submits one; so between two looks
- * there are at most nr - 1 events, each is still there, and tail gives their number.
+ * has gone round the ring. This library never has more than nr - 1 requests outstanding, and
+ * looks before it submits one. So between two looks there are at most nr - 1 events, each is
+ * still there, and tail gives their number.
  */
 #include "internal.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Has the program another libaio, whose functions it may call past this library? For example
- * one that it opened by its path. A libaio that was loaded with the program itself is behind
- * this library, and not counted. Checked at the end of a process, and only if counts are wanted.
+ * Does the program have another libaio, whose functions it may call past this library? For
+ * example one that it opened by its path. A libaio that was loaded with the program itself is
+ * behind this library, and not counted. Checked at the end of a process, and only if counts are
+ * wanted.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

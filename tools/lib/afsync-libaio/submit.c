@@ -7,7 +7,7 @@
  * kernel has taken those, the iocbs are restored.
  *
  * A sync is started only after that, not with AFSYNC_ATTACH_START. So no thread sees its
- * event, and reuses its iocb, before that is restored. And as the lock is held all the time, no
+ * event, and reuses its iocb, before the iocb is restored. And as the lock is held all the time, no
  * other thread starts a sync whose completion is not taken over yet. The kernel neither runs
  * I/O nor waits meanwhile. The program's other threads must leave an iocb alone that is being
  * submitted; kernel AIO would only read it.

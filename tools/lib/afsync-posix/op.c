@@ -192,8 +192,8 @@ static void block_end_late(const struct aiocb *block)
 void __op_forget_all(void)
 {
 	/*
-	 * The ops stay allocated: they are the parent's memory as far as nobody writes
-	 * to it, and each process has them from one parent only.
+	 * The ops stay allocated: parent and child share their memory until one of the two
+	 * writes to it, and each process has such ops from one parent only.
 	 */
 	memset(table, 0, sizeof(table));
 }

@@ -127,7 +127,7 @@ static int submit_here(struct afsync_ring *ring, const struct afsync_submit *arg
 }
 
 /*
- * As AFSYNC_IOC_SUBMIT, without the wait. No point at which a thread is cancelled, either.
+ * As AFSYNC_IOC_SUBMIT, without the wait; nor is it a point at which a thread is cancelled.
  * -EBUSY if @alone, and something else is going on; nothing was done then.
  */
 int afsync_here_submit(struct afsync_ring *ring, const struct afsync_submit *arg, bool alone)

@@ -19,9 +19,9 @@
 struct afsync_ring;
 
 /*
- * The backend of a ring: the device, or threads of the library. The arguments are
- * those of the ioctls, checked for all errors that a program can see; the results are
- * theirs as well.
+ * The backend of a ring, which the documentation calls its engine: the device, or threads of
+ * the library. The arguments are those of the ioctls, checked for all errors that a program can
+ * see; the results are theirs as well.
  */
 struct afsync_backend {
 	/* With nothing to submit: an error if the ring is not reachable. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Memory. Not malloc(3): a signal handler that interrupts malloc() in a thread of the program
- * may wait for a request, whose end must not wait for malloc's locks then. Nor may freed memory
- * go to a program that does not clear its memory, and that works as long as
- * malloc() has new memory. A freed object is kept for the next one of its size, so that
- * no more is kept than was in use at one time.
+ * may wait for a request, whose end must not wait for malloc's locks then. And a program that
+ * forgets to clear its memory works as long as malloc() returns new memory: it must not get
+ * memory that the library has freed. A freed object is kept for the next one of its size, so
+ * that no more is kept than was in use at one time.
  *
  * Objects have a lock of their own, under which no other is taken. A thread that takes it
  * blocks all signals.
