@@ -20,7 +20,7 @@ folder=$1
 shift
 top=$(cd "$(dirname "$0")/../.." && pwd)
 export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0
-# Seconds. What hangs shall end, not what is slow.
+# Seconds. A test that hangs must end, but not one that is slow.
 limit=120
 stuck=0
 

@@ -53,7 +53,7 @@ as_way() {
 	module)
 		program=(dpkg-patched)
 		with_device ;;
-	*) die "no such way: $1" ;;
+	*) die "no such variant: $1" ;;
 	esac
 }
 
