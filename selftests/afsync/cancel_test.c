@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * P8 cancel: a queued request can be cancelled by its user data, by file, by both or all
+ * P8 cancel: a queued request can be cancelled by its user data, by open file, by both or all
  * at once, and completes with -ECANCELED; a running one cannot, the call says so, and it
  * completes normally.
  *

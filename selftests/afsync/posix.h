@@ -5,7 +5,8 @@
  * glibc (preload.h).
  *
  * The comment above a test names the sentence that it checks: "AIX", "illumos" and
- * "NetBSD" are their manual pages of aio_fsync; libafsync-posix(7) has the table.
+ * "NetBSD" are their manual pages of aio_fsync. Documentation/afsync/posix-tests.rst quotes each
+ * of these sentences.
  */
 #ifndef _AFSYNC_SELFTEST_POSIX_H
 #define _AFSYNC_SELFTEST_POSIX_H
