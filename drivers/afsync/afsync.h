@@ -27,7 +27,8 @@
  *	pool.c		gives a queue to a worker, as soon as the user may have one more
  *	key.c		which requests wait in one queue
  *	fs_stats.c	counters of each filesystem
- *	stats.c		counters
+ *	stats.c		counters of the module
+ *	trace.c		tracepoints, which trace.h describes
  *
  * Locks, outer before inner. All are spinlocks: no code sleeps under them. Of the module's
  * locks, interrupts take only ring->wait.lock, under which none of the others may be taken.
