@@ -223,7 +223,7 @@ run_debug_leak() { load leak; expect 125 'unreferenced object|kmemleak has found
 run_debug_deadlock() { load deadlock; expect 125 'possible circular locking|lockdep'; }
 run_debug_atomic() { load atomic; expect 125 'sleeping function|scheduling while atomic'; }
 run_debug_freed() { load freed; expect 125 'KASAN'; }
-run_kcsan_race() { load race; expect 125 'KCSAN: data-race in count'; }
+run_kcsan_race() { load race; expect 125 'KCSAN: data-race in .*count'; }
 run_rt_raw() { load raw; expect 125 'Invalid wait context'; }
 
 if [ "${1:-}" = --list ]; then
