@@ -25,6 +25,7 @@
 # something passed and nothing failed.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/scripts/check/tests.sh"
 . "$TOP/scripts/check/hunts.sh"
 
 # In the order in which they begin: first the one that may have to build the debug kernel, then
@@ -68,9 +69,6 @@ timed() {
 	done
 }
 
-# all_tests FOLDER: the names of its tests.
-all_tests() { make -s -C "$1" emit_tests | sed 's/.*://'; }
-
 # vm_tests KERNEL NAME [FOLDER]: runs the selftests in the VM, or those in that directory
 # below. A test that brings the VM down has failed; the others continue in a new VM.
 vm_tests() {
@@ -111,25 +109,6 @@ vm_tests() {
 		esac
 	done
 }
-# tests FOLDER REGEX...: those whose whole names are like one of them, in the directory's order.
-tests() {
-	local folder=$1
-	shift
-	all_tests "$folder" | grep -xE "$(IFS='|'; echo "$*")"
-}
-# The tests that depend most on the kernel; scripts/check/kernels.sh runs all on several kernels.
-ON_ALL='(abi|attach|cancel|errors|exit|fdinfo|hold|identity|merge|order|shutdown_fs|undone)_test'
-# Tests of code in the program: Debian's kernel runs them faster.
-USER='((command|exec|lib_cpp|(engine|libaio|posix)_.*)_test|(admin|bpftrace|examples|python|top)_test.sh'
-USER+='|(engine|lib|libaio|posix)_.*_(32|t64))'
-# Of those, the ones that cancel, fork and exit with requests of the device in flight. The
-# debug kernel runs them, too.
-BOTH='(exec|engine_(cancel|process)|libaio_(cancel|fsync|process)|posix_(cancel|process|queue))_test'
-
-# Tests that make one filesystem after the other: on the debug kernel that takes nearly all
-# their time, and other tests cover the module's part of it.
-MAKE_FS='(filesystems|isolation_fs|no_space|writeback_errors)_test'
-
 stage_selftests() {
 	[ "$short" = 0 ] || local TESTS=${TESTS:-$(tests "$TOP/selftests" "$USER" "$ON_ALL" "$MAKE_FS" \
 		'(exactly_one|lib|unload)_test.*')}
