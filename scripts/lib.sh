@@ -62,7 +62,7 @@ debian_release() {
 }
 
 # is_debug_kernel KERNEL: is it one of those that scripts/kernel/build-debug.sh builds?
-is_debug_kernel() { [[ $1 = @(debug|debug-rt|kcsan) ]]; }
+is_debug_kernel() { [[ $1 = @(debug|debug-rt|kcsan|gcov) ]]; }
 
 # named_release KERNEL: fetches a KERNEL that scripts/kernel/fetch-debian.sh has a name for,
 # and prints its release; prints any other unchanged.

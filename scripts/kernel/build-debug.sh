@@ -10,6 +10,7 @@
 #	debug		KASAN, lockdep, kmemleak, fault injection (if none is named)
 #	debug-rt	the same with PREEMPT_RT, from linux-source-6.12
 #	kcsan		data races, in modules only
+#	gcov		counts the lines of modules that run, for scripts/check/coverage.sh
 #
 # The directory is named after the kernel's version and a hash of everything that the
 # result depends on: the kind's files selftests/qemu/*.config and the compiler. In it:
@@ -28,7 +29,8 @@ kind() {
 	debug) names=(kernel debug) ;;
 	debug-rt) names=(kernel debug rt); rt_source ;;
 	kcsan) names=(kernel kcsan); kernel_only=(KCSAN_SANITIZE=n) ;;
-	*) die "no such kind: $kind (debug, debug-rt, kcsan)" ;;
+	gcov) names=(kernel gcov) ;;
+	*) die "no such kind: $kind (debug, debug-rt, kcsan, gcov)" ;;
 	esac
 	fragments=("${names[@]/#/$TOP/selftests/qemu/}")
 	fragments=("${fragments[@]/%/.config}")
