@@ -60,6 +60,6 @@ $(HARNESS):
 	@echo "No kernel source in $(KSRC): run 'make setup', or set KSRC." >&2
 	@exit 1
 
-.PHONY: all check install uninstall clean
+.PHONY: all tests check install uninstall clean
 
 -include $(wildcard $(O)/*.d $(O)/*/*.d)
