@@ -15,7 +15,8 @@
 #		for check-kernels: KERNELS, TESTS; for check-arch: ARCHS; for check-in-tree: TESTS;
 #		for check-sanitizers: TOOLS, TESTS; for check-crash: POINTS, SEED;
 #		for check-twin: POINTS, SEED, KERNEL; for check-fault: ROUNDS, TESTS;
-#		for check-fuzz: CALLS, SEED, KERNEL; for mutants: MUTANTS; for soak: SECONDS, SEED;
+#		for check-fuzz: CALLS, SEED, KERNEL; for mutants: MUTANTS; for coverage: PARTS,
+#		TESTS; for soak: SECONDS, SEED;
 #		for bench: QUICK, BOOTS; for bench-gate: RENEW; for integrations: CUTS, SEED;
 #		for packages-check: QUICK, SUITES.
 
@@ -150,6 +151,10 @@ check-fuzz: setup-test ## random calls of every command are answered as document
 mutants: setup-test ## plant small bugs in the module and the libraries: do the tests see them? (MUTANTS="posix module")
 	$(Q)scripts/check/mutants.sh $(MUTANTS)
 
+coverage: export TESTS := $(TESTS)
+coverage: setup-test ## which lines of the module and of the libraries run in their tests (PARTS=module, TESTS=)
+	$(Q)scripts/check/coverage.sh $(PARTS)
+
 soak: export SEED := $(SEED)
 soak: setup-test ## the tests that look for lost data and requests, again and again (SECONDS=, SEED=)
 	$(Q)scripts/soak.sh $(or $(SECONDS),3600)
@@ -241,7 +246,7 @@ help: ## list the targets
 
 .PHONY: all modules lib tools tests setup demo bench bench-gate bench-preemption bench-doc bench-programs \
 	bench-fio fio demo-programs integrations check check-kernels check-arch check-in-tree \
-	check-sanitizers check-crash check-twin check-fault check-fuzz mutants soak check-static \
+	check-sanitizers check-crash check-twin check-fault check-fuzz mutants coverage soak check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check htmldocs clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))
