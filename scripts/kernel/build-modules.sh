@@ -57,7 +57,7 @@ if [ -z "$name" ]; then
 	fi
 fi
 headers "$name"
-# Lines are counted before functions are merged with their callers, except where that is a must.
+# Without early inlining, because gcov loses lines of functions that are inlined early.
 [ "$name" != gcov ] || set -- "$@" GCOV_PROFILE=y KCFLAGS=-fno-early-inlining
 
 # The release as modules see it. Debian's headers have it in one file only.
