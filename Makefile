@@ -148,6 +148,11 @@ check-fault: setup-test ## every allocation and copy of the module fails once, a
 check-fuzz: setup-test ## random calls of every command are answered as documented (CALLS=, SEED=, KERNEL=)
 	$(Q)scripts/check.sh fuzz
 
+check-clients: export ROUNDS := $(ROUNDS)
+check-clients: export SEED := $(SEED)
+check-clients: setup-clients ## MariaDB with the drop-in for libaio: kills, and everything acknowledged is found (ROUNDS=, SEED=)
+	$(Q)scripts/check.sh clients
+
 mutants: setup-test ## plant small bugs in the module and the libraries: do the tests see them? (MUTANTS="posix module")
 	$(Q)scripts/check/mutants.sh $(MUTANTS)
 
@@ -156,7 +161,7 @@ coverage: setup-test ## which lines of the module and of the libraries run in th
 	$(Q)scripts/check/coverage.sh $(PARTS)
 
 soak: export SEED := $(SEED)
-soak: setup-test ## the tests that look for lost data and requests, again and again (SECONDS=, SEED=)
+soak: setup-clients ## the tests that look for lost data and requests, again and again (SECONDS=, SEED=)
 	$(Q)scripts/soak.sh $(or $(SECONDS),3600)
 
 check-static: setup-test ## only the static checks
@@ -246,7 +251,8 @@ help: ## list the targets
 
 .PHONY: all modules lib tools tests setup demo bench bench-gate bench-preemption bench-doc bench-programs \
 	bench-fio fio demo-programs integrations check check-kernels check-arch check-in-tree \
-	check-sanitizers check-crash check-twin check-fault check-fuzz mutants coverage soak check-static \
+	check-sanitizers check-crash check-twin check-fault check-fuzz check-clients mutants coverage soak \
+	check-static \
 	check-unit selftests selftests-debug vm install install-user install-module uninstall dist deb \
 	packages-check htmldocs clean help \
 	$(foreach target,all install uninstall,$(LIBS:%=%/$(target)))

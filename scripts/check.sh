@@ -7,7 +7,7 @@
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
 #						programs programs-debug harness bench crash twin
 #						fault fuzz; and static-can-fail, packages,
-#						module and exactly-one, not in the default
+#						module, exactly-one and clients, not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/kernel/fetch.sh)
@@ -34,8 +34,8 @@ STAGES=(selftests-debug selftests static harness programs programs-debug bench c
 	fault kernels fuzz)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
 # packages needs the network, and makes a bare bookworm first; module and exactly-one are for
-# other kernels.
-MORE_STAGES=(static-can-fail packages module exactly-one)
+# other kernels; clients needs the packages of 'scripts/setup.sh clients'.
+MORE_STAGES=(static-can-fail packages module exactly-one clients)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, only the lines for a person on the terminal.
@@ -85,7 +85,7 @@ vm_tests() {
 		part=$dir/$name.$round
 		rc=0
 		"$TOP/scripts/vm.sh" --kernel "$kernel" --name "$vm-$round" --timeout 14400 \
-			--env "KSRC=$KSRC" --env "ROUNDS=${ROUNDS:-}" \
+			--env "KSRC=$KSRC" --env "ROUNDS=${ROUNDS:-}" --env "SEED=$SEED" \
 			"make -s -C '$folder' run_tests TESTS='$(tr '\n' ' ' <<<"$left")'" |
 			timed "$dir/$name.times" | tee "$part" || rc=$?
 		done_before=$left

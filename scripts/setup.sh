@@ -16,6 +16,7 @@
 #	fio		build, and the packages to build fio's engine
 #	docs		the packages for 'make htmldocs'
 #	test		demo, bench, fio, docs, and everything for 'make check'; the default
+#	clients		test, and the databases of 'scripts/check.sh clients'
 #	integrations	vm, and the packages to build other projects' sources
 #	arch		build, and the packages for 'make check-arch'
 #	package		the packages for 'make deb'
@@ -29,7 +30,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-SETS="build vm demo bench fio docs test integrations arch package packages-check"
+SETS="build vm demo bench fio docs test clients integrations arch package packages-check"
 
 # rests_on SET: that set and those that it includes.
 rests_on() {
@@ -41,6 +42,7 @@ rests_on() {
 	fio) echo build fio ;;
 	docs) echo docs ;;
 	test) echo build vm demo bench fio docs test ;;
+	clients) echo build vm demo bench fio docs test clients ;;
 	integrations) echo build vm integrations ;;
 	arch) echo build arch ;;
 	package) echo package ;;

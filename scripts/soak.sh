@@ -18,7 +18,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # Each line runs one stage after the other.
-CHAINS=("crash fuzz exactly-one@kcsan fuzz@debug-rt" "twin fault fuzz@kcsan exactly-one@debug-rt")
+CHAINS=("crash fuzz exactly-one@kcsan fuzz@debug-rt" "twin fault fuzz@kcsan exactly-one@debug-rt clients")
 dir=$BUILD/soak
 
 usage() { sed -n '4,/^$/s/^# \{0,1\}//p' "$0" | sed '/^\. /,$d'; }

@@ -91,3 +91,6 @@ stage_exactly_one() {
 	local TESTS=exactly_one_test
 	vm_tests "${KERNEL:-debian}" exactly-one
 }
+
+# Databases with native AIO lose nothing that they have acknowledged, in ROUNDS kills.
+stage_clients() { vm_tests "${KERNEL:-debian}" clients clients; }
