@@ -10,7 +10,7 @@ import statistics
 
 KEY = ("workload", "filesystem", "device", "engine", "files", "depth", "processes")
 FIGURES = ("ops", "ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "flushes_per_op",
-           "p50_ns", "p99_ns")
+           "switches_per_op", "p50_ns", "p99_ns")
 REPEATABLE = 0.02
 
 # The same work with other settings: writers that rewrite each other's blocks, io_uring

@@ -55,6 +55,7 @@ struct figures {
 	uint64_t start_ns, end_ns;
 	uint64_t idle_ns;	/* of all CPUs together */
 	uint64_t flushes;
+	uint64_t switches;
 	uint64_t afsync_syncs;
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The clock, and the kernel's counters while it runs: the idle time of the CPUs and the
- * flushes of the disk. They are read before the clock starts and after it has stopped.
- * Idle time comes from /proc/timer_list, which has nanoseconds; all other time is the cost
- * of a run, including interrupts and kernel threads. The number of afsync's syncs is its
- * own count, which includes those of the drop-in libraries.
+ * The clock, and the kernel's counters while it runs: the idle time of the CPUs, their
+ * context switches, and the flushes of the disk. They are read before the clock starts and
+ * after it has stopped. Idle time comes from /proc/timer_list, which has nanoseconds; all
+ * other time is the cost of a run, including interrupts and kernel threads. The number of
+ * afsync's syncs is its own count, which includes those of the drop-in libraries.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,6 +80,18 @@ static uint64_t flushes(const struct plan *plan)
 	return value;
 }
 
+/* From one thread to another, or to idle, on all CPUs. */
+static uint64_t switches(void)
+{
+	const char *line;
+
+	read_text("/proc/stat");
+	line = strstr(text, "\nctxt ");
+	if (!line)
+		die("/proc/stat", EINVAL);
+	return strtoull(line + strlen("\nctxt "), NULL, 10);
+}
+
 static uint64_t afsync_syncs(void)
 {
 	const char *path = "/sys/class/misc/afsync/stats/syncs";
@@ -94,6 +106,7 @@ void clock_start(const struct plan *plan, struct figures *figures)
 {
 	figures->flushes = -flushes(plan);
 	figures->afsync_syncs = -afsync_syncs();
+	figures->switches = -switches();
 	figures->idle_ns = -idle_ns();
 	figures->start_ns = now_ns();
 }
@@ -102,6 +115,7 @@ void clock_stop(const struct plan *plan, struct figures *figures)
 {
 	figures->end_ns = now_ns();
 	figures->idle_ns += idle_ns();
+	figures->switches += switches();
 	figures->flushes += flushes(plan);
 	figures->afsync_syncs += afsync_syncs();
 }

@@ -82,6 +82,7 @@ void print_result(const struct plan *plan, struct shared *shared)
 	print_or_null("cpu_ns_per_op", busy / nr, true);
 	print_or_null("syncs_per_op", (double)syncs / nr, syncs);
 	print_or_null("flushes_per_op", (double)f->flushes / nr, plan->disk);
+	print_or_null("switches_per_op", (double)f->switches / nr, true);
 	print_or_null("p50_ns", times ? percentile(shared->latency, nr, 50) : 0, times);
 	print_or_null("p99_ns", times ? percentile(shared->latency, nr, 99) : 0, times);
 	if (plan->histogram && times)
