@@ -248,9 +248,9 @@ static void complete_aio(struct afsync_req *req)
 
 /*
  * Ends the first of the posted requests, and those behind it that are of the same ring
- * and queue. Notifies the ring if one of them represents it.
+ * and queue; returns how many. Notifies the ring if one of them represents it.
  */
-static void end_run(struct list_head *done)
+static unsigned int end_run(struct list_head *done)
 {
 	struct afsync_req *req = list_first_entry(done, struct afsync_req, link);
 	struct afsync_fileq *fileq = req->fileq;
@@ -262,7 +262,7 @@ static void end_run(struct list_head *done)
 	if (req->kiocb) {
 		list_del(&req->link);
 		afsync_req_put(req);
-		return;
+		return 1;
 	}
 	list_for_each_entry(req, done, link) {
 		if (req->ring != ring || req->fileq != fileq || req->kiocb ||
@@ -278,6 +278,7 @@ static void end_run(struct list_head *done)
 	afsync_fileq_put(fileq, count);
 	afsync_slots_release(ring, &run);
 	afsync_ring_put(ring, count);
+	return count;
 }
 
 /**
@@ -286,21 +287,31 @@ static void end_run(struct list_head *done)
  *	they complete; empty afterwards
  *
  * Each ring is notified once, after all its entries, by this thread or by one that posted
- * before.
+ * before. The programs do not get this CPU after each wake-up, which would be a switch to
+ * each of them and back, but after AFSYNC_RUN requests and at the end. What they then queue
+ * for the file is one batch, since the caller still has its queue.
  */
 void afsync_reqs_post(struct list_head *done)
 {
+	unsigned int count = 0;
 	struct afsync_req *req;
 
 	list_for_each_entry(req, done, link) {
-		if (req->kiocb)
+		if (req->kiocb) {
 			complete_aio(req);
-		else
+			afsync_cond_resched(count++);
+		} else {
 			req = afsync_ring_post(req, done);
-		cond_resched();
+			cond_resched();
+		}
 	}
+	count = 0;
 	while (!list_empty(done)) {
-		end_run(done);
+		count += end_run(done);
+		if (count < AFSYNC_RUN)
+			continue;
+		count = 0;
 		cond_resched();
 	}
+	cond_resched();
 }
