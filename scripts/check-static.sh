@@ -25,7 +25,8 @@
 
 CHECKS=(
 	# check/static-source.sh
-	spdx words paths length no-version-ifs shellcheck checkpatch kernel-doc headers
+	spdx words paths planted-bugs length no-version-ifs shellcheck checkpatch kernel-doc
+	headers
 	# check/static-docs.sh
 	rst man abi htmldocs doc-paths doc-links doc-tests doc-dropin-tests
 	doc-promises doc-programs

@@ -24,6 +24,7 @@ MAN4=Documentation/man/afsync.4
 break_spdx() { sed -i 1d drivers/afsync/Kbuild; }
 break_words() { echo "/* TO""DO */" >>drivers/afsync/main.c; }
 break_paths() { echo '# See scr''ipts/no-such-file.sh.' >>Makefile; }
+break_planted_bugs() { sed -i '/afsync_cond_resched(count++)/d' drivers/afsync/req.c; }
 break_length() { printf '/* %s */\n' {1..400} >>drivers/afsync/main.c; }
 break_no_version_ifs() { printf '#ifdef CONFIG_SMP\n#endif\n' >>drivers/afsync/main.c; }
 break_shellcheck() { echo 'rm $1' >>scripts/check-static.sh; }

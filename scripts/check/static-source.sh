@@ -70,6 +70,14 @@ check_paths() {
 		done | none "no such file"
 }
 
+# The bugs that tests have to detect: a patch that applies elsewhere is another bug, or none.
+check_planted_bugs() {
+	local patch
+	files 'selftests/plants/*.patch' 'selftests/mutants/*.patch' | while read -r patch; do
+		patch -s -p0 -F0 --dry-run <"$patch" >/dev/null || echo "$patch"
+	done | none "does not apply exactly"
+}
+
 # longest_functions FILE...: "file: function: lines" for functions past 60 lines.
 long_functions() {
 	awk '/^[a-zA-Z].*[(]/ { name = $0; sub(/[(].*/, "", name); sub(/.*[ *]/, "", name) }

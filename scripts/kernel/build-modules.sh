@@ -95,7 +95,7 @@ build() {
 	while read -r path; do
 		[ -e "$TOP/$path" ] || rm -f "${out:?}/$path"
 	done
-	[ -z "${PLANT:-}" ] || patch -s -d "$out" -p0 <"$TOP/selftests/plants/$PLANT.patch" >&2
+	[ -z "${PLANT:-}" ] || patch -s -F0 -d "$out" -p0 <"$TOP/selftests/plants/$PLANT.patch" >&2
 	if [ -n "$root" ]; then
 		in_root nice make -j "$(nproc)" --no-print-directory -C "/usr/src/linux-headers-$release" "M=$out" "$@" modules >&2
 	else
