@@ -146,7 +146,8 @@ struct afsync_req *afsync_req_create(struct afsync_slots *slots,
 	*req = (struct afsync_req) {
 		.ring		= slots->ring,
 		.file		= file,
-		.cred		= get_current_cred(),
+		/* get_cred() stores a zero that other threads store as well. */
+		.cred		= data_race(get_current_cred()),
 		.blkcg		= alike ? afsync_blkcg_again(alike->blkcg) :
 					  afsync_blkcg_get(),
 		.user_data	= sqe->user_data,
