@@ -9,8 +9,8 @@ import xml.etree.ElementTree
 
 NAMES = ("workload", "filesystem", "device", "engine")
 COUNTS = ("files", "depth", "processes", "ops")
-FIGURES = ("ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "flushes_per_op", "p50_ns",
-           "p99_ns")
+FIGURES = ("ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "flushes_per_op",
+           "switches_per_op", "p50_ns", "p99_ns")
 DISKS = [(filesystem, device) for filesystem in ("ext4", "xfs")
          for device in ("null_blk-1ms", "null_blk-20us")]
 TMPFS = ("tmpfs", "none")
@@ -93,6 +93,8 @@ def check_figures(run):
     for row in run.results:
         for name in COUNTS + FIGURES[:4]:
             assert is_number(row[name]) and row[name] > 0, f"{name} of {name_of(row)}: {row[name]}"
+        switches = row["switches_per_op"]
+        assert is_number(switches) and switches >= 0, f"switches_per_op of {name_of(row)}: {switches}"
         product = row["ops_per_s"] * row["ns_per_op"]
         assert abs(product - 1e9) < 1e6, f"ops_per_s and ns_per_op of {name_of(row)}"
         assert row["cpu_ns_per_op"] <= row["ns_per_op"] * 1.01, f"more than one CPU: {name_of(row)}"

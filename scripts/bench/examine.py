@@ -53,6 +53,7 @@ BREAKS = {
     "a rate that is not that of the time": (set_field("ops_per_s", 1.0), "figures"),
     "more CPU time than time": (set_field("cpu_ns_per_op", 1e12), "figures"),
     "more syncs than operations": (set_field("syncs_per_op", 2), "figures"),
+    "no switches": (set_field("switches_per_op", None), "figures"),
     "no flush": (set_field("flushes_per_op", 0), "flushes"),
     "flushes null on a disk": (set_field("flushes_per_op", None), "flushes"),
     "flushes of tmpfs": (lambda run: run.cells(device="none")[0].update(flushes_per_op=1), "flushes"),
