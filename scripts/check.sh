@@ -12,8 +12,8 @@
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/kernel/fetch.sh)
 #
-# JOBS stages run beside each other (one more than there are processors, since a VM without KVM
-# waits half of its time).
+# CHECK_JOBS stages run beside each other (one more than there are processors, since a VM without
+# KVM waits half of its time).
 #
 # All stages together run in a short form: a test with the same result on Debian's kernel and
 # on the debug kernel runs on one of them, and the harness is tested with each kind of fault
@@ -224,7 +224,7 @@ exec 3< <(printf '%s\n' "$@")
 jobs=() indent=''
 trap 'kill -- "${jobs[@]/#/-}" 2>/dev/null || true' EXIT
 set -m
-for ((i = 0; i < ${JOBS:-$(nproc) + 1} && i < $#; i++)); do
+for ((i = 0; i < ${CHECK_JOBS:-$(nproc) + 1} && i < $#; i++)); do
 	{ run_stages | sed -u "s/^/$indent/"; } &
 	jobs+=($!)
 	indent+='  | '

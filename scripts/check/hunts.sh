@@ -55,8 +55,8 @@ stage_twin() {
 	with_lock build make -s -C "$TOP" tools >&2
 	with_lock build make -s -C "$TOP/selftests/twin" >&2
 	plants twin "$kernel" error_dropped
-	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --mem 1536 --name "twin${KERNEL:+-$KERNEL}" --timeout 14400 \
-		--env "TWIN_ONLY=$cases" \
+	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --mem 1536 --name "twin${KERNEL:+-$KERNEL}" \
+		--timeout 14400 --env "TWIN_ONLY=$cases" \
 		-- "$TOP/selftests/twin/twin.sh" "${POINTS:-$(amount 6 3)}" "$SEED" "${bad[@]}"
 }
 
@@ -81,8 +81,8 @@ stage_fuzz() {
 	"$TOP/scripts/kernel/build-modules.sh" "$kernel" >&2
 	with_lock build make -s -C "$TOP/selftests/fuzz" >&2
 	plants fuzz "$kernel" posted_twice
-	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --cpus 2 --name "fuzz${KERNEL:+-$KERNEL}" --timeout 14400 \
-		-- "$TOP/selftests/fuzz/fuzz.sh" "${CALLS:-$(amount 100000 20000)}" "$SEED" "${bad[@]}"
+	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --cpus 2 --name "fuzz${KERNEL:+-$KERNEL}" \
+		--timeout 14400 -- "$TOP/selftests/fuzz/fuzz.sh" "${CALLS:-$(amount 100000 20000)}" "$SEED" "${bad[@]}"
 }
 
 # Random submissions from many threads, each of which completes once, without a report of the
