@@ -5,9 +5,9 @@
 #
 #	scripts/check.sh			all stages
 #	scripts/check.sh STAGE...		these: static unit selftests kernels selftests-debug
-#						programs programs-debug harness bench crash twin
-#						fault fuzz; and static-can-fail, packages,
-#						module, exactly-one and clients, not in the default
+#						programs programs-debug harness packages bench
+#						crash twin fault fuzz; and static-can-fail, module,
+#						exactly-one and clients, not in the default
 #	TESTS="order_test" scripts/check.sh selftests	only these selftests
 #	FULL=1 scripts/check.sh			all stages, and each with all of its tests
 #	KERNEL=6.12-rt scripts/check.sh selftests	on another kernel than Debian's (scripts/kernel/fetch.sh)
@@ -30,12 +30,12 @@
 
 # In the order in which they begin: first the one that may have to build the debug kernel, then
 # the longest.
-STAGES=(selftests-debug selftests static harness programs programs-debug bench crash twin unit
-	fault kernels fuzz)
+STAGES=(selftests-debug selftests static harness programs packages programs-debug bench crash
+	twin unit fault kernels fuzz)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
-# packages needs the network, and makes a bare bookworm first; module and exactly-one are for
-# other kernels; clients needs the packages of 'scripts/setup.sh clients'.
-MORE_STAGES=(static-can-fail packages module exactly-one clients)
+# module and exactly-one are for other kernels; clients needs the packages of
+# 'scripts/setup.sh clients'.
+MORE_STAGES=(static-can-fail module exactly-one clients)
 dir=${AFSYNC_RESULTS:-$BUILD/check}
 
 # show: TAP on standard input, only the lines for a person on the terminal.
@@ -137,9 +137,9 @@ stage_programs_debug() {
 stage_static_can_fail() { "$TOP/scripts/check/static-can-fail.sh"; }
 stage_harness() { FULL=$((1 - short)) "$TOP/scripts/check/harness.sh"; }
 
-# The packages in a bare bookworm with the small kernel; 'make packages-check' runs the full check.
+# The packages in a bare bookworm with the small kernel, which both come from the network;
+# 'make packages-check' runs the full check.
 stage_packages() {
-	"$TOP/scripts/setup.sh" packages-check >&2
 	"$TOP/scripts/package/check-install.sh" --quick bookworm
 }
 

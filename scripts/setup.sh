@@ -15,7 +15,8 @@
 #	bench		vm, and the peers that the benchmark measures
 #	fio		build, and the packages to build fio's engine
 #	docs		the packages for 'make htmldocs'
-#	test		demo, bench, fio, docs, and everything for 'make check'; the default
+#	test		demo, bench, fio, docs, packages-check, and everything for 'make check';
+#			the default
 #	clients		test, and the databases of 'scripts/check.sh clients'
 #	integrations	vm, and the packages to build other projects' sources
 #	arch		build, and the packages for 'make check-arch'
@@ -41,8 +42,8 @@ rests_on() {
 	bench) echo build vm bench ;;
 	fio) echo build fio ;;
 	docs) echo docs ;;
-	test) echo build vm demo bench fio docs test ;;
-	clients) echo build vm demo bench fio docs test clients ;;
+	test) echo build vm demo bench fio docs package packages-check test ;;
+	clients) echo "$(rests_on test) clients" ;;
 	integrations) echo build vm integrations ;;
 	arch) echo build arch ;;
 	package) echo package ;;
