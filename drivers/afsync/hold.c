@@ -16,10 +16,10 @@ void afsync_hold(struct afsync_req *req)
 }
 
 /*
- * Moves the held requests with that user data to @started, oldest first. They are still held
- * there: a cancel takes them out.
+ * Moves the held requests with user data from @first to @last to @started, oldest first. They
+ * are still held there: a cancel takes them out.
  */
-static void take_held(struct afsync_ring *ring, u64 user_data, struct list_head *started)
+static void take_held(struct afsync_ring *ring, u64 first, u64 last, struct list_head *started)
 {
 	struct afsync_req mark = {};
 	struct list_head *place, *next;
@@ -31,7 +31,7 @@ static void take_held(struct afsync_ring *ring, u64 user_data, struct list_head 
 	for (place = ring->held.next; place != &ring->held; place = next) {
 		req = list_entry(place, struct afsync_req, link);
 		next = place->next;
-		if (req->ring && req->user_data == user_data)
+		if (req->ring && req->user_data >= first && req->user_data <= last)
 			list_move_tail(&req->link, started);
 		if (++looked % AFSYNC_RUN)
 			continue;
@@ -67,7 +67,10 @@ static int queue_held(struct afsync_ring *ring, struct list_head *started,
  * @ring: the ring
  * @args: see struct afsync_start
  *
- * Return: number of requests queued; -ENOENT; -ESTALE
+ * All of these requests are in the queues of their files before the first worker is started, as
+ * with a submit.
+ *
+ * Return: number of requests queued; -EINVAL; -ENOENT; -ESTALE
  */
 int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 {
@@ -75,13 +78,13 @@ int afsync_start(struct afsync_ring *ring, const struct afsync_start *args)
 	LIST_HEAD(kick);
 	int count;
 
-	if (args->flags)
+	if (args->flags || (args->last && args->last < args->user_data))
 		return -EINVAL;
 	if (!afsync_is_ring(ring, args->ring))
 		return -ESTALE;
 
 	spin_lock(&ring->lock);
-	take_held(ring, args->user_data, &started);
+	take_held(ring, args->user_data, args->last ?: args->user_data, &started);
 	count = queue_held(ring, &started, &kick);
 	spin_unlock(&ring->lock);
 

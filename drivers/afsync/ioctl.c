@@ -39,7 +39,7 @@ static_assert(sizeof(struct afsync_submit) == 56);
 static_assert(sizeof(struct afsync_wait) == 32);
 static_assert(sizeof(struct afsync_cancel) == 24);
 static_assert(sizeof(struct afsync_eventfd) == 12);
-static_assert(sizeof(struct afsync_start) == 16);
+static_assert(sizeof(struct afsync_start) == 24);
 static_assert(sizeof(struct afsync_attach) == 16);
 
 static long ioctl_info(struct file *file, struct afsync_call *call)

@@ -73,10 +73,11 @@ LAYOUT(afsync_eventfd, 12);
 FIELD(afsync_eventfd, fd, 0);
 FIELD(afsync_eventfd, flags, 4);
 FIELD(afsync_eventfd, ring, 8);
-LAYOUT(afsync_start, 16);
+LAYOUT(afsync_start, 24);
 FIELD(afsync_start, user_data, 0);
 FIELD(afsync_start, flags, 8);
 FIELD(afsync_start, ring, 12);
+FIELD(afsync_start, last, 16);
 LAYOUT(afsync_attach, 16);
 FIELD(afsync_attach, user_data, 0);
 FIELD(afsync_attach, flags, 8);
@@ -88,7 +89,7 @@ _Static_assert(AFSYNC_IOC_SUBMIT == 0xc038af42, "AFSYNC_IOC_SUBMIT");
 _Static_assert(AFSYNC_IOC_WAIT == 0xc020af43, "AFSYNC_IOC_WAIT");
 _Static_assert(AFSYNC_IOC_CANCEL == 0xc018af44, "AFSYNC_IOC_CANCEL");
 _Static_assert(AFSYNC_IOC_EVENTFD == 0x400caf45, "AFSYNC_IOC_EVENTFD");
-_Static_assert(AFSYNC_IOC_START == 0x4010af46, "AFSYNC_IOC_START");
+_Static_assert(AFSYNC_IOC_START == 0x4018af46, "AFSYNC_IOC_START");
 
 /* A valid struct of each command, and the result. */
 struct abi_case {
@@ -108,7 +109,7 @@ static const struct abi_case cases[] = {
 	{ "wait", AFSYNC_IOC_WAIT, 24, 32, true, true, 0 },
 	{ "cancel", AFSYNC_IOC_CANCEL, 24, 24, true, true, -ENOENT },
 	{ "eventfd", AFSYNC_IOC_EVENTFD, 8, 12, true, true, 0 },
-	{ "start", AFSYNC_IOC_START, 16, 16, true, true, -ENOENT },
+	{ "start", AFSYNC_IOC_START, 16, 24, true, true, -ENOENT },
 };
 
 /* The targets of the pointers and descriptors in the structs. */

@@ -392,12 +392,17 @@ static inline int ring_hold(struct ring *ring, int fd, __u64 user_data)
 	return ring_submit(ring, &sqe, 1, NULL);
 }
 
-/* Starts the held requests: how many, or -errno. */
-static inline int ring_start(struct ring *ring, __u64 user_data)
+/* Starts the held requests with that user data: how many, or -errno. */
+static inline int ring_start_range(struct ring *ring, __u64 first, __u64 last)
 {
-	struct afsync_start start = { .user_data = user_data };
+	struct afsync_start start = { .user_data = first, .last = last };
 
 	return command(ring->fd, AFSYNC_IOC_START, &start);
+}
+
+static inline int ring_start(struct ring *ring, __u64 user_data)
+{
+	return ring_start_range(ring, user_data, 0);
 }
 
 /*

@@ -97,6 +97,41 @@ TEST_F(hold, only_those_that_were_asked_for_start)
 	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
 }
 
+TEST_F(hold, range_starts_together_and_no_others)
+{
+	long long syncs = counter("syncs");
+	int i;
+
+	/* The range is of values: 5 and 9 are outside, whenever they were submitted. */
+	for (i = 9; i >= 5; i--)
+		ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, i));
+	EXPECT_EQ(3, ring_start_range(&self->s.ring, 6, 8));
+	for (i = 8; i >= 6; i--) {
+		struct afsync_cqe cqe = ring_next(&self->s.ring);
+
+		EXPECT_EQ(i, cqe.user_data);
+		EXPECT_EQ(i == 8 ? 0 : AFSYNC_CQE_MERGED, cqe.flags);
+	}
+	EXPECT_EQ(syncs + 1, counter("syncs"));
+	EXPECT_EQ(-ENOENT, ring_start_range(&self->s.ring, 6, 8));
+	EXPECT_EQ(2, ring_start_range(&self->s.ring, 0, ~0ULL));
+	EXPECT_EQ(9, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(5, ring_next(&self->s.ring).user_data);
+}
+
+TEST_F(hold, range_of_one_value_is_that_value)
+{
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 0));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
+	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, ~0ULL));
+	EXPECT_EQ(1, ring_start_range(&self->s.ring, 1, 1));
+	EXPECT_EQ(1, ring_start_range(&self->s.ring, 0, 0));
+	EXPECT_EQ(1, ring_start_range(&self->s.ring, ~0ULL, ~0ULL));
+	EXPECT_EQ(1, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(0, ring_next(&self->s.ring).user_data);
+	EXPECT_EQ(~0ULL, ring_next(&self->s.ring).user_data);
+}
+
 TEST_F(hold, errors_are_found_when_it_is_submitted)
 {
 	int reader = world_open(&self->s.world, "file", O_RDONLY);
@@ -195,6 +230,7 @@ TEST_F(hold, bad_start_is_refused_and_starts_nothing)
 	ASSERT_EQ(1, ring_hold(&self->s.ring, self->s.file, 1));
 	EXPECT_EQ(-EINVAL, command(self->s.ring.fd, AFSYNC_IOC_START, &args));
 	args.flags = 0;
+	EXPECT_EQ(-EINVAL, ring_start_range(&self->s.ring, 2, 1));
 	args.ring = self->s.ring.header->id + 1;
 	EXPECT_EQ(-ESTALE, command(self->s.ring.fd, AFSYNC_IOC_START, &args));
 	EXPECT_EQ(-EFAULT, command(self->s.ring.fd, AFSYNC_IOC_START, NULL));
@@ -251,6 +287,41 @@ TEST_F(hold, start_against_cancel_ends_each_once)
 	}
 	EXPECT_FALSE(ring_take(&ring, &cqe));
 	EXPECT_EQ(race.won, cancelled);
+	ring_close(&ring);
+}
+
+TEST_F(hold, range_against_cancel_ends_each_once)
+{
+	struct race race = { .count = rounds(2000) };
+	unsigned int i, cancelled = 0, started = 0;
+	struct afsync_cqe cqe;
+	pthread_t thread;
+	struct ring ring;
+	int ret;
+
+	ring_open(&ring, race.count);
+	race.ring = &ring;
+	for (i = 0; i < race.count; i++)
+		ASSERT_EQ(1, ring_hold(&ring, self->s.file, i));
+	thread = thread_start(cancel_each, &race);
+	/* Two ranges that overlap: each request is started by one of them, or cancelled. */
+	ret = ring_start_range(&ring, 0, race.count / 2);
+	started += ret > 0 ? ret : 0;
+	ret = ring_start_range(&ring, race.count / 4, race.count);
+	started += ret > 0 ? ret : 0;
+	thread_join(thread);
+	ring_wait(&ring, race.count);
+	for (i = 0; i < race.count; i++) {
+		ASSERT_TRUE(ring_take(&ring, &cqe));
+		if (cqe.res == -ECANCELED)
+			cancelled++;
+		else
+			EXPECT_EQ(0, cqe.res);
+	}
+	EXPECT_FALSE(ring_take(&ring, &cqe));
+	EXPECT_EQ(race.won, cancelled);
+	/* One that was started can still be cancelled while it is queued. */
+	EXPECT_LE(race.count, started + cancelled);
 	ring_close(&ring);
 }
 

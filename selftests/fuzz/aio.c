@@ -89,7 +89,7 @@ static struct may plan(struct ring *ring, struct aio_op *op, bool bad)
 		op->may = documented | ERRNO(ECANCELED) | ERRNO(EIO);
 		op->may_succeed = true;
 	} else if (!bad) {
-		book_held(&ring->book, op->args.user_data, false, &want, 1);
+		book_held(&ring->book, op->args.user_data, op->args.user_data, false, &want, 1);
 		op->may = want ? ERRNO(ECANCELED) : ERRNO(ENOENT);
 	}
 	if (want) {

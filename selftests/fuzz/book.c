@@ -148,15 +148,17 @@ unsigned int book_vague(const struct book *book)
 	return count;
 }
 
-unsigned int book_held(struct book *book, __u64 user_data, bool attached, struct want **found,
-		       unsigned int nr)
+unsigned int book_held(struct book *book, __u64 first, __u64 last, bool attached,
+		       struct want **found, unsigned int nr)
 {
 	unsigned int i, count = 0;
 	struct want *want;
 
 	for (i = 0; i < book->top; i++) {
 		want = &book->wants[i];
-		if (want->state != WANT_ACCEPTED || !want->held || want->user_data != user_data)
+		if (want->state != WANT_ACCEPTED || !want->held)
+			continue;
+		if (want->user_data < first || want->user_data > last)
 			continue;
 		if (want->attached && !attached)
 			continue;

@@ -85,9 +85,9 @@ void book_drop(struct book *book, struct want *want);
 unsigned int book_sure(const struct book *book);
 /* Attached ones that may have ended: they may or may not use a slot. */
 unsigned int book_vague(const struct book *book);
-/* Held ones with that user data; at most @nr are put into @found. */
-unsigned int book_held(struct book *book, __u64 user_data, bool attached, struct want **found,
-		       unsigned int nr);
+/* Held ones with user data from @first to @last; at most @nr are put into @found. */
+unsigned int book_held(struct book *book, __u64 first, __u64 last, bool attached,
+		       struct want **found, unsigned int nr);
 /* The user data of some held request, or 0. */
 __u64 book_some_held(const struct book *book, unsigned int which);
 

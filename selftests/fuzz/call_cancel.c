@@ -148,17 +148,22 @@ void call_start(struct world *w)
 	struct arg arg;
 	struct may may;
 	int first;
-	__u64 some;
+	__u64 some, last = some_user_data(w, ring);
 
 	args.user_data = some_user_data(w, ring);
-	arg_choose(w, &arg, sizeof(args), sizeof(args));
+	arg_choose(w, &arg, sizeof(args), 16);
 	if (dice == 0)
 		args.flags = 1U << bit;
 	pthread_mutex_lock(&ring->lock);
 	some = book_some_held(&ring->book, which);
 	if (dice > 24 && some)
 		args.user_data = some;
-	first = arg_errno(&arg, sizeof(args), true, false);
+	/* A range, now and then one that ends before it begins. */
+	if (dice % 4 == 1)
+		args.last = last;
+	if (arg.size < sizeof(args))
+		args.last &= (1ULL << (arg.size > 16 ? arg.size - 16 : 0) * 8) - 1;
+	first = arg_errno(&arg, 16, true, false);
 	if (ring->fd < 0)
 		may = may_fail(ERRNO(EBADF));
 	else if (first)
@@ -168,7 +173,8 @@ void call_start(struct world *w)
 	else
 		may = may_fail(model_start_fields(ring, &args));
 	if (!may.errors) {
-		count = book_held(&ring->book, args.user_data, true, held, BOOK_ROOM);
+		count = book_held(&ring->book, args.user_data,
+				  args.last ? args.last : args.user_data, true, held, BOOK_ROOM);
 		may = count ? may_return(count, count) : may_fail(ERRNO(ENOENT));
 		while (count--)
 			held[count]->held = false;

@@ -94,7 +94,8 @@ errnos model_eventfd(const struct ring *ring, const struct afsync_eventfd *args,
 
 errnos model_start_fields(const struct ring *ring, const struct afsync_start *start)
 {
-	return invalid(start->flags) | is_other(ring, start->ring);
+	return invalid(start->flags || (start->last && start->last < start->user_data)) |
+	       is_other(ring, start->ring);
 }
 
 static int check_ioprio(__u32 ioprio, bool root)

@@ -69,8 +69,9 @@ static void describe_struct(const struct note *note, int fd)
 			eventfd->ring);
 		break;
 	case _IOC_NR(AFSYNC_IOC_START):
-		dprintf(fd, " {user_data %#llx flags %#x ring %u}",
-			(unsigned long long)start->user_data, start->flags, start->ring);
+		dprintf(fd, " {user_data %#llx flags %#x ring %u last %#llx}",
+			(unsigned long long)start->user_data, start->flags, start->ring,
+			(unsigned long long)start->last);
 		break;
 	}
 }

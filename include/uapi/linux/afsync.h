@@ -47,7 +47,7 @@
 #include <linux/types.h>
 
 /* Version of this interface, as AFSYNC_IOC_INFO returns it. */
-#define AFSYNC_VERSION		4
+#define AFSYNC_VERSION		5
 
 /* The most entries that a ring can ever have. */
 #define AFSYNC_MAX_ENTRIES	32768
@@ -312,11 +312,14 @@ struct afsync_eventfd {
  * @user_data: [in] all held requests of the ring with this user data are queued
  * @flags: [in] must be 0
  * @ring: [in] 0, or the id of the intended ring
+ * @last: [in] 0, or not less than @user_data: all held requests with user data from
+ *	@user_data to @last are queued; since version 5
  */
 struct afsync_start {
 	__aligned_u64 user_data;
 	__u32 flags;
 	__u32 ring;
+	__aligned_u64 last;
 };
 
 /* Flag of an attach: queue the request as well. */

@@ -22,7 +22,7 @@ static void structures_have_their_sizes(void)
 	SIZE_IS(afsync_submit, 56);
 	SIZE_IS(afsync_cancel, 24);
 	SIZE_IS(afsync_eventfd, 12);
-	SIZE_IS(afsync_start, 16);
+	SIZE_IS(afsync_start, 24);
 	/* On every machine, whatever its time_t. */
 	SIZE_IS(__kernel_timespec, 16);
 }
