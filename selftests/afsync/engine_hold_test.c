@@ -105,6 +105,27 @@ TEST_F(hold, only_those_that_were_asked_for_start)
 	EXPECT_EQ(1, next_cqe(self->s.ring).user_data);
 }
 
+TEST_F(hold, range_starts_together_and_no_others)
+{
+	struct afsync_cqe cqe;
+	int i;
+
+	for (i = 9; i >= 5; i--)
+		queue_held(self->s.ring, self->s.file, i);
+	EXPECT_EQ(-EINVAL, LIB(afsync_start_range(self->s.ring, 8, 6)));
+	EXPECT_EQ(3, LIB(afsync_start_range(self->s.ring, 6, 8)));
+	for (i = 8; i >= 6; i--) {
+		cqe = next_cqe(self->s.ring);
+		EXPECT_EQ(i, cqe.user_data);
+		EXPECT_EQ(i == 8 ? 0 : AFSYNC_CQE_MERGED, cqe.flags);
+	}
+	EXPECT_EQ(1, syncs_started(self->s.ctl, SIM_GATE_FSYNC));
+	EXPECT_EQ(-ENOENT, LIB(afsync_start_range(self->s.ring, 6, 8)));
+	EXPECT_EQ(2, LIB(afsync_start_range(self->s.ring, 0, UINT64_MAX)));
+	EXPECT_EQ(9, next_cqe(self->s.ring).user_data);
+	EXPECT_EQ(5, next_cqe(self->s.ring).user_data);
+}
+
 TEST_F(hold, request_that_is_queued_already_cannot_be_started)
 {
 	hold_one(&self->s, AFSYNC_OP_FSYNC, 1);

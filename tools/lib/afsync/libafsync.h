@@ -726,7 +726,7 @@ int afsync_cancel_match(struct afsync_ring *ring, unsigned int match,
 
 /*
  * Held requests: submitted with AFSYNC_SQE_HOLD, so accepted and checked for every error,
- * but queued only by this function.
+ * but queued only by these functions.
  */
 
 /**
@@ -744,6 +744,26 @@ int afsync_cancel_match(struct afsync_ring *ring, unsigned int match,
  *	-EBADF, -ENOTTY, -ENXIO, -ESTALE	the descriptor is lost
  */
 int afsync_start(struct afsync_ring *ring, uint64_t user_data);
+
+/**
+ * afsync_start_range() - queue held requests with different user data
+ * @ring: the ring
+ * @first: the smallest user data of the requests
+ * @last: the largest; all held requests with user data from @first to @last are queued,
+ *	in the order in which they were submitted
+ *
+ * As afsync_start(). All are put into the queues of their files before a queue is started, so
+ * those for one file are synced together, unlike with a call of afsync_start() for each.
+ *
+ * Since 1.4.
+ *
+ * Threads: any. Blocking: short.
+ *
+ * Return: as afsync_start(), and
+ *	-EINVAL		@first is greater than @last
+ *	-ENOTTY		the module is older than this function
+ */
+int afsync_start_range(struct afsync_ring *ring, uint64_t first, uint64_t last);
 
 /*
  * Event loops

@@ -230,8 +230,11 @@ static void wait_from_now_on(struct request *req)
 	afsync_file_ready(req->file);
 }
 
-/* The held requests with the user data wait from now on. Their number, or -ENOENT. */
-int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data)
+/*
+ * The held requests with user data from @first to @last wait from now on. Their number, or
+ * -ENOENT.
+ */
+int afsync_queue_held(struct afsync_ring *ring, uint64_t first, uint64_t last)
 {
 	struct afsync_threads *threads = ring->threads;
 	struct team *team = threads->team;
@@ -241,7 +244,7 @@ int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data)
 
 	for (l = threads->by_age.next; l != &threads->by_age; l = l->next) {
 		req = element(l, struct request, age);
-		if (req->state != REQUEST_HELD || req->user_data != user_data)
+		if (req->state != REQUEST_HELD || req->user_data < first || req->user_data > last)
 			continue;
 		link_del(&req->link);
 		req->state = REQUEST_WAITING;

@@ -238,7 +238,19 @@ AFSYNC_API int afsync_cancel_all(struct afsync_ring *ring)
 
 AFSYNC_API int afsync_start(struct afsync_ring *ring, uint64_t user_data)
 {
-	struct afsync_start arg = { .user_data = user_data, .ring = ring->id };
+	return afsync_start_range(ring, user_data, user_data);
+}
 
-	return ring->backend->start(ring, &arg);
+AFSYNC_API int afsync_start_range(struct afsync_ring *ring, uint64_t first, uint64_t last)
+{
+	struct afsync_start arg = { .user_data = first, .ring = ring->id };
+	int ret;
+
+	if (first > last)
+		return -EINVAL;
+	/* An older module reads zeroes only. */
+	if (first < last)
+		arg.last = last;
+	ret = ring->backend->start(ring, &arg);
+	return ret == -E2BIG ? -ENOTTY : ret;
 }

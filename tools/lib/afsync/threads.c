@@ -110,7 +110,7 @@ static int threads_start(struct afsync_ring *ring, struct afsync_start *arg)
 	if (of_parent(ring))
 		return -EBADF;
 	afsync_lock(&saved);
-	ret = afsync_queue_held(ring, arg->user_data);
+	ret = afsync_queue_held(ring, arg->user_data, arg->last ? arg->last : arg->user_data);
 	afsync_unlock(&saved);
 	return ret;
 }

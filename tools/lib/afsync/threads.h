@@ -218,7 +218,7 @@ extern uint32_t afsync_generation;	/* counts forks; atomic */
 
 /* queue.c; the first one without the lock */
 int afsync_queue_all(struct afsync_ring *ring, struct afsync_submit *arg);
-int afsync_queue_held(struct afsync_ring *ring, uint64_t user_data);
+int afsync_queue_held(struct afsync_ring *ring, uint64_t first, uint64_t last);
 void afsync_queue_started(struct team *team, const struct parcel *parcel);
 
 /* threads.c */

@@ -19,6 +19,7 @@ static struct {
 	struct afsync_setup setup;
 	struct afsync_wait wait;
 	struct afsync_eventfd event;
+	struct afsync_start start;
 	int opened;
 	int closed;
 } module;
@@ -93,6 +94,9 @@ int afsync_sys_ioctl(int fd, unsigned long cmd, void *arg)
 	case AFSYNC_IOC_CANCEL:
 		return of_ring(cancel->ring, -ENOENT);
 	case AFSYNC_IOC_START:
+		memcpy(&module.start, arg, sizeof(module.start));
+		if (module.version < 5 && start->last)
+			return -E2BIG;
 		return of_ring(start->ring, -ENOENT);
 	case AFSYNC_IOC_WAIT:
 		memcpy(&module.wait, arg, sizeof(module.wait));
@@ -118,7 +122,8 @@ FIXTURE_VARIANT(module) {
 
 FIXTURE_VARIANT_ADD(module, three) { .version = 3 };
 FIXTURE_VARIANT_ADD(module, four) { .version = 4 };
-FIXTURE_VARIANT_ADD(module, newer) { .version = 5 };
+FIXTURE_VARIANT_ADD(module, five) { .version = 5 };
+FIXTURE_VARIANT_ADD(module, newer) { .version = 6 };
 
 FIXTURE_SETUP(module)
 {
@@ -150,6 +155,19 @@ TEST_F(module, waits_and_eventfds_name_the_ring_where_the_module_knows_that)
 	EXPECT_EQ(-1, module.event.fd);
 }
 
+TEST_F(module, range_is_started_where_the_module_knows_that)
+{
+	EXPECT_EQ(variant->version >= 5 ? -ENOENT : -ENOTTY,
+		  afsync_start_range(self->ring, 1, 2));
+	EXPECT_EQ(1, module.start.user_data);
+	EXPECT_EQ(2, module.start.last);
+	EXPECT_EQ(-ENOENT, afsync_start_range(self->ring, 7, 7));
+	EXPECT_EQ(7, module.start.user_data);
+	EXPECT_EQ(0, module.start.last);
+	EXPECT_EQ(-EINVAL, afsync_start_range(self->ring, 2, 1));
+	EXPECT_EQ(7, module.start.user_data);
+}
+
 TEST_F(module, descriptor_of_another_ring_is_refused_and_not_closed)
 {
 	struct afsync_ring *ring = self->ring;
@@ -168,6 +186,8 @@ TEST_F(module, descriptor_of_another_ring_is_refused_and_not_closed)
 					       &running));
 	EXPECT_EQ(0, running);
 	EXPECT_EQ(-ESTALE, afsync_start(ring, 1));
+	if (variant->version >= 5)
+		EXPECT_EQ(-ESTALE, afsync_start_range(ring, 1, 2));
 	if (variant->version >= 4) {
 		EXPECT_EQ(-ESTALE, afsync_wait_cqe(ring, NULL));
 		EXPECT_EQ(-ESTALE, afsync_register_eventfd(ring, 5));
