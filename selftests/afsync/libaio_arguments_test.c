@@ -86,6 +86,36 @@ TEST_F(arguments, iocb_that_cannot_be_written_is_EFAULT)
 	EXPECT_NO_MORE(&self->s, 0);
 }
 
+/* The first can, and is in the same page as the beginning of one of the others. */
+TEST_F(arguments, iocb_behind_one_that_can_be_written_is_EFAULT_if_it_cannot)
+{
+	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *end = memory + PAGE;
+	struct iocb *good = (struct iocb *)memory, *bad[] = {
+		(struct iocb *)end,
+		(struct iocb *)(end - sizeof(struct iocb) / 2),
+	};
+	struct iocb before;
+	int i;
+
+	need(memory != MAP_FAILED);
+	for (i = 0; i < 2; i++) {
+		struct iocb *list[] = { good, bad[i], good };
+
+		prep_sync(good, self->s.file, false);
+		prep_sync(bad[i], self->s.file, false);
+		before = *bad[i];
+		need(mprotect(end, PAGE, PROT_READ) == 0);
+		EXPECT_EQ(1, io_submit(self->s.ctx, 3, list));
+		EXPECT_EQ(good, event_next(self->s.ctx).obj);
+		EXPECT_EQ(0, memcmp(&before, bad[i], sizeof(before)));
+		EXPECT_EQ(-EFAULT, io_submit(self->s.ctx, 2, list + 1));
+		need(mprotect(end, PAGE, PROT_READ | PROT_WRITE) == 0);
+	}
+	EXPECT_NO_MORE(&self->s, 2);
+	munmap(memory, 2 * PAGE);
+}
+
 TEST_F(arguments, iocb_at_the_very_end_of_memory_is_taken)
 {
 	struct iocb *iocb = (struct iocb *)(self->bad - sizeof(*iocb));
@@ -323,12 +353,16 @@ TEST_F(arguments, submission_stops_at_the_first_that_is_refused)
 TEST_F(arguments, long_array_is_submitted_up_to_the_one_that_is_refused)
 {
 	struct iocb iocbs[100], *list[100];
+	/* The library takes 64 at a time. */
+	static const int places[] = { 1, 15, 16, 29, 62, 63, 64, 65, 99 };
 	struct io_event events[100];
+	unsigned int n;
 	int i, bad;
 
 	for (i = 0; i < 100; i++)
 		list[i] = &iocbs[i];
-	for (bad = 1; bad < 100; bad += 14) {
+	for (n = 0; n < sizeof(places) / sizeof(places[0]); n++) {
+		bad = places[n];
 		for (i = 0; i < 100; i++)
 			prep_sync(&iocbs[i], self->s.file, i % 3);
 		iocbs[bad].u.c.offset = 1;

@@ -272,6 +272,21 @@ TEST_F(sync, syncs_of_one_file_are_done_by_the_device_and_merged)
 	EXPECT_GE(2, sim_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
+TEST_F(sync, syncs_of_one_call_are_one_sync)
+{
+	struct iocb iocbs[50], *list[50];
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		prep_sync(&iocbs[i], self->s.file, variant->datasync);
+		list[i] = &iocbs[i];
+	}
+	ASSERT_EQ(50, io_submit(self->s.ctx, 50, list));
+	for (i = 0; i < 50; i++)
+		EXPECT_EQ(0, event_next(self->s.ctx).res);
+	EXPECT_EQ(1, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
 TEST_F(sync, syncs_of_one_descriptor_are_notified_in_their_order)
 {
 	struct iocb iocbs[50];

@@ -42,6 +42,7 @@ int dropin_fd_move(int fd);
 struct dropin_ring {
 	int fd;
 	__u32 wait_id;		/* for AFSYNC_IOC_WAIT: 0 if the module is too old for it */
+	bool starts_ranges;	/* AFSYNC_IOC_START does: else the module is too old */
 	__u32 entries;
 	size_t size;		/* of the mapping */
 	struct afsync_ring_header *header;

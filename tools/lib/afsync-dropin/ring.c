@@ -14,6 +14,8 @@
 
 /* Since this version of the interface a wait can name its ring. */
 #define SINCE_WAIT_RING	4
+/* And a start a range. */
+#define SINCE_START_RANGE	5
 
 /* Above the numbers that programs expect to get, and within the range of select(). */
 #define FIRST_FD	512
@@ -56,6 +58,7 @@ static int ring_setup(struct dropin_ring *ring, __u32 entries)
 		return -errno;
 	if (info.version >= SINCE_WAIT_RING)
 		ring->wait_id = ring->header->id;
+	ring->starts_ranges = info.version >= SINCE_START_RANGE;
 	ring->cqes = (struct afsync_cqe *)((char *)ring->header +
 					   ring->header->cqes_offset);
 	return 0;

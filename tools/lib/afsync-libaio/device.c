@@ -42,6 +42,14 @@ static bool may_pass(int error)
 }
 
 /* Under the lock. */
+static struct device_ring ring_now(void)
+{
+	return (struct device_ring){
+		.fd = ring.fd, .id = ring_id, .starts_ranges = ring.starts_ranges,
+	};
+}
+
+/* Under the lock. */
 static void open_ring(void)
 {
 	enum device_state now = READY;
@@ -57,7 +65,8 @@ static void open_ring(void)
 			   ret);
 	said = true;
 	litter = false;
-	begin = __atomic_load_n(&last_user_data, __ATOMIC_RELAXED);
+	/* One number is skipped, so that no range spans two rings. */
+	begin = __atomic_add_fetch(&last_user_data, 1, __ATOMIC_RELAXED);
 	/* Release: a thread that sees READY sees the rest. */
 	__atomic_store_n(&state, now, __ATOMIC_RELEASE);
 }
@@ -94,7 +103,7 @@ static bool current_ring(struct device_ring *now)
 	if (state == UNTRIED)
 		open_ring();
 	ready = state == READY;
-	*now = (struct device_ring){ .fd = ring.fd, .id = ring_id };
+	*now = ring_now();
 	if (ready && litter)
 		sweep();
 	pthread_mutex_unlock(&lock);
@@ -154,20 +163,28 @@ static struct device_ring ring_of(__u64 user_data)
 
 	pthread_mutex_lock(&lock);
 	if (state == READY && user_data > begin)
-		which = (struct device_ring){ .fd = ring.fd, .id = ring_id };
+		which = ring_now();
 	pthread_mutex_unlock(&lock);
 	return which;
 }
 
-long device_start(__u64 user_data)
+__u64 device_start(__u64 first, __u64 last)
 {
-	struct device_ring which = ring_of(user_data);
-	struct afsync_start start = { .user_data = user_data, .ring = which.id };
+	struct device_ring which = ring_of(first);
+	struct afsync_start start = {
+		.user_data = first,
+		.ring = which.id,
+		.last = which.starts_ranges ? last : 0,
+	};
 	long ret;
 
-	ret = sys_ioctl(which.fd, AFSYNC_IOC_START, &start);
-	/* Other files fail with other errors: -ENOENT is from the ring. */
-	return ret < 0 && ret != -ENOENT ? -EBADF : ret;
+	do {
+		ret = sys_ioctl(which.fd, AFSYNC_IOC_START, &start);
+		/* Other files fail with other errors: -ENOENT is from the ring. */
+		if (ret < 0 && ret != -ENOENT)
+			return start.user_data;
+	} while (!start.last && start.user_data++ < last);
+	return last + 1;
 }
 
 void device_cancel(__u64 user_data)

@@ -5,9 +5,13 @@
  *
  * The requests of a descriptor that are not syncs count in its newest gate. A sync closes
  * that gate for others, and waits at it; the next request gets a gate of its own behind
- * it. A gate opens when it and all before it are empty: then its syncs are started, in
+ * it. A gate opens when it and all before it are empty: then its syncs are ready, in
  * their order. So each request costs the same, however many there are. A descriptor
- * with nothing outstanding has no gate, and then a sync is started at once.
+ * with nothing outstanding has no gate, and then a sync is ready at once.
+ *
+ * Ready syncs with consecutive user data are started by one call, before the lock is dropped.
+ * Those for one file are then served by one sync: started one by one, the sync of the first
+ * would begin alone.
  */
 #include <errno.h>
 
@@ -98,18 +102,54 @@ void gate_leave(struct context *ctx, struct entry *sync)
 	count_held(ctx, -1);
 }
 
-void gate_start(struct context *ctx, const struct entry *sync)
+void gate_ready(struct context *ctx, const struct entry *sync)
 {
+	struct order *o = ctx->order;
+
+	if (!o->last_ready || sync->user_data != o->last_ready + 1) {
+		order_start(ctx);
+		o->first_ready = sync->user_data;
+	}
+	o->last_ready = sync->user_data;
+}
+
+static void cancel_by_iocb(struct context *ctx, const struct entry *sync)
+{
+	struct iocb *iocb = (struct iocb *)(unsigned long)sync->obj;
 	struct io_event ignored;
 
-	/* -ENOENT: io_cancel() was faster. */
-	if (device_start(sync->user_data) != -EBADF)
+	/* The kernel finds an older one with this iocb first, but each that runs only once. */
+	while (sys_io_cancel(ctx->id, iocb, &ignored) == -EAGAIN)
+		;
+}
+
+/*
+ * The ring is gone, because the program closed its descriptor. Events which report
+ * that nothing was synced are the best that remains.
+ */
+static void cancel_ready(struct context *ctx)
+{
+	struct order *o = ctx->order;
+	const struct entry *sync;
+	size_t i;
+
+	for (i = 0; i < (size_t)1 << (64 - o->shift); i++)
+		for (sync = o->by_obj[i]; sync; sync = sync->chain)
+			if (sync->user_data >= o->first_ready && sync->user_data <= o->last_ready)
+				cancel_by_iocb(ctx, sync);
+}
+
+void order_start(struct context *ctx)
+{
+	struct order *o = ctx->order;
+
+	if (!o->last_ready)
 		return;
-	/*
-	 * The ring is gone, because the program closed its descriptor. An event which reports
-	 * that nothing was synced is the best that remains.
-	 */
-	sys_io_cancel(ctx->id, (struct iocb *)(unsigned long)sync->obj, &ignored);
+	o->first_ready = device_start(o->first_ready, o->last_ready);
+	if (o->first_ready <= o->last_ready)
+		cancel_ready(ctx);
+	o->first_ready = 0;
+	o->last_ready = 0;
 }
 
 static void gate_free(struct order *o, struct gate *gate)
@@ -144,7 +184,7 @@ void gate_settle(struct context *ctx, struct gate *gate)
 	while (gate && !gate->older && !gate->pending) {
 		while ((sync = gate->first)) {
 			gate_leave(ctx, sync);
-			gate_start(ctx, sync);
+			gate_ready(ctx, sync);
 		}
 		newer = gate->newer;
 		if (newer)

@@ -52,6 +52,16 @@ struct aio_ring {
 
 #define AIO_RING_MAGIC	0xa10a10a1
 
+/* iocbs taken at a time. */
+#define BATCH	64
+
+/* Where submit.c makes what it submits, so that a small stack is enough. */
+struct batch_room {
+	struct afsync_sqe sqes[BATCH];
+	struct afsync_attach attach[BATCH];
+	struct iocb writes[BATCH];
+};
+
 struct order;
 
 /*
@@ -136,22 +146,13 @@ void context_drop(struct context *ctx);
 /* Looks after each context with held syncs. */
 void contexts_look(void);
 
-static inline void context_lock(struct context *ctx, struct lock_mask *mask)
-{
-	masked_lock(&ctx->lock, mask);
-}
-
-static inline void context_unlock(struct context *ctx, const struct lock_mask *mask)
-{
-	masked_unlock(&ctx->lock, mask);
-}
-
 /* device.c */
 
 /* A ring of the process, of which there is one at a time. */
 struct device_ring {
 	int fd;
 	__u32 id;
+	bool starts_ranges;	/* else the module is too old */
 };
 
 /* Opens the ring; false if it cannot be opened. */
@@ -164,8 +165,11 @@ bool device_ready(void);
 long device_hold(struct afsync_sqe *sqes, unsigned int nr, struct device_ring *which);
 /* Has the program closed the ring? Then there is another one, or will be. */
 bool device_lost(const struct device_ring *which);
-/* Fails with -EBADF when the ring is gone. */
-long device_start(__u64 user_data);
+/*
+ * Starts the held syncs with user data from @first to @last, all of one ring. Returns @last + 1,
+ * even if they were cancelled before. When the ring is gone: the first that was not started.
+ */
+__u64 device_start(__u64 first, __u64 last);
 /* Cancels one without an attached AIO. */
 void device_cancel(__u64 user_data);
 void device_forget(void);
@@ -177,6 +181,7 @@ size_t order_size(__u32 nr);
 struct order *order_make(void *memory, __u32 nr);
 /* Room for requests, all in all. */
 __u32 order_room(const struct context *ctx);
+struct batch_room *order_batch_room(const struct context *ctx);
 /* Is nothing outstanding? */
 bool order_idle(const struct context *ctx);
 /*
@@ -186,18 +191,31 @@ bool order_idle(const struct context *ctx);
 void order_add(struct context *ctx, const struct iocb *iocb, const struct iocb *name);
 /* The kernel did not take it. */
 void order_drop(struct context *ctx, const struct iocb *iocb, const struct iocb *name);
-/* A sync whose completion is attached. Starts it when nothing is before it. */
+/* A sync whose completion is attached. It is ready when nothing is before it. */
 void order_add_sync(struct context *ctx, const struct iocb *iocb,
 		    const struct iocb *name, __u64 user_data);
 /* Is there an earlier request that a sync of this descriptor has to wait for? */
 bool order_waits(const struct context *ctx, int fd);
 void order_event(struct context *ctx, const struct io_event *event);
+/* Starts the syncs that are ready. */
+void order_start(struct context *ctx);
+
+static inline void context_lock(struct context *ctx, struct lock_mask *mask)
+{
+	masked_lock(&ctx->lock, mask);
+}
+
+static inline void context_unlock(struct context *ctx, const struct lock_mask *mask)
+{
+	order_start(ctx);
+	masked_unlock(&ctx->lock, mask);
+}
 
 /* events.c */
 
 /* Does the context still exist? The program may have destroyed it with a system call. */
 bool ring_there(const struct context *ctx);
-/* Looks at the events since the last look, and starts the syncs that can be. Locked. */
+/* Looks at the events since the last look: which syncs are ready? Locked. */
 void events_look(struct context *ctx);
 
 /* submit.c: io_submit() of a context that is ours */

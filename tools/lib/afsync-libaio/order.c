@@ -10,8 +10,9 @@
  *	- a sync that runs is taken first: nothing waits for it;
  *	- then the requests that are no syncs. They are only counted, and none is taken to
  *	  have ended until all of them have;
- *	- a held sync is taken if there is nothing else, or the event says that it was
- *	  cancelled.
+ *	- a held sync is taken if there is nothing else, or if there is no sync that runs and
+ *	  the event says that it was cancelled. If there are all three, and the event says
+ *	  that, it is taken first, as a request that is no sync must not be taken to have ended.
  */
 #include <errno.h>
 
@@ -60,6 +61,11 @@ __u32 order_room(const struct context *ctx)
 	__u32 room = ctx->nr - 1 - ctx->order->outstanding;
 
 	return room < ctx->order->entries_free ? room : ctx->order->entries_free;
+}
+
+struct batch_room *order_batch_room(const struct context *ctx)
+{
+	return &ctx->order->batch;
 }
 
 bool order_idle(const struct context *ctx)
@@ -135,7 +141,7 @@ static void twin_ended(struct context *ctx, struct entry *newest)
  */
 static void held_ended(struct context *ctx, struct entry *sync)
 {
-	device_start(sync->user_data);
+	device_start(sync->user_data, sync->user_data);
 	entry_remove(ctx, sync);
 }
 
@@ -157,10 +163,14 @@ static void one_ended(struct context *ctx, __u64 obj, __u64 data, bool cancelled
 	/* else it is one that a system call of the program's own submitted */
 	if (running || other || held)
 		o->outstanding--;
-	if (held && (cancelled || (!running && !other)))
-		held_ended(ctx, held);
-	else if (running)
+	/* The event may be another's, and then this one must not be forgotten. */
+	if (running && running->user_data >= o->first_ready &&
+	    running->user_data <= o->last_ready)
+		order_start(ctx);
+	if (running && !(cancelled && held && other))
 		entry_remove(ctx, running);
+	else if (held && (cancelled || !other))
+		held_ended(ctx, held);
 	else if (other)
 		twin_ended(ctx, other);
 }
@@ -210,7 +220,7 @@ void order_add_sync(struct context *ctx, const struct iocb *iocb,
 	if (gate)
 		gate_enter(ctx, gate, sync);
 	else
-		gate_start(ctx, sync);
+		gate_ready(ctx, sync);
 }
 
 void order_event(struct context *ctx, const struct io_event *event)

@@ -36,12 +36,16 @@ struct entry {
 };
 
 struct order {
+	struct batch_room batch;
 	__u32 nr;		/* constant: of the ring */
 	__u32 outstanding;
 	__u32 entries_free;	/* in the array, in all */
 	__u32 entries_used;	/* of the array; any of those may be in the free list */
 	__u32 gates_used;
 	unsigned int shift;	/* 64 - bits of the number of buckets */
+	/* The syncs that order_start() starts, from one user data to another; both 0: none. */
+	__u64 first_ready;
+	__u64 last_ready;
 	struct entry *free_entries;
 	struct gate *free_gates;
 	/* The arrays. Each gate has an entry. */
@@ -69,7 +73,10 @@ void gate_leave(struct context *ctx, struct entry *sync);
  * it, and those behind it that wait for nothing else. If it is of no use any more it goes.
  */
 void gate_settle(struct context *ctx, struct gate *gate);
-/* The entry stays until its event is seen. */
-void gate_start(struct context *ctx, const struct entry *sync);
+/*
+ * Nothing is before it any more: order_start() starts it. The entry stays until its event is
+ * seen.
+ */
+void gate_ready(struct context *ctx, const struct entry *sync);
 
 #endif /* _AFSYNC_LIBAIO_ORDER_H */

@@ -7,19 +7,18 @@
  * kernel has taken those, the iocbs are restored.
  *
  * A sync is started only after that, not with AFSYNC_ATTACH_START. So no thread sees its
- * event, and reuses its iocb, before the iocb is restored. And as the lock is held all the time, no
- * other thread starts a sync whose completion is not taken over yet. The kernel neither runs
- * I/O nor waits meanwhile. The program's other threads must leave an iocb alone that is being
- * submitted; kernel AIO would only read it.
+ * event, and reuses its iocb, before the iocb is restored. And as the lock is held until the
+ * syncs of the run are started, if possible by one call, no other thread starts a sync whose
+ * completion is not taken over yet. The kernel neither runs I/O nor waits meanwhile. The
+ * program's other threads must leave an iocb alone that is being submitted; kernel AIO would
+ * only read it.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "internal.h"
 
-/* iocbs taken at a time. They are on the stack of the caller's thread. */
-#define BATCH	16
-
+/* On the stack of the caller's thread. */
 struct batch {
 	struct iocb *names[BATCH];	/* where the program has them */
 	struct iocb iocbs[BATCH];	/* what was there */
@@ -146,20 +145,20 @@ static void restore(struct iocb *name, const struct iocb *iocb)
 
 /* Has the kernel take over the completions of held syncs; returns what io_submit(2) does. */
 static long attach_all(struct context *ctx, struct batch *b, unsigned int first, long nr,
-		       const struct afsync_sqe *sqes, const struct device_ring *ring)
+		       const struct device_ring *ring)
 {
-	struct afsync_attach attach[BATCH];
-	struct iocb writes[BATCH];
+	struct batch_room *room = order_batch_room(ctx);
 	long i, ret;
 
 	for (i = 0; i < nr; i++) {
-		attach[i] = (struct afsync_attach){
-			.user_data = sqes[i].user_data,
+		room->attach[i] = (struct afsync_attach){
+			.user_data = room->sqes[i].user_data,
 			.ring = ring->id,
 		};
-		writes[i] = attach_of(&b->iocbs[first + i], &attach[i], ring);
+		room->writes[i] = attach_of(&b->iocbs[first + i], &room->attach[i], ring);
 	}
-	nr = memory_write((void *const *)&b->names[first], writes, sizeof(writes[0]), nr);
+	nr = memory_write((void *const *)&b->names[first], room->writes,
+			  sizeof(room->writes[0]), nr);
 	/* One in memory that cannot be written, which kernel AIO refuses like this. */
 	if (!nr)
 		return -EFAULT;
@@ -171,8 +170,9 @@ static long attach_all(struct context *ctx, struct batch *b, unsigned int first,
 
 /* Under context.lock. Returns what io_submit(2) does. */
 static long queue_syncs(struct context *ctx, struct batch *b, unsigned int first,
-			struct afsync_sqe *sqes, unsigned int nr)
+			unsigned int nr)
 {
+	struct afsync_sqe *sqes = order_batch_room(ctx)->sqes;
 	struct device_ring ring;
 	long ret, held, i;
 
@@ -185,7 +185,7 @@ static long queue_syncs(struct context *ctx, struct batch *b, unsigned int first
 		}
 		if (held <= 0)
 			return held;
-		ret = attach_all(ctx, b, first, held, sqes, &ring);
+		ret = attach_all(ctx, b, first, held, &ring);
 		/* Else something is wrong with an iocb. */
 	} while ((ret == -EINVAL || ret == -EBADF) && device_lost(&ring));
 	for (i = 0; i < ret; i++) {
@@ -203,7 +203,7 @@ static long queue_syncs(struct context *ctx, struct batch *b, unsigned int first
 static long queue_watched(struct context *ctx, struct batch *b, unsigned int first,
 			  unsigned int nr)
 {
-	struct afsync_sqe sqes[BATCH];
+	struct afsync_sqe *sqes = order_batch_room(ctx)->sqes;
 	bool waits = false;
 	unsigned int i;
 	long ret;
@@ -214,7 +214,7 @@ static long queue_watched(struct context *ctx, struct batch *b, unsigned int fir
 	}
 	if (waits && watch_start())
 		return -EAGAIN;
-	ret = queue_syncs(ctx, b, first, sqes, nr);
+	ret = queue_syncs(ctx, b, first, nr);
 	if (waits)
 		watch_started();
 	return ret;
@@ -229,6 +229,8 @@ static long submit_syncs(struct context *ctx, struct batch *b, unsigned int firs
 
 	context_lock(ctx, &mask);
 	events_look(ctx);
+	/* Those that are ready must not wait until the new ones are. */
+	order_start(ctx);
 	nr = min(nr, order_room(ctx));
 	idle = order_idle(ctx);
 	if (ctx->dead)

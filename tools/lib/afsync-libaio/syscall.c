@@ -177,17 +177,22 @@ static bool word_writable(void *at)
 
 long memory_write(void *const *to, const void *from, size_t size, long nr)
 {
-	unsigned long first;
-	char *last;
+	unsigned long page, known = (unsigned long)&page & -PAGE;
+	char *first, *last;
 	long i;
 
 	for (i = 0; i < nr; i++) {
-		first = (unsigned long)to[i];
-		last = (char *)to[i] + size - sizeof(__u64);
-		/* Both pages, if it lies in two. */
-		if (!word_writable(to[i]) ||
-		    ((first ^ (first + size - 1)) & -PAGE && !word_writable(last)))
+		first = to[i];
+		last = first + size - sizeof(__u64);
+		page = (unsigned long)first & -PAGE;
+		if (page != known && !word_writable(first))
 			return i;
+		known = page;
+		/* If it lies in two. */
+		page = ((unsigned long)first + size - 1) & -PAGE;
+		if (page != known && !word_writable(last))
+			return i;
+		known = page;
 		memcpy(to[i], (const char *)from + i * size, size);
 	}
 	return nr;

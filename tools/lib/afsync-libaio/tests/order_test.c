@@ -16,14 +16,17 @@
 /* The recorded calls, in order. */
 static __u64 started[256];
 static unsigned int nr_started;
+static unsigned int nr_calls;
 static unsigned int nr_cancelled;
 static unsigned int watched;
-static long start_result;
+static __u64 lost;	/* this one and those after it cannot be started; 0: all can */
 
-long device_start(__u64 user_data)
+__u64 device_start(__u64 first, __u64 last)
 {
-	started[nr_started++] = user_data;
-	return start_result;
+	nr_calls++;
+	for (; first <= last && (!lost || first < lost); first++)
+		started[nr_started++] = first;
+	return first;
 }
 
 long sys_io_cancel(aio_context_t id, struct iocb *iocb, struct io_event *event)
@@ -64,9 +67,10 @@ FIXTURE_SETUP(order)
 	self->ctx.order = order_make(calloc(1, order_size(NR)), NR);
 	memset(self->iocbs, 0, sizeof(self->iocbs));
 	nr_started = 0;
+	nr_calls = 0;
 	nr_cancelled = 0;
 	watched = 0;
-	start_result = 1;
+	lost = 0;
 }
 
 FIXTURE_TEARDOWN(order)
@@ -86,10 +90,11 @@ static void sync_behind(FIXTURE_DATA(order) *self, int i, int fd, __u64 user_dat
 {
 	self->iocbs[i].aio_fildes = fd;
 	order_add_sync(&self->ctx, &self->iocbs[i], &self->iocbs[i], user_data);
+	order_start(&self->ctx);
 }
 
 /* The kernel posts it, and a reader takes it at once. */
-static void end_as(FIXTURE_DATA(order) *self, int i, long res)
+static void post(FIXTURE_DATA(order) *self, int i, long res)
 {
 	struct io_event event = {
 		.obj = (unsigned long)&self->iocbs[i],
@@ -101,7 +106,13 @@ static void end_as(FIXTURE_DATA(order) *self, int i, long res)
 	self->ring->events[tail] = event;
 	self->ring->tail = (tail + 1) % NR;
 	self->ring->head = self->ring->tail;
+}
+
+static void end_as(FIXTURE_DATA(order) *self, int i, long res)
+{
+	post(self, i, res);
 	events_look(&self->ctx);
+	order_start(&self->ctx);
 }
 
 static void end(FIXTURE_DATA(order) *self, int i)
@@ -115,6 +126,47 @@ TEST_F(order, sync_with_nothing_before_it_is_started)
 	EXPECT_EQ(1, nr_started);
 	EXPECT_EQ(100, started[0]);
 	EXPECT_EQ(0, self->ctx.held);
+}
+
+TEST_F(order, syncs_that_are_ready_together_are_started_by_one_call)
+{
+	int i;
+
+	add(self, 0, 4);
+	for (i = 1; i < 6; i++) {
+		self->iocbs[i].aio_fildes = i == 3 ? 4 : 3;
+		order_add_sync(&self->ctx, &self->iocbs[i], &self->iocbs[i], 100 + i);
+	}
+	/* The third waits, and the calls of others must not start it. */
+	order_start(&self->ctx);
+	EXPECT_EQ(2, nr_calls);
+	ASSERT_EQ(4, nr_started);
+	EXPECT_EQ(101, started[0]);
+	EXPECT_EQ(102, started[1]);
+	EXPECT_EQ(104, started[2]);
+	EXPECT_EQ(105, started[3]);
+	end(self, 0);
+	ASSERT_EQ(5, nr_started);
+	EXPECT_EQ(103, started[4]);
+	order_start(&self->ctx);
+	EXPECT_EQ(3, nr_calls);
+}
+
+TEST_F(order, ready_ones_that_were_not_started_are_cancelled_when_the_ring_is_gone)
+{
+	int i;
+
+	lost = 102;
+	add(self, 0, 4);
+	for (i = 1; i < 5; i++) {
+		self->iocbs[i].aio_fildes = i == 4 ? 4 : 3;
+		order_add_sync(&self->ctx, &self->iocbs[i], &self->iocbs[i], 100 + i);
+	}
+	order_start(&self->ctx);
+	EXPECT_EQ(1, nr_calls);
+	/* Neither that which was started before, nor that which still waits. */
+	EXPECT_EQ(1, nr_started);
+	EXPECT_EQ(2, nr_cancelled);
 }
 
 TEST_F(order, sync_waits_for_all_before_it_and_for_none_after)
@@ -176,7 +228,6 @@ TEST_F(order, cancelled_sync_leaves_its_place)
 	add(self, 0, 3);
 	sync_behind(self, 1, 3, 100);
 	sync_behind(self, 2, 3, 101);
-	start_result = -ENOENT;
 	end_as(self, 1, -ECANCELED);
 	EXPECT_EQ(1, self->ctx.held);
 	nr_started = 0;
@@ -213,7 +264,6 @@ TEST_F(order, cancelled_sync_is_not_taken_for_a_request_with_its_iocb)
 	sync_behind(self, 1, 3, 100);
 	add(self, 1, 4);
 	sync_behind(self, 2, 4, 101);
-	start_result = -ENOENT;
 	end_as(self, 1, -ECANCELED);
 	EXPECT_EQ(1, self->ctx.held);
 	nr_started = 0;
@@ -227,21 +277,48 @@ TEST_F(order, request_that_the_kernel_did_not_take_holds_up_nobody)
 	add(self, 0, 3);
 	sync_behind(self, 1, 3, 100);
 	order_drop(&self->ctx, &self->iocbs[0], &self->iocbs[0]);
+	order_start(&self->ctx);
 	EXPECT_EQ(1, nr_started);
 }
 
 TEST_F(order, sync_of_a_ring_that_is_gone_is_cancelled)
 {
-	start_result = -EBADF;
+	lost = 1;
 	sync_behind(self, 0, 3, 100);
 	EXPECT_EQ(1, nr_cancelled);
 }
 
-TEST_F(order, sync_that_was_cancelled_already_is_not_cancelled_again)
+/* Its iocb was used again, and the event of the second use comes with that which makes it ready. */
+TEST_F(order, ready_sync_is_cancelled_though_an_event_looks_like_its_own)
 {
-	start_result = -ENOENT;
-	sync_behind(self, 0, 3, 100);
-	EXPECT_EQ(0, nr_cancelled);
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 100);
+	add(self, 1, 4);
+	lost = 1;
+	post(self, 0, 0);
+	end(self, 1);
+	EXPECT_EQ(1, nr_cancelled);
+	/* The event of the sync: now nothing of descriptor 4 is outstanding. */
+	end_as(self, 1, -ECANCELED);
+	EXPECT_FALSE(order_waits(&self->ctx, 4));
+	EXPECT_EQ(NR - 1, order_room(&self->ctx));
+}
+
+/* Both have the same iocb, and the kernel cancels the older one. */
+TEST_F(order, held_sync_is_not_early_when_a_running_one_is_cancelled)
+{
+	sync_behind(self, 1, 3, 100);
+	add(self, 0, 3);
+	sync_behind(self, 1, 3, 101);
+	ASSERT_EQ(1, nr_started);
+	end_as(self, 1, -ECANCELED);
+	EXPECT_EQ(1, nr_started);
+	EXPECT_EQ(1, self->ctx.held);
+	end(self, 0);
+	ASSERT_EQ(2, nr_started);
+	EXPECT_EQ(101, started[1]);
+	end(self, 1);
+	EXPECT_EQ(NR - 1, order_room(&self->ctx));
 }
 
 TEST_F(order, event_of_an_unknown_request_changes_nothing)
