@@ -29,9 +29,9 @@
 . "$TOP/scripts/check/hunts.sh"
 
 # In the order in which they begin: first the one that may have to build the debug kernel, then
-# the longest.
-STAGES=(selftests-debug selftests static harness programs packages programs-debug bench crash
-	twin unit fault kernels fuzz)
+# those that do without it, so that the others need not wait for the build.
+STAGES=(selftests-debug selftests static programs packages bench crash twin unit kernels harness
+	programs-debug fault fuzz)
 # Only on demand. static-can-fail breaks a copy of the tree to see each static check fail;
 # module and exactly-one are for other kernels; clients needs the packages of
 # 'scripts/setup.sh clients'.
@@ -225,7 +225,11 @@ jobs=() indent=''
 trap 'kill -- "${jobs[@]/#/-}" 2>/dev/null || true' EXIT
 set -m
 for ((i = 0; i < ${CHECK_JOBS:-$(nproc) + 1} && i < $#; i++)); do
-	{ run_stages | sed -u "s/^/$indent/"; } &
+	{
+		# The first takes the longest.
+		[ "$i" = 0 ] || renice -n 5 "$BASHPID" >/dev/null
+		run_stages | sed -u "s/^/$indent/"
+	} &
 	jobs+=($!)
 	indent+='  | '
 done

@@ -95,7 +95,7 @@ build() {
 	local out=$dir/build log=$dir/build.log jobs=${JOBS:-$(nproc)}
 	mkdir -p "$out"
 	say "building $(basename "$dir") with $jobs jobs (10 to 20 minutes, once); log: $log"
-	local make=(nice -n 10 make -C "$KSRC" O="$out" "-j$jobs")
+	local make=(make -C "$KSRC" O="$out" "-j$jobs")
 	{
 		"${make[@]}" tinyconfig
 		(cd "$KSRC" && scripts/kconfig/merge_config.sh -m -O "$out" "$out/.config" "${fragments[@]}")
