@@ -76,11 +76,12 @@ stage_fault() {
 }
 
 # CALLS random calls of every command have documented results, and each request completes once.
+# On another kernel without the planted bugs: one kernel shows that the fuzzer sees them.
 stage_fuzz() {
 	local bad=() kernel=${KERNEL:-debian}
 	"$TOP/scripts/kernel/build-modules.sh" "$kernel" >&2
 	with_lock build make -s -C "$TOP/selftests/fuzz" >&2
-	plants fuzz "$kernel" posted_twice
+	[ -n "${KERNEL:-}" ] || plants fuzz "$kernel" posted_twice
 	"$TOP/scripts/vm.sh" --kernel "$kernel" --no-sim --cpus 2 --name "fuzz${KERNEL:+-$KERNEL}" \
 		--timeout 14400 -- "$TOP/selftests/fuzz/fuzz.sh" "${CALLS:-$(amount 100000 20000)}" "$SEED" "${bad[@]}"
 }
