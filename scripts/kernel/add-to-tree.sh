@@ -78,22 +78,32 @@ tests() {
 		grep -vE '^((command|exec|lib)_|engine_|posix_|libaio_)'
 }
 
+# headers FILE...: those of selftests/afsync that these files include, and what those include.
+headers() {
+	local name
+	while read -r name; do
+		[ ! -e "$TOP/selftests/afsync/$name" ] || { echo "$name"; headers "$TOP/selftests/afsync/$name"; }
+	done < <(sed -n 's/^#include "\(.*\)"$/\1/p' "$@" | sort -u)
+}
+
 put_tests() {
-	local test names=()
+	local test names=() headers
 	rm -rf "${tree:?}/$TESTS"
 	for test in $(tests); do
 		copy "$TOP/selftests/afsync/$test" $TESTS
 		names+=("${test%.c}")
 	done
-	copy "$TOP"/selftests/afsync/{common.h,unload_work.c,unload_background.c,unload_test.sh,settings,config} \
+	copy "$TOP"/selftests/afsync/{unload_work.c,unload_background.c,unload_test.sh,settings,config} \
 		"$TOP/selftests/sim/afsync_sim.h" $TESTS
+	mapfile -t headers < <(headers "$tree/$TESTS"/*.c | sort -u)
+	copy "${headers[@]/#/$TOP/selftests/afsync/}" $TESTS
 	cat >"$tree/$TESTS/Makefile" <<-EOF
 		# SPDX-License-Identifier: GPL-2.0-only
 		TEST_GEN_PROGS := $(fmt -w 80 <<<"${names[*]}" | sed '$!s/$/ \\/; 2,$s/^/	/')
 		TEST_PROGS := unload_test.sh
 		TEST_GEN_PROGS_EXTENDED := unload_work unload_background
-		LOCAL_HDRS := common.h afsync_sim.h
-		CFLAGS += -O2 -g -std=gnu11 -Wall -Wextra -pthread -I.. \$(KHDR_INCLUDES)
+		LOCAL_HDRS := afsync_sim.h ${headers[*]}
+		CFLAGS += -O2 -g -std=gnu11 -Wall -pthread -I.. \$(KHDR_INCLUDES)
 
 		include ../lib.mk
 	EOF
