@@ -243,9 +243,12 @@ TEST_F(hold, bad_start_is_refused_and_starts_nothing)
 
 /* Each is started or cancelled, never both or neither. */
 struct race {
-	struct ring *ring;
+	struct ring ring;
+	pthread_t thread;
 	unsigned int count;
-	unsigned int won;
+	unsigned int won;	/* by the thread that cancels */
+	unsigned int cancelled;	/* entries with this result, and with 0 */
+	unsigned int synced;
 };
 
 static void *cancel_each(void *arg)
@@ -255,74 +258,68 @@ static void *cancel_each(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < race->count; i++)
-		if (afsync_cmd_cancel(race->ring->fd, AFSYNC_CANCEL_USER_DATA, i, 0,
+		if (afsync_cmd_cancel(race->ring.fd, AFSYNC_CANCEL_USER_DATA, i, 0,
 				      &running) == 1)
 			race->won++;
 	return NULL;
 }
 
-TEST_F(hold, start_against_cancel_ends_each_once)
+/* Holds the requests, which a thread then cancels one by one. */
+static void race_begin(struct race *race, int file)
 {
-	struct race race = { .count = rounds(2000) };
-	unsigned int i, cancelled = 0;
-	struct afsync_cqe cqe;
-	struct ring ring;
-	pthread_t thread;
+	unsigned int i;
 
-	ring_open(&ring, race.count);
-	race.ring = &ring;
-	for (i = 0; i < race.count; i++)
-		ASSERT_EQ(1, ring_hold(&ring, self->s.file, i));
-	thread = thread_start(cancel_each, &race);
-	for (i = 0; i < race.count; i++)
-		ring_start(&ring, i);
-	thread_join(thread);
-	ring_wait(&ring, race.count);
-	for (i = 0; i < race.count; i++) {
-		ASSERT_TRUE(ring_take(&ring, &cqe));
-		if (cqe.res == -ECANCELED)
-			cancelled++;
-		else
-			EXPECT_EQ(0, cqe.res);
-	}
-	EXPECT_FALSE(ring_take(&ring, &cqe));
-	EXPECT_EQ(race.won, cancelled);
-	ring_close(&ring);
+	*race = (struct race) { .count = rounds(2000) };
+	ring_open(&race->ring, race->count);
+	for (i = 0; i < race->count; i++)
+		need(ring_hold(&race->ring, file, i) == 1);
+	race->thread = thread_start(cancel_each, race);
 }
 
+static void race_end(struct race *race)
+{
+	struct afsync_cqe cqe;
+
+	thread_join(race->thread);
+	ring_wait(&race->ring, race->count);
+	while (ring_take(&race->ring, &cqe)) {
+		race->cancelled += cqe.res == -ECANCELED;
+		race->synced += cqe.res == 0;
+		need(cqe.res == -ECANCELED || cqe.res == 0);
+	}
+	ring_close(&race->ring);
+}
+
+TEST_F(hold, start_against_cancel_ends_each_once)
+{
+	struct race race;
+	unsigned int i;
+
+	race_begin(&race, self->s.file);
+	for (i = 0; i < race.count; i++)
+		ring_start(&race.ring, i);
+	race_end(&race);
+	EXPECT_EQ(race.count, race.cancelled + race.synced);
+	EXPECT_EQ(race.won, race.cancelled);
+}
+
+/* Two ranges that overlap: each request is started by one of them, or cancelled. */
 TEST_F(hold, range_against_cancel_ends_each_once)
 {
-	struct race race = { .count = rounds(2000) };
-	unsigned int i, cancelled = 0, started = 0;
-	struct afsync_cqe cqe;
-	pthread_t thread;
-	struct ring ring;
+	unsigned int started = 0;
+	struct race race;
 	int ret;
 
-	ring_open(&ring, race.count);
-	race.ring = &ring;
-	for (i = 0; i < race.count; i++)
-		ASSERT_EQ(1, ring_hold(&ring, self->s.file, i));
-	thread = thread_start(cancel_each, &race);
-	/* Two ranges that overlap: each request is started by one of them, or cancelled. */
-	ret = ring_start_range(&ring, 0, race.count / 2);
+	race_begin(&race, self->s.file);
+	ret = ring_start_range(&race.ring, 0, race.count / 2);
 	started += ret > 0 ? ret : 0;
-	ret = ring_start_range(&ring, race.count / 4, race.count);
+	ret = ring_start_range(&race.ring, race.count / 4, race.count);
 	started += ret > 0 ? ret : 0;
-	thread_join(thread);
-	ring_wait(&ring, race.count);
-	for (i = 0; i < race.count; i++) {
-		ASSERT_TRUE(ring_take(&ring, &cqe));
-		if (cqe.res == -ECANCELED)
-			cancelled++;
-		else
-			EXPECT_EQ(0, cqe.res);
-	}
-	EXPECT_FALSE(ring_take(&ring, &cqe));
-	EXPECT_EQ(race.won, cancelled);
+	race_end(&race);
+	EXPECT_EQ(race.count, race.cancelled + race.synced);
+	EXPECT_EQ(race.won, race.cancelled);
 	/* One that was started can still be cancelled while it is queued. */
-	EXPECT_LE(race.count, started + cancelled);
-	ring_close(&ring);
+	EXPECT_LE(race.count, started + race.cancelled);
 }
 
 TEST_F(hold, command_for_another_ring_is_refused_and_for_this_one_taken)
