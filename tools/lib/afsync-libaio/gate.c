@@ -135,7 +135,7 @@ static void cancel_ready(struct context *ctx)
 
 	for (i = 0; i < (size_t)1 << (64 - o->shift); i++)
 		for (sync = o->by_obj[i]; sync; sync = sync->chain)
-			if (sync->user_data >= o->first_ready && sync->user_data <= o->last_ready)
+			if (sync->user_data && order_is_ready(o, sync))
 				cancel_by_iocb(ctx, sync);
 }
 

@@ -164,8 +164,7 @@ static void one_ended(struct context *ctx, __u64 obj, __u64 data, bool cancelled
 	if (running || other || held)
 		o->outstanding--;
 	/* The event may be another's, and then this one must not be forgotten. */
-	if (running && running->user_data >= o->first_ready &&
-	    running->user_data <= o->last_ready)
+	if (running && order_is_ready(o, running))
 		order_start(ctx);
 	if (running && !(cancelled && held && other))
 		entry_remove(ctx, running);

@@ -60,6 +60,12 @@ static inline size_t order_slot(const struct order *o, __u64 key)
 	return key * 0x9e3779b97f4a7c15ULL >> o->shift;
 }
 
+/* Does order_start() start it? Of a sync only. */
+static inline bool order_is_ready(const struct order *o, const struct entry *sync)
+{
+	return sync->user_data >= o->first_ready && sync->user_data <= o->last_ready;
+}
+
 /* gate.c */
 
 /* NULL if nothing of the descriptor is outstanding that a sync has to wait for. */

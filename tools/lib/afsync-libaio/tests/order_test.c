@@ -86,10 +86,16 @@ static void add(FIXTURE_DATA(order) *self, int i, int fd)
 	order_add(&self->ctx, &self->iocbs[i], &self->iocbs[i]);
 }
 
-static void sync_behind(FIXTURE_DATA(order) *self, int i, int fd, __u64 user_data)
+static void add_sync(FIXTURE_DATA(order) *self, int i, int fd, __u64 user_data)
 {
 	self->iocbs[i].aio_fildes = fd;
 	order_add_sync(&self->ctx, &self->iocbs[i], &self->iocbs[i], user_data);
+}
+
+/* Alone, under the lock. */
+static void sync_behind(FIXTURE_DATA(order) *self, int i, int fd, __u64 user_data)
+{
+	add_sync(self, i, fd, user_data);
 	order_start(&self->ctx);
 }
 
@@ -133,10 +139,8 @@ TEST_F(order, syncs_that_are_ready_together_are_started_by_one_call)
 	int i;
 
 	add(self, 0, 4);
-	for (i = 1; i < 6; i++) {
-		self->iocbs[i].aio_fildes = i == 3 ? 4 : 3;
-		order_add_sync(&self->ctx, &self->iocbs[i], &self->iocbs[i], 100 + i);
-	}
+	for (i = 1; i < 6; i++)
+		add_sync(self, i, i == 3 ? 4 : 3, 100 + i);
 	/* The third waits, and the calls of others must not start it. */
 	order_start(&self->ctx);
 	EXPECT_EQ(2, nr_calls);
@@ -158,10 +162,8 @@ TEST_F(order, ready_ones_that_were_not_started_are_cancelled_when_the_ring_is_go
 
 	lost = 102;
 	add(self, 0, 4);
-	for (i = 1; i < 5; i++) {
-		self->iocbs[i].aio_fildes = i == 4 ? 4 : 3;
-		order_add_sync(&self->ctx, &self->iocbs[i], &self->iocbs[i], 100 + i);
-	}
+	for (i = 1; i < 5; i++)
+		add_sync(self, i, i == 4 ? 4 : 3, 100 + i);
 	order_start(&self->ctx);
 	EXPECT_EQ(1, nr_calls);
 	/* Neither that which was started before, nor that which still waits. */
