@@ -31,8 +31,6 @@ in_tree() {
 # build y|m: builds the kernel, in the directory of that name.
 build() {
 	local dir=$out/$1 make
-	# What does not depend on the choice is not built again.
-	[ -e "$dir" ] || [ ! -e "$out/y" ] || cp -a "$out/y" "$dir"
 	mkdir -p "$dir"
 	make=(nice -n 10 make -C "$tree" "O=$dir" -j "$(nproc)")
 	cat >"$dir/afsync.config" <<-END
