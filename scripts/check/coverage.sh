@@ -84,7 +84,7 @@ count_libraries() {
 		done
 	done
 	tests=$(tests "$TOP/selftests" "$LIBRARIES" | chosen | xargs)
-	make -s -C "$TOP/selftests/afsync" O="$out/selftests" LIB_CFLAGS="$flags" LDFLAGS="$link" \
+	make -s -C "$TOP/selftests/afsync" O="$out/selftests" LIBRARY_CFLAGS="$flags" LDFLAGS="$link" \
 		TESTS="$tests" all
 	run_in_vm debian "$out" \
 		"make -s -C '$TOP/selftests/afsync' O='$out/selftests' run_tests TESTS='$tests'"

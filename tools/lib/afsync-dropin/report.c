@@ -68,7 +68,7 @@ bool dropin_counts(void)
 }
 
 /* Appends what fits. */
-static char *append(char *at, const char *end, const char *text)
+static char *append(char *at, char *end, const char *text)
 {
 	while (*text && at < end)
 		*at++ = *text++;
@@ -80,7 +80,7 @@ void dropin_say(const char *library, const char *text, int error)
 	int saved = errno;
 	char line[256], *at = line;
 	/* The last byte is for the newline. */
-	const char *end = line + sizeof(line) - 1;
+	char *end = line + sizeof(line) - 1;
 	const char *reason;
 	ssize_t ret;
 
