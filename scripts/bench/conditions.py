@@ -32,6 +32,9 @@ class Run:
         lines = (folder / "boot-1.jsonl").read_text(encoding="utf-8").splitlines()
         self.memory = [json.loads(line)["memory"] for line in lines if '"memory"' in line]
         self.many = [json.loads(line)["many"] for line in lines if '"many"' in line]
+        self.opener = [json.loads(line)["opener"] for line in lines if '"opener"' in line]
+        self.preemption_us = [json.loads(line)["preemption_us"] for line in lines
+                              if '"preemption_us"' in line]
 
     def cells(self, **where):
         return [r for r in self.results if all(r[name] == value for name, value in where.items())]
@@ -136,6 +139,13 @@ def check_many(run):
     assert len(run.many[0]) == 4 and all(us > 0 for us in run.many[0].values()), run.many
 
 
+def check_others(run):
+    """what others on the machine notice has been timed"""
+    assert len(run.opener) == 1 and len(run.preemption_us) == 1, f"{run.opener}, {run.preemption_us}"
+    assert len(run.opener[0]) == 3 and all(us > 0 for us in run.opener[0].values()), run.opener
+    assert run.preemption_us[0] > 0, run.preemption_us
+
+
 def check_plots(run):
     """every plot is an SVG with lines"""
     assert not PLOTS - set(run.plots), f"missing: {sorted(PLOTS - set(run.plots))}"
@@ -156,7 +166,7 @@ def check_table(run):
     pairs = run.table.split("several CPUs, real time")[1].split("\n\n")[0]
     assert len(pairs.splitlines()) == 13, "pairs: " + pairs
     targets = run.table.split("\ntargets (")[1]
-    assert targets.count("  at least ") + targets.count("  at most ") == 37, "targets: " + targets
+    assert targets.count("  at least ") + targets.count("  at most ") == 40, "targets: " + targets
 
 
 CHECKS = [check for name, check in globals().items() if name.startswith("check_")]

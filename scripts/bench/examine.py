@@ -61,6 +61,8 @@ BREAKS = {
     "p50 above p99": (set_field("p50_ns", 1e15), "latency"),
     "no memory": (lambda run: run.memory.clear(), "memory"),
     "no request among many": (lambda run: run.many.clear(), "many"),
+    "no other opener": (lambda run: run.opener.clear(), "others"),
+    "no time without preemption": (lambda run: run.preemption_us.clear(), "others"),
     "a plot missing": (lambda run: run.plots.pop("log"), "plots"),
     "a plot cut short": (lambda run: run.plots.update(log=run.plots["log"][:2000]), "plots"),
     "an empty plot": (lambda run: run.plots.update(log='<svg xmlns="x:y"/>'), "plots"),

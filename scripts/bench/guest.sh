@@ -14,7 +14,8 @@
 . "$TOP/scripts/vm/lib-guest.sh"
 . "$TOP/scripts/bench/sizes.sh"
 
-ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory many}
+ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory many opener
+	preemption}
 ENGINES=${BENCH_ENGINES:-fdatasync sync syncfs by_hand threads io_uring libaio glibc afsync afsync_threads}
 HERE=/tmp/bench
 OUT=$HERE/results
@@ -24,7 +25,7 @@ failed=0
 # Everything that runs later is read from memory.
 copy_programs() {
 	mkdir -p "$HERE"
-	cp "$BUILD"/tools/bench/afsync-bench{,-memory,-many} "$HERE/"
+	cp "$BUILD"/tools/bench/afsync-bench{,-memory,-many,-opener,-preemption} "$HERE/"
 	cp "$DROPINS/afsync-libaio/libafsync-libaio.so.1" "$DROPINS/afsync-posix/libafsync-posix.so.1" \
 		"$HERE/"
 	cp "$(command -v sync)" ${AFSYNC_KO:+"$AFSYNC_KO"} "$HERE/"
@@ -224,6 +225,20 @@ many() {
 	"$HERE/afsync-bench-many" "$mnt/many" >>"$OUT" || failed=1
 }
 
+# A file that another opener queues syncs for.
+opener() {
+	mkdir "$mnt/opener"
+	"$HERE/afsync-bench-opener" "$mnt/opener" >>"$OUT" || failed=1
+}
+
+# The longest time without preemption, of all operations.
+preemption() {
+	mkdir "$mnt/preemption"
+	"$HERE/afsync-bench-preemption" "$mnt/preemption" >"$HERE/preemption" || failed=1
+	awk '$1 > worst { worst = $1 } END { printf "{\"preemption_us\": %s}\n", worst + 0 }' \
+		"$HERE/preemption" >>"$OUT"
+}
+
 variant_engines() {
 	[ -z "$(among io_uring)" ] || echo io_uring_default io_uring_all
 	[ -z "$(among afsync)" ] || echo afsync_queued
@@ -305,7 +320,8 @@ virtual() {
 	done
 	! wants_workers || on_disk ext4 null_blk-10ms workers
 	[ -z "$(only many)" ] || on_disk ext4 null_blk-20us many
-	for part in $(only tmpfs memory); do
+	[ -z "$(only opener)" ] || on_disk ext4 null_blk-1ms opener
+	for part in $(only tmpfs memory preemption); do
 		on_disk tmpfs none "$part"
 	done
 }

@@ -71,6 +71,9 @@ class Run:
         self.results = merge(boots)
         self.memory = [run["memory"] for boot in boots for run in boot if "memory" in run]
         self.many = [run["many"] for boot in boots for run in boot if "many" in run]
+        self.opener = [run["opener"] for boot in boots for run in boot if "opener" in run]
+        self.preemption_us = [run["preemption_us"] for boot in boots for run in boot
+                              if "preemption_us" in run]
         self.kernels = {run["kernel"] for boot in boots for run in boot if "kernel" in run}
         self.sources = {run["source"] for boot in boots for run in boot if "source" in run}
         pairs = folder / "smp.jsonl"

@@ -134,6 +134,15 @@ def targets_of_many(many):
            most(lambda m: m["many_failing_us"] / m["few_failing_us"]), "most", 1.2)
 
 
+def targets_of_others(opener, preemption_us):
+    """What others on the machine notice, in the worst boot."""
+    for user in "same", "other":
+        yield (f"16,384 requests of another opener, {user} user: our median against alone",
+               max((o[f"{user}_user_us"] / o["alone_us"] for o in opener), default=None), "most", 1.5)
+    yield ("longest time without preemption, 32,768 requests: us", max(preemption_us, default=None),
+           "most", 1000)
+
+
 def targets_of_cost(found):
     for files, depth, base, limit in (1, 1, 1, 6.5), (1, 64, 1, 0.58), (64, 64, 64, 3):
         yield (f"tmpfs, {files} file{'s'[:files > 1]}, depth {depth}: us above the caller",
@@ -159,6 +168,7 @@ def targets(run):
     found = Results(run.results)
     for part in (targets_of_peers(found), targets_of_cost(found), targets_of_dropins(found),
                  targets_of_memory(run.memory), targets_of_many(run.many),
+                 targets_of_others(run.opener, run.preemption_us),
                  targets_of_cpus(run.pairs), targets_of_threads(found)):
         yield from part
 
