@@ -12,11 +12,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
-#include <linux/filter.h>
 #include <linux/ioprio.h>
 #include <linux/seccomp.h>
 
 #include <libafsync.h>
+
+#include "filter.h"
 
 /* The result of a call of the library, which must leave errno alone. */
 #define LIB(call) ({							\
@@ -245,32 +246,16 @@ TEST(forbidden_device_is_eacces)
 	expect_no_device(_metadata, -EACCES);
 }
 
-/* From now on openat() fails with that errno. */
-static void fail_openat(int error)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { .len = ARRAY_SIZE(code), .filter = code };
-
-	need(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	need(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
-}
-
 TEST(device_forbidden_by_a_filter_is_eperm)
 {
-	fail_openat(EPERM);
+	call_fails(SYS_openat, EPERM);
 	expect_no_device(_metadata, -EPERM);
 }
 
 /* Provoked for real it would hit the whole machine. */
 TEST(full_file_table_is_enfile)
 {
-	fail_openat(ENFILE);
+	call_fails(SYS_openat, ENFILE);
 	expect_no_device(_metadata, -ENFILE);
 }
 
