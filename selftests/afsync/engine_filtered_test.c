@@ -10,6 +10,13 @@
 #include "filter.h"
 
 #define ENTRIES		8
+/* The library's descriptors are below that. */
+#define MAX_FDS		1024
+
+/* Linux 6.10. */
+#ifndef F_DUPFD_QUERY
+#define F_DUPFD_QUERY	1027
+#endif
 
 /* Would a poll(2) for reading return at once? */
 static bool readable(int fd)
@@ -166,7 +173,7 @@ TEST_F(caller, closed_descriptors_of_the_library_get_nothing_in_their_new_files)
 	victim = scene_file(&self->s, "victim", O_RDWR);
 	ASSERT_EQ(0, LIB(afsync_register_eventfd(self->s.ring, event)));
 	ASSERT_LE(0, LIB(afsync_ring_fd(self->s.ring)));
-	for (fd = victim + 1; fd < 1024; fd++)
+	for (fd = victim + 1; fd < MAX_FDS; fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
 			need(dup2(victim, fd) == fd);
 	need(dup2(victim, event) == event);
@@ -176,6 +183,8 @@ TEST_F(caller, closed_descriptors_of_the_library_get_nothing_in_their_new_files)
 	EXPECT_EQ(0, LIB(afsync_unregister_eventfd(self->s.ring)));
 	ASSERT_EQ(0, fstat(victim, &st));
 	EXPECT_EQ(0, st.st_size);
+	for (fd = event; fd < MAX_FDS; fd++)
+		close(fd);
 }
 
 TEST_F(caller, wait_with_a_mask_ends_by_its_timeout)
@@ -205,7 +214,6 @@ FIXTURE_VARIANT_ADD(team, statx) { .call = SYS_statx, .error = EPERM };
 FIXTURE_VARIANT_ADD(team, no_statx) { .call = SYS_statx, .error = ENOSYS };
 FIXTURE_VARIANT_ADD(team, futex_waitv) { .call = SYS_futex_waitv, .error = EPERM };
 FIXTURE_VARIANT_ADD(team, no_futex_waitv) { .call = SYS_futex_waitv, .error = ENOSYS };
-FIXTURE_VARIANT_ADD(team, kcmp) { .call = SYS_kcmp, .error = EPERM };
 
 FIXTURE_SETUP(team)
 {
@@ -269,6 +277,33 @@ TEST_F(team, eventfd_is_signalled)
 	EXPECT_EQ(1, count);
 	EXPECT_EQ(0, next_cqe(self->s.ring).res);
 	close(event);
+}
+
+/* Then it cannot be known that two descriptors are one open file, except in one submit. */
+TEST(files_that_cannot_be_compared_are_not_merged)
+{
+	struct scene s;
+	bool compares;
+
+	SCENE_SETUP(&s, AFSYNC_INIT_THREADS, ENTRIES);
+	call_fails(SYS_kcmp, EPERM);
+	compares = fcntl(s.file, F_DUPFD_QUERY, s.file) >= 0;
+	hold_one(&s, AFSYNC_OP_FSYNC, 1);
+	queue(s.ring, s.file, AFSYNC_OP_FSYNC, 2);
+	queue(s.ring, s.file, AFSYNC_OP_FSYNC, 3);
+	EXPECT_EQ(compares ? 2 : -EOPNOTSUPP, LIB(afsync_cancel_fd(s.ring, s.file)));
+	prepare(s.ring, s.file, 4);
+	prepare(s.ring, s.file, 5);
+	ASSERT_EQ(2, LIB(afsync_submit(s.ring)));
+	gate_open(s.ctl, SIM_GATE_FSYNC);
+	if (compares) {
+		EXPECT_EQ(-ECANCELED, next_cqe(s.ring).res);
+		EXPECT_EQ(-ECANCELED, next_cqe(s.ring).res);
+		EXPECT_EQ(2, take_unmerged(s.ring, 3));
+	} else {
+		EXPECT_EQ(4, take_unmerged(s.ring, 5));
+	}
+	scene_close(&s);
 }
 
 TEST_HARNESS_MAIN

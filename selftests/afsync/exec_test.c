@@ -347,6 +347,38 @@ TEST_F(exec, without_stats_the_syncs_go_through_the_device_as_well)
 	EXPECT_EQ(self->submitted, 3);
 }
 
+/* AFSYNC_STATS is afsync's own; the file that a program finds there may be anything. */
+TEST_F(exec, file_that_is_no_page_of_counters_is_not_changed)
+{
+	static const char zeros[4096];
+	char path[PATH_MAX + 16], now[4096];
+	const size_t sizes[] = { 0, 8, sizeof(zeros) };
+	unsigned int i;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/not-there", self->world.dir);
+	need(setenv("AFSYNC_STATS", path, 1) == 0);
+	end(self, start(self, "posix", NULL));
+	EXPECT_EQ(self->status, 0);
+	need(setenv("AFSYNC_STATS", "/", 1) == 0);
+	end(self, start(self, "posix", NULL));
+	EXPECT_EQ(self->status, 0);
+
+	strcpy(path, "/tmp/afsync-stats-XXXXXX");
+	fd = mkstemp(path);
+	need(fd >= 0 && setenv("AFSYNC_STATS", path, 1) == 0);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		need(pwrite(fd, zeros, sizes[i], 0) == (ssize_t)sizes[i]);
+		end(self, start(self, "posix", NULL));
+		EXPECT_EQ(self->status, 0);
+		EXPECT_EQ(pread(fd, now, sizeof(now), 0), (ssize_t)sizes[i]);
+		EXPECT_EQ(memcmp(now, zeros, sizes[i]), 0);
+	}
+	unsetenv("AFSYNC_STATS");
+	unlink(path);
+	close(fd);
+}
+
 TEST_F(exec, children_that_leave_by_underscore_exit_are_counted)
 {
 	end(self, start(self, "forks", "--stats"));

@@ -375,6 +375,32 @@ TEST_F(arguments, transfer_of_a_bad_descriptor_ends_with_ebadf_and_notifies)
  * Some programs leave aio_reqprio as malloc() returns it, which works if that memory is
  * new: memory that the library has used for itself must not reach the program.
  */
+#define EXPECT_EINVAL(call) do {	\
+	errno = 0;			\
+	EXPECT_EQ(-1, call);		\
+	EXPECT_EQ(EINVAL, errno);	\
+} while (0)
+
+/* A program must not crash by it, as it would with glibc. */
+TEST_F(arguments, missing_control_block_is_einval)
+{
+	struct aiocb *volatile missing = NULL;
+	struct aiocb64 *volatile missing64 = NULL;
+	const struct aioinit *volatile init = NULL;
+
+	EXPECT_EINVAL(aio_read(missing));
+	EXPECT_EINVAL(aio_write(missing));
+	EXPECT_EINVAL(aio_error(missing));
+	EXPECT_EINVAL(aio_return(missing));
+	EXPECT_EINVAL(aio_read64(missing64));
+	EXPECT_EINVAL(aio_write64(missing64));
+	EXPECT_EINVAL(aio_error64(missing64));
+	EXPECT_EINVAL(aio_return64(missing64));
+	/* This is no error: it asks for nothing. */
+	aio_init(init);
+	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
+}
+
 TEST_F(arguments, memory_that_the_library_used_does_not_become_a_block_of_the_program)
 {
 	unsigned int i, j, n = rounds(20);

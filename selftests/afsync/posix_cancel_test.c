@@ -116,6 +116,23 @@ TEST_F(cancel, descriptor_that_is_not_valid_is_ebadf)
 	EXPECT_EQ(EINPROGRESS, aio_error(&self->running));
 }
 
+/* POSIX: EBADF, the fildes argument is not a valid file descriptor. */
+TEST_F(cancel, block_of_a_descriptor_that_is_closed_is_ebadf)
+{
+	errno = 0;
+	EXPECT_EQ(-1, aio_cancel(-1, &self->running));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(EINPROGRESS, aio_error(&self->running));
+}
+
+TEST_F(cancel, block_of_another_descriptor_is_einval)
+{
+	errno = 0;
+	EXPECT_EQ(-1, aio_cancel(self->s.ctl, &self->running));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(EINPROGRESS, aio_error(&self->running));
+}
+
 TEST_F(cancel, descriptor_without_requests_is_alldone)
 {
 	int other = world_open(&self->s.world, "other", O_RDWR);

@@ -378,6 +378,126 @@ TEST_F(notify, attributes_may_go_as_soon_as_the_call_has_returned)
 	pthread_attr_destroy(&attr);
 }
 
+/* What the function of a notification sees of its thread. */
+struct place {
+	struct turn turn;
+	void *local;
+	cpu_set_t cpus;
+	sigset_t mask;
+};
+
+static void look_around(union sigval value)
+{
+	struct place *place = value.sival_ptr;
+
+	place->local = __builtin_frame_address(0);
+	need(sched_getaffinity(0, sizeof(place->cpus), &place->cpus) == 0);
+	need(pthread_sigmask(SIG_BLOCK, NULL, &place->mask) == 0);
+	turn_post(&place->turn);
+}
+
+static void notify_at(int fd, struct place *place, pthread_attr_t *attr)
+{
+	struct aiocb block = block_of(fd);
+
+	memset(place, 0, sizeof(*place));
+	turn_init(&place->turn);
+	block.aio_sigevent.sigev_notify = SIGEV_THREAD;
+	block.aio_sigevent.sigev_notify_function = look_around;
+	block.aio_sigevent.sigev_notify_attributes = attr;
+	block.aio_sigevent.sigev_value.sival_ptr = place;
+	need(sync_queue(O_SYNC, &block) == 0);
+	need(block_end(&block) == 0);
+	turn_wait(&place->turn, 1);
+}
+
+TEST_F(notify, thread_runs_on_the_stack_that_the_program_gave_it)
+{
+	const size_t size = 1 << 20;
+	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct place place;
+	pthread_attr_t attr;
+
+	need(stack != MAP_FAILED);
+	need(pthread_attr_init(&attr) == 0);
+	need(pthread_attr_setstack(&attr, stack, size) == 0);
+	notify_at(self->s.file, &place, &attr);
+	EXPECT_LE((uintptr_t)stack, (uintptr_t)place.local);
+	EXPECT_GT((uintptr_t)stack + size, (uintptr_t)place.local);
+	pthread_attr_destroy(&attr);
+}
+
+TEST_F(notify, thread_has_the_cpus_and_the_signal_mask_of_the_attributes)
+{
+	struct place place;
+	pthread_attr_t attr;
+	sigset_t mask;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	need(pthread_attr_init(&attr) == 0);
+	need(pthread_attr_setaffinity_np(&attr, sizeof(cpu), &cpu) == 0);
+	need(pthread_attr_setsigmask_np(&attr, &mask) == 0);
+	notify_at(self->s.file, &place, &attr);
+	EXPECT_TRUE(CPU_EQUAL(&cpu, &place.cpus));
+	EXPECT_EQ(1, sigismember(&place.mask, SIGUSR2));
+	EXPECT_EQ(0, sigismember(&place.mask, SIGUSR1));
+	pthread_attr_destroy(&attr);
+}
+
+/* A CPU that does not exist: EINVAL of pthread_create(3). */
+TEST_F(notify, thread_that_cannot_have_its_cpus_runs_on_others)
+{
+	struct place place;
+	pthread_attr_t attr;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(CPU_SETSIZE - 1, &cpu);
+	need(pthread_attr_init(&attr) == 0);
+	need(pthread_attr_setaffinity_np(&attr, sizeof(cpu), &cpu) == 0);
+	notify_at(self->s.file, &place, &attr);
+	EXPECT_FALSE(CPU_EQUAL(&cpu, &place.cpus));
+	pthread_attr_destroy(&attr);
+}
+
+TEST_F(notify, missing_function_is_einval)
+{
+	struct aiocb block = block_of(self->s.file);
+
+	block.aio_sigevent.sigev_notify = SIGEV_THREAD;
+	EXPECT_EQ(-EINVAL, sync_queue(O_SYNC, &block));
+	EXPECT_EQ(0, sim_started(self->s.ctl, SIM_GATE_FSYNC));
+}
+
+/* A refused call notifies neither now nor later. */
+TEST_F(notify, refused_call_creates_no_thread)
+{
+	long long limit = parameter("max_user_requests");
+	struct aiocb block, first = block_of(self->s.file);
+	struct heard heard, again;
+
+	ASSERT_EQ(0, sync_now(O_SYNC, self->s.file));
+	sim_hold(self->s.ctl, SIM_GATE_FSYNC);
+	parameter_set("max_user_requests", 1);
+	ASSERT_EQ(0, sync_queue(O_SYNC, &first));
+	block = calling_block(self->s.file, &heard, NULL);
+	EXPECT_EQ(-EAGAIN, sync_queue(O_SYNC, &block));
+	parameter_set("max_user_requests", limit);
+	sim_let_go(self->s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(0, block_end(&first));
+	/* A later notification comes, and the first did not come before it. */
+	block = calling_block(self->s.file, &again, NULL);
+	again.block = &block;
+	ASSERT_EQ(0, sync_queue(O_SYNC, &block));
+	turn_wait(&again.turn, 1);
+	EXPECT_EQ(0, block_end(&block));
+	EXPECT_EQ(0, poll(&(struct pollfd) { .fd = heard.turn.fds[0], .events = POLLIN }, 1, 0));
+}
+
 /* A function that waits blocks no other notification. */
 static void waits_for_a_turn(union sigval value)
 {

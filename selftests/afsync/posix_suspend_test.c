@@ -377,6 +377,51 @@ TEST_F(suspend, thread_that_left_the_wait_by_siglongjmp_can_end)
 	EXPECT_EQ(0, block_end(&self->sync));
 }
 
+/* POSIX of the timeout: a timespec with 0 to 999,999,999 nanoseconds. */
+TEST_F(suspend, timeout_that_is_no_time_is_einval)
+{
+	static const struct timespec none[] = {
+		{ .tv_nsec = -1 }, { .tv_nsec = 1000000000 }, { .tv_sec = 1, .tv_nsec = LONG_MAX },
+	};
+	const struct aiocb *list[] = { &self->sync };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(none); i++) {
+		errno = 0;
+		EXPECT_EQ(-1, aio_suspend(list, 1, &none[i]));
+		EXPECT_EQ(EINVAL, errno);
+	}
+}
+
+TEST_F(suspend, negative_timeout_is_over_and_the_longest_is_not)
+{
+	const struct timespec before = { .tv_sec = -1 }, longest = { .tv_sec = LONG_MAX };
+	struct let_go go = { self->s.ctl, SIM_GATE_FSYNC, thread_id() };
+	const struct aiocb *list[] = { &self->sync };
+	pthread_t thread;
+
+	errno = 0;
+	EXPECT_EQ(-1, aio_suspend(list, 1, &before));
+	EXPECT_EQ(EAGAIN, errno);
+	thread = thread_start(let_go_thread, &go);
+	EXPECT_EQ(0, aio_suspend(list, 1, &longest));
+	EXPECT_EQ(0, aio_error(&self->sync));
+	thread_join(thread);
+}
+
+TEST_F(suspend, list_that_cannot_be_is_einval)
+{
+	const struct aiocb *list[] = { &self->sync }, **volatile missing = NULL;
+
+	errno = 0;
+	EXPECT_EQ(-1, aio_suspend(list, -1, &AT_ONCE));
+	EXPECT_EQ(EINVAL, errno);
+	errno = 0;
+	EXPECT_EQ(-1, aio_suspend(missing, 1, &AT_ONCE));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, aio_suspend(missing, 0, &AT_ONCE));
+}
+
 TEST_F(suspend, list_of_a_thousand_with_one_sync_at_its_end)
 {
 	const struct aiocb *list[1000] = { [500] = &self->write, [999] = &self->sync };
