@@ -89,7 +89,10 @@ count_libraries() {
 	# Other users add to the counts, too.
 	run_in_vm debian "$out" \
 		"find '$out' -name '*.gcno' | sed 's/gcno\$/gcda/' | xargs touch && chmod -R a+rwX '$out'
-		make -s -C '$TOP/selftests/afsync' O='$out/selftests' run_tests TESTS='$tests'"
+		AFSYNC_COMMAND='$BUILD/tools/afsync/afsync' make -s -C '$TOP/selftests/afsync' \
+			O='$out/selftests' run_tests TESTS='$tests'"
+	# Those of objects that no test ran.
+	find "$out" -name '*.gcda' -empty -delete
 }
 
 declare -A sources=(
