@@ -14,8 +14,7 @@
 . "$TOP/scripts/vm/lib-guest.sh"
 . "$TOP/scripts/bench/sizes.sh"
 
-ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory many opener
-	preemption}
+ONLY=${BENCH_ONLY:-overwrite append processes brief log tree variants workers tmpfs memory many opener preemption}
 ENGINES=${BENCH_ENGINES:-fdatasync sync syncfs by_hand threads io_uring libaio glibc afsync afsync_threads}
 HERE=/tmp/bench
 OUT=$HERE/results

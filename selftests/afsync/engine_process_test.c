@@ -221,6 +221,44 @@ TEST_F(process, fork_with_work_in_flight_takes_nothing_from_the_parent)
 	EXPECT_EQ(2, syncs_started(self->s.ctl, SIM_GATE_FSYNC));
 }
 
+/* A ring of the device is shared instead: fork_test.c. */
+TEST(ring_of_threads_is_EBADF_in_the_child_and_unharmed_in_the_parent)
+{
+	struct afsync_cqe *cqe;
+	struct scene s;
+	int event, fd;
+	pid_t pid;
+
+	SCENE_SETUP(&s, AFSYNC_INIT_THREADS, 8);
+	event = eventfd(0, EFD_CLOEXEC);
+	fd = afsync_ring_fd(s.ring);
+	need(event >= 0 && fd >= 0);
+	hold_one(&s, AFSYNC_OP_FSYNC, 1);
+	queue_held(s.ring, s.file, 2);
+	pid = fork();
+	need(pid >= 0);
+	if (!pid) {
+		prepare(s.ring, s.file, 3);
+		need(LIB(afsync_submit(s.ring)) == -EBADF);
+		need(LIB(afsync_wait_cqe(s.ring, &cqe)) == -EBADF);
+		need(LIB(afsync_start(s.ring, 2)) == -EBADF);
+		need(LIB(afsync_cancel_all(s.ring)) == -EBADF);
+		need(LIB(afsync_register_eventfd(s.ring, event)) == -EBADF);
+		need(LIB(afsync_ring_fd(s.ring)) == -EBADF);
+		afsync_queue_exit(s.ring);
+		need(fcntl(fd, F_GETFD) < 0);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(fd, afsync_ring_fd(s.ring));
+	EXPECT_EQ(1, LIB(afsync_start(s.ring, 2)));
+	gate_open(s.ctl, SIM_GATE_FSYNC);
+	EXPECT_EQ(1, next_cqe(s.ring).user_data);
+	EXPECT_EQ(2, next_cqe(s.ring).user_data);
+	close(event);
+	scene_close(&s);
+}
+
 /* --- threads --- */
 
 static unsigned int nr_threads(void)
