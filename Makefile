@@ -150,7 +150,7 @@ check-fuzz: setup-test ## random calls of every command are answered as document
 
 check-clients: export ROUNDS := $(ROUNDS)
 check-clients: export SEED := $(SEED)
-check-clients: setup-clients ## MariaDB with the drop-in for libaio: kills, and everything acknowledged is found (ROUNDS=, SEED=)
+check-clients: setup-clients ## MariaDB and QEMU with the drop-in for libaio: everything acknowledged is found (ROUNDS=, SEED=)
 	$(Q)scripts/check.sh clients
 
 mutants: setup-test ## plant small bugs in the module and the libraries: do the tests see them? (MUTANTS="posix module")

@@ -22,7 +22,8 @@ static inline void call_fails(long nr, int error)
 
 	need(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	/* For the threads that exist already, too. */
-	need(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0);
+	need(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
+		     &program) == 0);
 }
 
 #endif /* _AFSYNC_SELFTEST_FILTER_H */

@@ -25,7 +25,7 @@ FIXTURE_TEARDOWN(memory)
 	stage_close(&self->s);
 }
 
-/* Without memory for a ring, the first request of a program chooses glibc, and all others follow. */
+/* Without memory for a ring, a program's first request chooses glibc, and all others follow. */
 static void choose_device(const struct stage *s)
 {
 	int other = world_open(&s->world, "other", O_RDWR);

@@ -4,11 +4,11 @@
  *
  *	afsync-bench-opener DIR
  *
- * A process writes blocks of a file, each followed by an fdatasync request, one after the other, and
- * takes the median time. Then another process opens the file, only to read it, and keeps two
- * batches of 8,192 requests queued for it meanwhile: first as the same user, whose requests are merged
- * with ours, then as another user. To be run as root. Prints one JSON object; times are of the
- * clock, in microseconds.
+ * A process writes blocks of a file, each followed by an fdatasync request, one after the other,
+ * and takes the median time. Then another process opens the file, only to read it, and keeps two
+ * batches of 8,192 requests queued for it meanwhile: first as the same user, whose requests are
+ * merged with ours, then as another user. To be run as root. Prints one JSON object; times are of
+ * the clock, in microseconds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static void submit_batch(struct afsync_ring *ring, int fd)
 	expect("afsync_submit", afsync_submit(ring), BATCH);
 }
 
-/* The other opener. It writes a byte to @ready once its queue is full, and runs until it is killed. */
+/* The other opener: writes a byte to @ready once its queue is full, and runs until it is killed. */
 static _Noreturn void keep_queued(uid_t user, int ready)
 {
 	struct afsync_ring *ring;
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 	alone_us = median_us(ring, fd);
 	same_us = beside_us(ring, fd, 0);
 	other_us = beside_us(ring, fd, OTHER_USER);
-	printf("{\"opener\": {\"alone_us\": %.1f, \"same_user_us\": %.1f, \"other_user_us\": %.1f}}\n",
-	       alone_us, same_us, other_us);
+	printf("{\"opener\": {\"alone_us\": %.1f, \"same_user_us\": %.1f, ", alone_us, same_us);
+	printf("\"other_user_us\": %.1f}}\n", other_us);
 	return close_stdout("afsync-bench-opener") ? 1 : 0;
 }
