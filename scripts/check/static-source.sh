@@ -24,30 +24,43 @@ search() {
 	xargs -d '\n' grep "$@" /dev/null 2>&1 || [ $? = 123 ]
 }
 
-# The licence that a file must have, by its path.
+# licence_of FILE: sets licence to the one that it must have, by its path.
 licence_of() {
 	case $1 in
-	include/uapi/*) echo "GPL-2.0-only WITH Linux-syscall-note" ;;
-	tools/afsync/examples/*) echo MIT ;;
-	tools/integrations/dpkg/*.patch) echo "GPL-2.0-or-later" ;;
-	tools/integrations/rsync/*.patch) echo "GPL-3.0-or-later" ;;
-	tools/lib/*) echo "LGPL-2.1-or-later OR MIT" ;;
-	Documentation/man/libafsync* | Documentation/man/afsync_*) echo "" ;;
-	*) echo GPL-2.0-only ;;
+	include/uapi/*) licence="GPL-2.0-only WITH Linux-syscall-note" ;;
+	tools/afsync/examples/*) licence=MIT ;;
+	tools/integrations/dpkg/*.patch) licence="GPL-2.0-or-later" ;;
+	tools/integrations/rsync/*.patch) licence="GPL-3.0-or-later" ;;
+	tools/lib/*) licence="LGPL-2.1-or-later OR MIT" ;;
+	Documentation/man/libafsync* | Documentation/man/afsync_*) licence='' ;;
+	*) licence=GPL-2.0-only ;;
 	esac
 }
 
+# spdx_lines FILE...: each, a tab, and what its first three lines say.
+spdx_lines() {
+	awk '
+		function report() { if (file != "") print file "\t" found }
+		FNR == 1 { report(); file = FILENAME; found = "" }
+		FNR > 3 { nextfile }
+		match($0, /SPDX-License-Identifier: ./) { found = substr($0, RSTART + RLENGTH - 1); nextfile }
+		END { report() }' "$@"
+}
+
 check_spdx() {
-	local f line
+	local f line licence names
 	# Those in debian/ have a format without comments; debian/copyright covers them, too.
-	files | grep -vxE 'COPYING|LICENSES/.*|VERSION|debian/(changelog|copyright|source/format)' | while read -r f; do
-		line=$(head -n 3 "$f" | grep -o 'SPDX-License-Identifier: .*' | head -n 1) ||
-			{ echo "$f: no SPDX line in the first three"; continue; }
-		line=${line#*: }
+	mapfile -t names < <(files |
+		grep -vxE 'COPYING|LICENSES/.*|VERSION|debian/(changelog|copyright|source/format)')
+	spdx_lines "${names[@]}" | while IFS=$'\t' read -r f line; do
+		licence_of "$f"
 		line=${line%% \*/*}
 		line=${line%% -->*}
-		[[ $line == $(licence_of "$f")* ]] ||
-			echo "$f: '$line', expected '$(licence_of "$f")'"
+		if [ -z "$line" ]; then
+			echo "$f: no SPDX line in the first three"
+		elif [[ $line != "$licence"* ]]; then
+			echo "$f: '$line', expected '$licence'"
+		fi
 	done | none "wrong or no licence"
 }
 
