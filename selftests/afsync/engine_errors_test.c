@@ -176,7 +176,7 @@ TEST_F(errors, request_with_impossible_fields_is_refused)
 		{ "priority of no class", .fd = fd, .error = -EINVAL, .ioprio = 0xffff },
 		{ "level without a class", .fd = fd, .error = -EINVAL, .ioprio = 5 },
 		{ "real-time level that is none", .fd = fd, .error = -EINVAL,
-		  .ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, 8) },
+		  .ioprio = IOPRIO_CLASS_RT << IOPRIO_CLASS_SHIFT | 8 },
 		{ "more than a priority", .fd = fd, .error = -EINVAL, .ioprio = 1U << 16 },
 		{ "offset of 2^63", .fd = fd, .error = -EINVAL, .offset = 1ULL << 63 },
 		{ "end past 2^63", .fd = fd, .error = -EINVAL, .offset = 1, .length = 1ULL << 63 },
