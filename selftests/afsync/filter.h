@@ -9,7 +9,7 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 
-/* From now on, in this process and its children: system call @nr fails with @error. */
+/* From now on, in this thread and those that it makes: system call @nr fails with @error. */
 static inline void call_fails(long nr, int error)
 {
 	struct sock_filter code[] = {
@@ -21,9 +21,7 @@ static inline void call_fails(long nr, int error)
 	struct sock_fprog program = { .len = ARRAY_SIZE(code), .filter = code };
 
 	need(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	/* For the threads that exist already, too. */
-	need(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-		     &program) == 0);
+	need(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
 #endif /* _AFSYNC_SELFTEST_FILTER_H */
