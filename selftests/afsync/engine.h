@@ -315,4 +315,30 @@ static inline void hold_one(struct scene *scene, __u32 op, __u64 data)
 	syncs_wait_started(scene->ctl, SIM_GATE_FSYNC, started + 1);
 }
 
+/* --- descriptors of event loops --- */
+
+static inline __u64 event_read(int event)
+{
+	__u64 count;
+
+	need(read(event, &count, 8) == 8);
+	return count;
+}
+
+/* POLLIN or 0, now. */
+static inline short polled(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN | POLLPRI | POLLRDHUP };
+
+	need(poll(&pollfd, 1, 0) >= 0);
+	return pollfd.revents;
+}
+
+static inline void poll_wait(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	need(poll(&pollfd, 1, -1) == 1 && pollfd.revents == POLLIN);
+}
+
 #endif /* _AFSYNC_SELFTEST_ENGINE_H */

@@ -28,30 +28,6 @@ FIXTURE_TEARDOWN(event)
 	scene_close(&self->s);
 }
 
-static __u64 event_read(int event)
-{
-	__u64 count;
-
-	need(read(event, &count, 8) == 8);
-	return count;
-}
-
-/* POLLIN or 0, now. */
-static short polled(int fd)
-{
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN | POLLPRI | POLLRDHUP };
-
-	need(poll(&pollfd, 1, 0) >= 0);
-	return pollfd.revents;
-}
-
-static void poll_wait(int fd)
-{
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-
-	need(poll(&pollfd, 1, -1) == 1 && pollfd.revents == POLLIN);
-}
-
 /* --- eventfd --- */
 
 TEST_F(event, eventfd_is_signalled_after_the_entry_can_be_seen)

@@ -18,15 +18,6 @@
 #define F_DUPFD_QUERY	1027
 #endif
 
-/* Would a poll(2) for reading return at once? */
-static bool readable(int fd)
-{
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-
-	need(poll(&pollfd, 1, 0) >= 0);
-	return pollfd.revents == POLLIN;
-}
-
 FIXTURE(caller) {
 	struct scene s;
 };
@@ -137,17 +128,16 @@ TEST_F(caller, nothing_is_left_to_cancel_or_to_start)
 TEST_F(caller, eventfd_is_signalled)
 {
 	int event = eventfd(0, EFD_CLOEXEC);
-	__u64 count = 0;
 
 	need(event >= 0);
 	ASSERT_EQ(0, LIB(afsync_register_eventfd(self->s.ring, event)));
-	EXPECT_FALSE(readable(event));
+	EXPECT_EQ(0, polled(event));
 	queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1);
-	EXPECT_TRUE(readable(event));
-	EXPECT_EQ(8, read(event, &count, 8));
+	EXPECT_EQ(POLLIN, polled(event));
+	EXPECT_EQ(1, event_read(event));
 	EXPECT_EQ(0, LIB(afsync_unregister_eventfd(self->s.ring)));
 	queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 2);
-	EXPECT_FALSE(readable(event));
+	EXPECT_EQ(0, polled(event));
 	close(event);
 }
 
@@ -156,11 +146,11 @@ TEST_F(caller, ring_is_readable_while_completions_are_unread)
 	int fd = LIB(afsync_ring_fd(self->s.ring));
 
 	ASSERT_LE(0, fd);
-	EXPECT_FALSE(readable(fd));
+	EXPECT_EQ(0, polled(fd));
 	queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1);
-	EXPECT_TRUE(readable(fd));
+	EXPECT_EQ(POLLIN, polled(fd));
 	next_cqe(self->s.ring);
-	EXPECT_FALSE(readable(fd));
+	EXPECT_EQ(0, polled(fd));
 }
 
 /* As some programs do before they become a daemon. */
@@ -268,13 +258,11 @@ TEST_F(team, waiting_requests_are_cancelled)
 TEST_F(team, eventfd_is_signalled)
 {
 	int event = eventfd(0, EFD_CLOEXEC);
-	__u64 count = 0;
 
 	need(event >= 0);
 	ASSERT_EQ(0, LIB(afsync_register_eventfd(self->s.ring, event)));
 	queue(self->s.ring, self->s.file, AFSYNC_OP_FSYNC, 1);
-	EXPECT_EQ(8, read(event, &count, 8));
-	EXPECT_EQ(1, count);
+	EXPECT_EQ(1, event_read(event));
 	EXPECT_EQ(0, next_cqe(self->s.ring).res);
 	close(event);
 }

@@ -86,7 +86,6 @@ static int watch_once(void *arg, size_t spare)
 	struct memory memory;
 	struct afsync_ring *ring;
 	bool registered;
-	__u64 signals;
 
 	need(event >= 0);
 	memory_limit(&memory, spare);
@@ -99,8 +98,8 @@ static int watch_once(void *arg, size_t spare)
 	need(afsync_register_eventfd(ring, event) == (registered ? -EBUSY : 0));
 	need(afsync_ring_fd(ring) >= 0);
 	queue(ring, s->file, AFSYNC_OP_FSYNC, 1);
-	need(read(event, &signals, 8) == 8 && signals == 1);
-	need(poll(&(struct pollfd) { .fd = afsync_ring_fd(ring), .events = POLLIN }, 1, -1) == 1);
+	need(event_read(event) == 1);
+	poll_wait(afsync_ring_fd(ring));
 	need(next_cqe(ring).user_data == 1);
 	afsync_queue_exit(ring);
 	close(event);

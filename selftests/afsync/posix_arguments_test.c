@@ -371,10 +371,6 @@ TEST_F(arguments, transfer_of_a_bad_descriptor_ends_with_ebadf_and_notifies)
 	}
 }
 
-/*
- * Some programs leave aio_reqprio as malloc() returns it, which works if that memory is
- * new: memory that the library has used for itself must not reach the program.
- */
 #define EXPECT_EINVAL(call) do {	\
 	errno = 0;			\
 	EXPECT_EQ(-1, call);		\
@@ -401,6 +397,10 @@ TEST_F(arguments, missing_control_block_is_einval)
 	EXPECT_EQ(0, sync_now(O_SYNC, self->s.file));
 }
 
+/*
+ * Some programs leave aio_reqprio as malloc() returns it, which works if that memory is
+ * new: memory that the library has used for itself must not reach the program.
+ */
 TEST_F(arguments, memory_that_the_library_used_does_not_become_a_block_of_the_program)
 {
 	unsigned int i, j, n = rounds(20);
