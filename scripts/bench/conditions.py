@@ -7,6 +7,8 @@ Each check_NAME takes a Run and raises AssertionError. Used by examine.py.
 import json
 import xml.etree.ElementTree
 
+from results import all_of, read_lines
+
 NAMES = ("workload", "filesystem", "device", "engine")
 COUNTS = ("files", "depth", "processes", "ops")
 FIGURES = ("ops_per_s", "ns_per_op", "cpu_ns_per_op", "syncs_per_op", "flushes_per_op",
@@ -29,12 +31,11 @@ class Run:
         self.results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         self.table = (folder / "table.txt").read_text(encoding="utf-8")
         self.plots = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.svg")}
-        lines = (folder / "boot-1.jsonl").read_text(encoding="utf-8").splitlines()
-        self.memory = [json.loads(line)["memory"] for line in lines if '"memory"' in line]
-        self.many = [json.loads(line)["many"] for line in lines if '"many"' in line]
-        self.opener = [json.loads(line)["opener"] for line in lines if '"opener"' in line]
-        self.preemption_us = [json.loads(line)["preemption_us"] for line in lines
-                              if '"preemption_us"' in line]
+        boots = [read_lines(folder / "boot-1.jsonl")]
+        self.memory = all_of(boots, "memory")
+        self.many = all_of(boots, "many")
+        self.opener = all_of(boots, "opener")
+        self.preemption_us = all_of(boots, "preemption_us")
 
     def cells(self, **where):
         return [r for r in self.results if all(r[name] == value for name, value in where.items())]

@@ -213,27 +213,23 @@ tmpfs() {
 	queued
 }
 
-memory() {
-	mkdir "$mnt/memory"
-	"$HERE/afsync-bench-memory" "$mnt/memory" >>"$OUT" || failed=1
+# program NAME: one that prints its own result, in a directory of its own.
+program() {
+	mkdir "$mnt/$1"
+	"$HERE/afsync-bench-$1" "$mnt/$1" || failed=1
 }
+
+memory() { program memory >>"$OUT"; }
 
 # One request among many. The filesystem fails from then on.
-many() {
-	mkdir "$mnt/many"
-	"$HERE/afsync-bench-many" "$mnt/many" >>"$OUT" || failed=1
-}
+many() { program many >>"$OUT"; }
 
 # A file that another opener queues syncs for.
-opener() {
-	mkdir "$mnt/opener"
-	"$HERE/afsync-bench-opener" "$mnt/opener" >>"$OUT" || failed=1
-}
+opener() { program opener >>"$OUT"; }
 
 # The longest time without preemption, of all operations.
 preemption() {
-	mkdir "$mnt/preemption"
-	"$HERE/afsync-bench-preemption" "$mnt/preemption" >"$HERE/preemption" || failed=1
+	program preemption >"$HERE/preemption"
 	awk '$1 > worst { worst = $1 } END { printf "{\"preemption_us\": %s}\n", worst + 0 }' \
 		"$HERE/preemption" >>"$OUT"
 }

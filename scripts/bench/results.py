@@ -30,6 +30,11 @@ def read_lines(path):
         return [json.loads(line) for line in lines]
 
 
+def all_of(boots, name):
+    """The values of that name in their lines."""
+    return [line[name] for boot in boots for line in boot if name in line]
+
+
 def median(values):
     values = [value for value in values if value is not None]
     return statistics.median(values) if values else None
@@ -69,13 +74,12 @@ class Run:
         boots = [boot for boot in boots if any("engine" in run for run in boot)]
         self.boots = len(boots)
         self.results = merge(boots)
-        self.memory = [run["memory"] for boot in boots for run in boot if "memory" in run]
-        self.many = [run["many"] for boot in boots for run in boot if "many" in run]
-        self.opener = [run["opener"] for boot in boots for run in boot if "opener" in run]
-        self.preemption_us = [run["preemption_us"] for boot in boots for run in boot
-                              if "preemption_us" in run]
-        self.kernels = {run["kernel"] for boot in boots for run in boot if "kernel" in run}
-        self.sources = {run["source"] for boot in boots for run in boot if "source" in run}
+        self.memory = all_of(boots, "memory")
+        self.many = all_of(boots, "many")
+        self.opener = all_of(boots, "opener")
+        self.preemption_us = all_of(boots, "preemption_us")
+        self.kernels = set(all_of(boots, "kernel"))
+        self.sources = set(all_of(boots, "source"))
         pairs = folder / "smp.jsonl"
         self.pairs = self.ratios(read_lines(pairs)) if pairs.exists() else {}
 

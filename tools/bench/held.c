@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "held.h"
 
@@ -17,6 +18,14 @@ void expect(const char *what, int ret, int expected)
 {
 	if (ret != expected)
 		die(what, ret < 0 ? -ret : EIO);
+}
+
+double now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
 }
 
 struct afsync_ring *held_ring(unsigned int entries)

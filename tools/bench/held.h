@@ -18,6 +18,8 @@ struct afsync_ring *held_ring(unsigned int entries);
 void held_prepare(struct afsync_ring *ring, int fd, uint64_t user_data);
 /* @count: of the prepared requests. */
 void held_submit(struct afsync_ring *ring, int count);
+/* Of the clock, in microseconds. */
+double now_us(void);
 /* Waits for as many completions, and takes them. */
 void reap(struct afsync_ring *ring, int count);
 

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../stdopen.h"
@@ -29,14 +28,6 @@
 
 /* All of one inode. */
 static int fds[MANY_FILES];
-
-static double now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
-}
 
 static void open_files(void)
 {

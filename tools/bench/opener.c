@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../stdopen.h"
@@ -80,14 +79,6 @@ static pid_t start_other(uid_t user)
 		die("the other opener", EPIPE);
 	close(ready[0]);
 	return pid;
-}
-
-static double now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
 }
 
 static int compare(const void *a, const void *b)
