@@ -193,16 +193,6 @@ end() {
 	rm -rf "$dir" "$work"
 }
 
-# case_is NAME CMD...
-case_is() {
-	local name=$1 rc=0
-	shift
-	begin
-	"$@" || rc=1
-	[ $rc = 0 ] || tail -n 30 "$dir/log.err" >>"$log"
-	verdict $rc "$name"
-}
-
 needs mariadbd mariadb setpriv
 scratch ext4
 # In a place that the user can reach, wherever the tree is.
@@ -210,6 +200,7 @@ mkdir "$dir/tools"
 mount --bind "$TOP/build/tools" "$dir/tools"
 trap end EXIT
 chown nobody "$dir"
+error_log=$dir/log.err
 plan $((rounds + 3))
 echo "# SEED=${SEED:-1}"
 case_is "mariadbd starts with native AIO, through the drop-in" eval 'new_server && served'

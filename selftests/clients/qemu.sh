@@ -20,15 +20,14 @@
 
 rounds=${ROUNDS:-3}
 root=${KSRC%/*}/qemu-trixie
+# With Debian 13's C library. The drop-in is at the same path in there.
+in_root=(chroot "$root")
 BLOCKS=256
 RANDOM=${SEED:-1}
 
-# qemu TOOL ARG...: with Debian 13's C library. The drop-in is at the same path in there.
-qemu() { chroot "$root" "/usr/bin/$1" "${@:2}"; }
-
 bench() {
 	truncate -s 16M "$dir/disk"
-	dropins chroot "$root" /usr/bin/qemu-img bench -w -n -t none -f raw -c 2048 -d 16 -s 4096 \
+	dropins "${in_root[@]}" /usr/bin/qemu-img bench -w -n -t none -f raw -c 2048 -d 16 -s 4096 \
 		--flush-interval=16 "$dir/disk" || return 1
 	# About one for each 16.
 	went_through 100
@@ -50,7 +49,7 @@ write_all() {
 		commands+=(-c "aio_write -q -P ${patterns[i]} $((i * 65536)) 4k")
 		[ $((i % 32)) != 31 ] || commands+=(-c aio_flush -c flush)
 	done
-	dropins chroot "$root" /usr/bin/qemu-io -i native -t none -f raw "${commands[@]}" "$dir/disk"
+	dropins "${in_root[@]}" /usr/bin/qemu-io -i native -t none -f raw "${commands[@]}" "$dir/disk"
 }
 
 # read_all: finds each of them.
@@ -59,7 +58,7 @@ read_all() {
 	for ((i = 0; i < BLOCKS; i++)); do
 		commands+=(-c "read -q -P ${patterns[i]} $((i * 65536)) 4k")
 	done
-	qemu qemu-io -r -t none -f raw "${commands[@]}" "$dir/disk" >"$work/read" 2>&1 || cat "$work/read" >>"$log"
+	"${in_root[@]}" /usr/bin/qemu-io -r -t none -f raw "${commands[@]}" "$dir/disk" >"$work/read" 2>&1 || cat "$work/read" >>"$log"
 	! grep -q . "$work/read"
 }
 
@@ -74,15 +73,6 @@ round() {
 damaged() {
 	printf 'x' | dd of="$dir/disk" bs=1 seek=$((RANDOM % BLOCKS * 65536)) conv=notrunc status=none
 	! read_all || why "no complaint about a block that was overwritten"
-}
-
-# case_is NAME CMD...
-case_is() {
-	local name=$1 rc=0
-	shift
-	begin
-	"$@" || rc=1
-	verdict $rc "$name"
 }
 
 [ -x "$root/usr/bin/qemu-io" ] || skip_all "no QEMU of Debian 13: run scripts/check/fetch-qemu.sh"

@@ -111,6 +111,16 @@ verdict() {
 	fi
 }
 
+# case_is NAME CMD...: a case that is one command. If it fails, the end of $error_log is shown, too.
+case_is() {
+	local name=$1 rc=0
+	shift
+	begin
+	"$@" || rc=1
+	[ $rc = 0 ] || [ -z "${error_log:-}" ] || tail -n 30 "$error_log" >>"$log"
+	verdict $rc "$name"
+}
+
 # tmp_is FS: /tmp is a directory of that filesystem, for programs that have the path in
 # them, until tmp_was. The tree stays where it is.
 tmp_is() {
