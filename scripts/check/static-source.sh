@@ -40,11 +40,11 @@ licence_of() {
 # spdx_lines FILE...: each, a tab, and what its first three lines say.
 spdx_lines() {
 	awk '
-		function report() { if (file != "") print file "\t" found }
-		FNR == 1 { report(); file = FILENAME; found = "" }
 		FNR > 3 { nextfile }
-		match($0, /SPDX-License-Identifier: ./) { found = substr($0, RSTART + RLENGTH - 1); nextfile }
-		END { report() }' "$@"
+		!(FILENAME in found) && match($0, /SPDX-License-Identifier: /) {
+			found[FILENAME] = substr($0, RSTART + RLENGTH)
+		}
+		END { for (i = 1; i < ARGC; i++) print ARGV[i] "\t" found[ARGV[i]] }' "$@"
 }
 
 check_spdx() {
